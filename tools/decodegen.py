@@ -22,6 +22,7 @@ FIELD_RE = re.compile(r'([a-z][a-z0-9_]*):(s?)(\d+)$')
 CONST_RE = re.compile(r'([a-z][a-z0-9_]*)=(-?(?:0x)?[0-9a-fA-F]+)$')
 SHIFT_RE = re.compile(r'([a-z][a-z0-9_]*)<<(\d+)$')
 ADD_RE = re.compile(r'([a-z][a-z0-9_]*)\+(\d+)$')
+JOIN_RE = re.compile(r'([a-z][a-z0-9_]*)=([a-z][a-z0-9_]*(?::[a-z][a-z0-9_]*)+)$')
 LEAF_MAX = 2        # patterns tested one after the other at a leaf
 DUP_MAX = 1.35      # growth by duplication that a split may cause
 
@@ -225,10 +226,26 @@ class Table:
                     e.fail(f'{tok}: no such field')
                 setattr(e.fields[m[1]], attr, int(m[2]))
                 return
+        m = JOIN_RE.match(tok)
+        if m:
+            self.join(e, m[1], m[2].split(':'), tok)
+            return
         m = CONST_RE.match(tok)
         if not m or m[1] in e.fields or m[1] in e.consts:
             e.fail(f'bad clause {tok}')
         e.consts[m[1]] = int(m[2], 0)
+
+    @staticmethod
+    def join(e, name, parts, tok):
+        """Replace the parts by one field, highest part first."""
+        if any(p not in e.fields for p in parts) or len(set(parts)) != len(parts):
+            e.fail(f'{tok}: no such field, or used twice')
+        joined = Field(e.fields[parts[0]].signed)
+        for p in parts:
+            joined.segs += e.fields.pop(p).segs
+        if name in e.fields or name in e.consts:
+            e.fail(f'{tok}: {name} exists')
+        e.fields[name] = joined
 
 
 def witness(mask, value, cubes):
