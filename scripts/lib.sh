@@ -1,0 +1,52 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: MIT
+#
+# Functions shared by the scripts of this folder. To be sourced, from bash.
+
+UMBRA_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+UMBRA_CACHE=${UMBRA_CACHE:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/umbra}
+export UMBRA_ROOT UMBRA_CACHE
+
+umbra_started=$SECONDS
+
+# say TEXT...: one line of progress with the seconds since the script started, on standard error, so
+# that standard output stays free for results.
+say() {
+    printf '[%4ds] %s\n' "$((SECONDS - umbra_started))" "$*" >&2
+}
+
+die() {
+    printf '%s: %s\n' "$(basename "$0")" "$*" >&2
+    exit 1
+}
+
+# run_quiet WHAT COMMAND...: run with the output kept; show it only when the command fails. While a
+# terminal is attached a dot every two seconds tells that it is still going.
+run_quiet() {
+    local what=$1 log pid status=0
+    shift
+    say "$what"
+    log=$(mktemp)
+    "$@" >"$log" 2>&1 &
+    pid=$!
+    if [ -t 2 ]; then
+        while kill -0 "$pid" 2>/dev/null; do
+            sleep 0.2
+            [ $((SECONDS % 2)) -eq 0 ] && [ "${umbra_dot:-}" != "$SECONDS" ] && printf '.' >&2
+            umbra_dot=$SECONDS
+        done
+        printf '\r\033[K' >&2
+    fi
+    wait "$pid" || status=$?
+    if [ "$status" -ne 0 ]; then
+        cat "$log" >&2
+        say "failed with status $status: $what"
+    fi
+    rm -f "$log"
+    return "$status"
+}
+
+# cpu_count: CPUs this process may use.
+cpu_count() {
+    nproc 2>/dev/null || echo 1
+}
