@@ -19,10 +19,11 @@ import sys
 
 NAME_RE = re.compile(r'[A-Za-z][A-Za-z0-9_]*$')
 FIELD_RE = re.compile(r'([a-z][a-z0-9_]*):(s?)(\d+)$')
-CONST_RE = re.compile(r'([a-z][a-z0-9_]*)=(-?(?:0x)?[0-9a-fA-F]+)$')
+CONST_RE = re.compile(r'([a-z][a-z0-9_]*)=(-?(?:0x[0-9a-fA-F]+|[0-9]+))$')
 SHIFT_RE = re.compile(r'([a-z][a-z0-9_]*)<<(\d+)$')
 ADD_RE = re.compile(r'([a-z][a-z0-9_]*)\+(\d+)$')
 JOIN_RE = re.compile(r'([a-z][a-z0-9_]*)=([a-z][a-z0-9_]*(?::[a-z][a-z0-9_]*)+)$')
+COPY_RE = re.compile(r'([a-z][a-z0-9_]*)=([a-z][a-z0-9_]*)$')
 LEAF_MAX = 2        # patterns tested one after the other at a leaf
 DUP_MAX = 1.35      # growth by duplication that a split may cause
 
@@ -226,6 +227,12 @@ class Table:
                     e.fail(f'{tok}: no such field')
                 setattr(e.fields[m[1]], attr, int(m[2]))
                 return
+        m = COPY_RE.match(tok)
+        if m and not CONST_RE.match(tok):
+            if m[1] in e.fields or m[1] in e.consts or m[2] not in e.fields:
+                e.fail(f'bad copy {tok}')
+            e.fields[m[1]] = e.fields[m[2]]
+            return
         m = JOIN_RE.match(tok)
         if m:
             self.join(e, m[1], m[2].split(':'), tok)
