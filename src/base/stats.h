@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Counters of each vCPU, from one table: names, units and meaning. A counter is written by its vCPU's thread
+ * only (plain add on a relaxed atomic), read by anybody. Text and JSON come from the same table.
+ */
+#pragma once
+
+#include "base/types.h"
+#include <stdatomic.h>
+#include <stdio.h>
+
+/* X(name, description) */
+#define STATS(X) \
+    X(translations, "blocks translated") \
+    X(translated_insns, "guest instructions translated") \
+    X(translate_ns, "time spent translating, ns") \
+    X(host_code_bytes, "host code emitted, bytes") \
+    X(cache_flushes, "code cache flushes") \
+    X(blocks_invalidated, "blocks invalidated by writes to their page") \
+    X(lookups, "run-loop block lookups (jump cache misses)") \
+    X(links, "direct links made") \
+    X(exceptions, "guest exceptions taken") \
+    X(interrupts, "guest interrupts taken") \
+    X(mmio_exits, "MMIO accesses") \
+    X(soft_misses, "soft TLB misses") \
+    X(spt_fills, "SPT fills") \
+    X(spt_fill_pages, "pages mapped by SPT fills") \
+    X(spt_global_fills, "SPT fills of global pages") \
+    X(spt_drops, "SPT pages dropped") \
+    X(spt_retires, "SPT windows retired or cleared") \
+    X(spt_evictions, "SPT windows evicted for the VMA budget") \
+    X(spt_faults, "host faults taken in generated code") \
+    X(fill_stall_max_ns, "longest fill, ns") \
+    X(tlbi_local, "TLB maintenance operations, local") \
+    X(tlbi_broadcast, "TLB maintenance operations, inner shareable") \
+    X(shootdowns_sent, "requests sent to other vCPUs") \
+    X(shootdowns_served, "requests served for other vCPUs") \
+    X(shootdown_wait_ns, "time waited at DSB for other vCPUs, ns") \
+    X(context_switches, "changes of translation context") \
+    X(code_page_dirtied, "writes caught on pages with translated code") \
+    X(icache_ops, "guest instruction-cache maintenance operations") \
+    X(wfi_sleeps, "sleeps in WFI or WFE") \
+    X(excl_fails, "store-exclusives that failed")
+
+struct stats {
+#define X(name, text) _Atomic uint64_t name;
+    STATS(X)
+#undef X
+};
+#define STAT_ADD(s, field, n) \
+    atomic_store_explicit(&(s)->field, atomic_load_explicit(&(s)->field, memory_order_relaxed) + (n), memory_order_relaxed)
+#define STAT_INC(s, field) STAT_ADD(s, field, 1)
+#define STAT_MAX(s, field, val) \
+    do { if ((val) > atomic_load_explicit(&(s)->field, memory_order_relaxed)) \
+        atomic_store_explicit(&(s)->field, (val), memory_order_relaxed); } while (0)
+
+/* The counters of a vCPU (allocated with it); index below VCPU_MAX. */
+extern struct stats stats_vcpu[];
+void stats_print_text(FILE *f, unsigned nvcpus);
+int stats_write_json(const char *path, unsigned nvcpus) MUST_CHECK; /* -errno; writes to a temporary file, then renames */
+uint64_t stats_now_ns(void);

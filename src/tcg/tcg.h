@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The translator as the run loop sees it, and the contracts between its parts: front end (guest code to
+ * IR), back end (IR to host code), code cache, block linking. Everything belongs to one vCPU thread.
+ */
+#pragma once
+
+#include "base/types.h"
+#include "tcg/ir/ir.h"
+
+struct vcpu;
+struct tcg;
+struct vm;
+
+/* Why generated code came back to the run loop. */
+enum tcg_exit {
+    TCG_EXIT_LOOKUP,    /* state pc / exec_flags not in the jump cache */
+    TCG_EXIT_LINK,      /* direct exit not linked yet: exit_tb, exit_arg = slot; state pc is set */
+    TCG_EXIT_POLL,      /* poll word is set; state pc is set */
+    TCG_EXIT_STATE,     /* system state changed: re-evaluate interrupts, modes, windows */
+    TCG_EXIT_EXCEPTION, /* v->exc is pending (vcpu_raise) */
+    TCG_EXIT_WFI,       /* state pc is the next instruction */
+    TCG_EXIT_WFE,
+    TCG_EXIT_YIELD,
+};
+
+/* ---- front end ---- */
+struct tcg_source {
+    gva_t pc;
+    uint32_t exec_flags;
+    const uint8_t *page; /* host address of the page that holds pc */
+    unsigned max_insns;
+    unsigned features;   /* enum arm_feature bits */
+    /* Host address of the next page, for an instruction that crosses; NULL when its fetch faults. */
+    const uint8_t *(*next_page)(struct vcpu *v);
+    struct vcpu *vcpu;
+    /* results */
+    unsigned guest_bytes;
+    unsigned n_insns;
+    bool crosses_page;
+};
+/* Translate guest code into `b` (already reset). Always produces at least one instruction's worth. */
+void arm_translate_block(struct tcg_source *src, struct ir_block *b);
+/* Disassemble guest code for -d in_asm is in tcg_log.c (Capstone). */
+
+/* ---- back end (x64/) ---- */
+struct code_buffer {
+    uint8_t *rw;       /* writable mapping of the free space */
+    uint8_t *rx;       /* executable address of the same bytes */
+    size_t room;
+};
+
+/* One host address that may fault or call: recovers the guest state (I-7). */
+struct tcg_site {
+    uint32_t host_off;  /* access instruction (memory site) or return address (call), from block start */
+    uint32_t slow_off;  /* memory site: its slow path; 0 for calls */
+    uint32_t pc;        /* guest pc (low 32 bits; high bits are the block's) */
+    uint16_t extra;     /* front end's word from IR_INSN (IT state) */
+    uint8_t kind;       /* enum tcg_site_kind */
+    uint8_t host_len;   /* memory site: patchable bytes, >= 5 */
+    uint32_t memop;
+};
+enum tcg_site_kind { SITE_CALL, SITE_LOAD, SITE_STORE };
+
+struct tcg_jump_slot {
+    uint32_t patch_off;  /* offset of the rel32 of a jmp, 4-byte aligned in memory */
+    uint32_t unlinked_off; /* target while not linked */
+    gva_t target_pc;
+};
+
+#define TCG_MAX_SITES 2048
+#define TCG_MAX_SLOTS 8
+struct x64_options {
+    bool soft_mmu;  /* memory accesses through the soft TLB; else through SPT windows */
+    void *tb;       /* stored to v->exit_tb by unlinked exits */
+    unsigned link_page_bits; /* 12: direct links only inside the page; other GOTOs use the jump cache inline */
+};
+struct x64_result {
+    size_t host_bytes;
+    struct tcg_site *site; /* [TCG_MAX_SITES], caller's array */
+    unsigned nsites;
+    struct tcg_jump_slot slot[TCG_MAX_SLOTS];
+    unsigned nslots;
+};
+/* Compile to buf; -ENOSPC: not enough room in buf (nothing consumed); -E2BIG: tables overflow, retry with a shorter block. */
+int x64_compile(const struct ir_block *b, const struct x64_options *o, const struct code_buffer *buf,
+                struct x64_result *out) MUST_CHECK;
+/* Common stubs, emitted once at the start of each vCPU's cache. */
+struct x64_stubs {
+    /* enum tcg_exit enter(struct vcpu *v, void *code): saves host registers, sets RBP/R15/MXCSR, jumps */
+    unsigned (*enter)(struct vcpu *v, void *code);
+    void *exit_stub;   /* generated code jumps here with EAX = reason */
+    void *fault_stub;  /* the SIGSEGV handler redirects RIP here */
+    void *unwind;      /* reached by tcg_unwind(): EAX = reason, RSP already restored */
+    size_t bytes;
+};
+int x64_emit_stubs(struct x64_stubs *s, const struct code_buffer *buf) MUST_CHECK;
+/* Leave generated code from inside a helper; never returns. */
+_Noreturn void tcg_unwind(struct vcpu *v, enum tcg_exit reason);
+/* Patch a jump slot / memory site. Owner thread only. rw = writable alias of host code. */
+void x64_patch_jump(uint8_t *rw_patch, const uint8_t *rx_patch, const uint8_t *target);
+void x64_patch_site_to_slow(uint8_t *rw_site, const uint8_t *rx_site, unsigned len, const uint8_t *slow);
+/* Called by fault_stub (registers saved in the vCPU's fault frame): decides where to resume. Implemented in tcg/fault_resume.c. */
+uintptr_t tcg_fault_resume(struct vcpu *v, uintptr_t host_pc, hva_t addr, uint32_t error_code);
+
+/* ---- translator (translate.c, blocks.c) ---- */
+int tcg_create(struct vcpu *v, size_t cache_bytes) MUST_CHECK;
+void tcg_destroy(struct vcpu *v);
+/* Run generated code until it leaves; state pc is where to start. */
+enum tcg_exit tcg_run(struct vcpu *v);
+/* Is host_pc inside this vCPU's code cache? Async-signal-safe. */
+bool tcg_contains_sig(const struct vcpu *v, uintptr_t host_pc);
+/* Redirect a fault: returns the fault stub's address. Async-signal-safe. */
+uintptr_t tcg_fault_stub_sig(const struct vcpu *v);
+/* Side table: false when host_pc is not at a known site. */
+bool tcg_find_site(struct vcpu *v, uintptr_t host_pc, struct tcg_site *out, uintptr_t *block_start);
+/* Invalidate translations: a physical page (dirtied), or only what virtual lookups cached. */
+void tcg_invalidate_page(struct vcpu *v, gpa_t page);
+void tcg_jump_cache_flush(struct vcpu *v);
+void tcg_jump_cache_flush_page(struct vcpu *v, gva_t va);
+/* Process-wide fault handler (mmu/fault.c calls these back). */
+
+/* -d masks */
+#define LOG_IN_ASM (1u << 0)
+#define LOG_OP (1u << 1)
+#define LOG_OUT_ASM (1u << 2)
+#define LOG_INT (1u << 3)
+#define LOG_MMU (1u << 4)
+#define LOG_GUEST_ERROR (1u << 5)
+#define LOG_EXEC (1u << 6)

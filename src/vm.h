@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One virtual machine: what the command line asked for, and the parts that make it run. Built by vm_create() in
+ * the order RAM, bus, MMU, vCPUs, board, images; torn down in the reverse order.
+ */
+#pragma once
+
+#include "base/types.h"
+#include "dev/bus.h"
+#include "mmu/mmu.h"
+#include "vcpu/vcpu.h"
+
+struct io_loop;
+struct board;
+struct arm_cpu_model;
+
+struct vm_drive {
+    char *id, *file;
+    bool readonly;
+};
+struct vm_device {
+    char *driver;  /* "virtio-blk-device", ... */
+    char *options; /* the rest of -device, "drive=d0,..." or NULL */
+};
+
+struct vm_options {
+    const char *machine;    /* "virt" */
+    const char *cpu;        /* "cortex-a15" */
+    unsigned smp;
+    uint64_t ram_size;
+    const char *kernel, *initrd, *append, *dtb, *dumpdtb;
+    struct mmu_options mmu;
+    const char *serial;     /* "stdio", "null", "file:...", "unix:..." */
+    struct vm_drive drive[32];
+    unsigned ndrives;
+    struct vm_device device[32];
+    unsigned ndevices;
+    bool no_reboot;
+    bool exclusive_strict;
+    const char *stats_path;
+    const char *pin;        /* none, spread, compact, or a list */
+    uint64_t tb_size;       /* code cache bytes of each vCPU; 0 = default */
+};
+
+enum vm_stop_reason { VM_RUNNING, VM_SHUTDOWN, VM_RESET, VM_SIGNAL, VM_FATAL };
+
+struct vm {
+    const struct vm_options *opt;
+    struct ram ram;
+    struct bus *bus;
+    struct io_loop *io;
+    struct mmu_vm *mmu;
+    struct vcpu *cpu[VCPU_MAX];
+    unsigned ncpus;
+    const struct arm_cpu_model *cpu_model;
+    struct board *board;
+    gva_t boot_pc;          /* where vCPU 0 starts, and its r0..r2 */
+    uint32_t boot_r1, boot_r2;
+    struct irq_line ppi_vtimer[VCPU_MAX], ppi_ptimer[VCPU_MAX], ppi_pmu[VCPU_MAX];
+    _Atomic uint32_t stop;  /* enum vm_stop_reason; futex word main waits on */
+    int exit_status;
+};
+
+int vm_create(const struct vm_options *opt, struct vm **out) MUST_CHECK; /* reports its own errors; -errno */
+/* Start vCPU threads and wait until the guest or the user ends the machine; the process's exit status. Handles guest reset. */
+int vm_run(struct vm *vm);
+void vm_destroy(struct vm *vm);
+/* Ask the machine to stop; any thread, also signal handlers. */
+void vm_request_stop(struct vm *vm, enum vm_stop_reason why);
+/* Power control for PSCI; any vCPU thread. */
