@@ -17,10 +17,10 @@ static uint32_t recip_estimate(uint32_t a)
 /* a in [128, 512) stands for [0.25, 1); the result in [256, 512) stands for [1, 2). */
 static uint32_t rsqrt_estimate(uint32_t a)
 {
-    uint32_t middle = a < 256 ? 2 * a + 1 : 2 * ((a | 1u) + 0u);
+    uint32_t middle = a < 256 ? 2 * a + 1 : 2 * (a | 1u);
     uint32_t root = 512;
 
-    /* Largest root with middle * root^2 < 2^28, in steps of 1/512; 18 bits each way: no overflow. */
+    /* The largest root with middle * root^2 < 2^28; it stays below 2^10, the product below 2^31. */
     while (middle * (root + 1) * (root + 1) < 1u << 28) {
         root++;
     }

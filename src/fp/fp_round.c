@@ -59,7 +59,7 @@ static uint64_t round_pack(const struct fp_format *f, bool sign, int exp, uint64
             env->flags |= FP_UFC;
             return fp_zero(f, sign);
         }
-        /* Keep one bit above the rounding point, so that drop stays a valid shift. */
+        /* A denormal: align to the smallest exponent. */
         sig = fp_shift_right_sticky(sig, (unsigned)(1 - biased));
         biased = 0;
     }
@@ -107,7 +107,7 @@ bool fp_round_to_integer(bool sign, int exp, uint64_t sig, enum fp_rounding roun
         *out = sig;
         return true;
     }
-    /* Below 1/4 every value rounds alike: move it up so that the shift stays below 64. */
+    /* Below one: align to the ones place, so that there is always a bit 63 to keep. */
     if (exp < 0) {
         sig = fp_shift_right_sticky(sig, (unsigned)-exp);
         exp = 0;
