@@ -134,8 +134,12 @@ struct vcpu {
     _Atomic uint32_t powered;   /* PSCI: 0 off, 1 on pending, 2 on */
     _Atomic uint32_t halted;    /* futex word: 1 while asleep in WFI/WFE/power-off */
     _Atomic uint32_t event;     /* event register (SEV, exclusive clears) */
+    _Atomic uint32_t power_pc, power_arg; /* where PSCI CPU_ON starts it: r15 and r0 */
     pthread_t thread;
 };
+
+/* vcpu->powered */
+enum vcpu_power { VCPU_OFF, VCPU_POWER_CLAIMED, VCPU_ON_PENDING, VCPU_ON };
 
 #define VCPU_IRQ_LINE 1u
 #define VCPU_FIQ_LINE 2u
@@ -154,6 +158,13 @@ void vcpu_kick(struct vcpu *v, uint32_t poll_bits);
 /* Drive an interrupt line (GIC). Cheap when the level does not change. */
 void vcpu_set_irq(struct vcpu *v, uint32_t line, bool level);
 void vcpu_send_event(struct vcpu *v); /* SEV */
+/*
+ * Power on at pc with r0 = arg (PSCI CPU_ON): false when it is on, or already being switched on.
+ * Any thread.
+ */
+bool vcpu_power_on(struct vcpu *v, uint32_t pc, uint32_t arg);
+/* The owner switches itself off; it takes effect when it is back in the run loop. */
+void vcpu_power_off_self(struct vcpu *v);
 
 /*
  * Quiescence, for whoever waits for a vCPU (I-2). A vCPU is quiescent when in_guest == 0: it holds no
