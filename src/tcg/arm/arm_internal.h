@@ -149,7 +149,9 @@ static inline ir_ref arm_imm(struct arm_ctx *s, uint32_t v)
 void arm_helper_raise(struct vcpu *v, uint32_t exception, uint32_t fsr);
 void arm_helper_exception_return(struct vcpu *v, uint32_t pc);
 void arm_helper_fetch_fault(struct vcpu *v, uint32_t va);
+void arm_helper_bkpt(struct vcpu *v, uint32_t pc);
 void arm_helper_sev(struct vcpu *v);
+void arm_helper_sevl(struct vcpu *v);
 void arm_helper_dsb(struct vcpu *v);
 
 /* Helper call of up to three I32 arguments (0 = none) without a result. */

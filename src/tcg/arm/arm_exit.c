@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Ways out of a block: direct and computed branches, interworking, exceptions, and returns to the run
+ * loop. Each keeps the rule that at an exit the state holds the architectural PC (r[15]) and exec_flags;
+ * inside a block exec_flags in memory is the value of the block's entry, CPSR.IT included.
+ * Arm ARM A2.3.1 (interworking), A2.5.2 (ITSTATE).
+ *
+ * Threads: the translating vCPU thread.
+ */
+#include "arm_internal.h"
+
+static void arm_put_pc(struct arm_ctx *s, uint32_t pc)
+{
+    ir_put(s->b, ARM_OFF_REG(15), 4, ir_const32(s->b, pc));
+}
+
+static uint32_t arm_flags_with_it(const struct arm_ctx *s, uint8_t it)
+{
+    return (s->exec & ~EXEC_IT_MASK) | (uint32_t)it << EXEC_IT_SHIFT;
+}
+
+static void arm_put_exec(struct arm_ctx *s, uint32_t exec)
+{
+    if (exec != s->exec) {
+        ir_put(s->b, ARM_OFF(exec_flags), 4, ir_const32(s->b, exec));
+    }
+}
+
+/* Leave to a constant PC with constant exec_flags. */
+static void arm_leave(struct arm_ctx *s, uint32_t pc, uint32_t exec)
+{
+    if (exec == s->exec) {
+        ir_goto(s->b, pc);
+    } else {
+        arm_put_exec(s, exec);
+        arm_put_pc(s, pc);
+        ir_goto_ind(s->b);
+    }
+    s->done = true;
+}
+
+void arm_goto(struct arm_ctx *s, uint32_t pc)
+{
+    arm_leave(s, pc, arm_flags_with_it(s, 0));
+}
+
+void arm_goto_exchange(struct arm_ctx *s, uint32_t pc)
+{
+    arm_leave(s, pc, arm_flags_with_it(s, 0) ^ EXEC_T);
+}
+
+void arm_fallthrough(struct arm_ctx *s)
+{
+    arm_leave(s, s->next_pc, arm_flags_with_it(s, s->it_next));
+}
+
+void arm_exit_exec_flags(struct arm_ctx *s, uint32_t clear, uint32_t set)
+{
+    arm_leave(s, s->next_pc, (arm_flags_with_it(s, s->it_next) & ~clear) | set);
+}
+
+void arm_branch_plain(struct arm_ctx *s, ir_ref v)
+{
+    uint64_t known;
+    uint32_t mask = s->thumb ? ~1u : ~3u;
+
+    if (ir_is_const(s->b, v, &known)) {
+        arm_goto(s, (uint32_t)known & mask);
+        return;
+    }
+    arm_put_exec(s, arm_flags_with_it(s, 0));
+    ir_put(s->b, ARM_OFF_REG(15), 4, ir_op2i(s->b, IR_AND, v, mask));
+    ir_goto_ind(s->b);
+    s->done = true;
+}
+
+/*
+ * A target with bits 1:0 = 10 is UNPREDICTABLE; bit 1 stays in the PC here and the block loop clears it
+ * when it finds an unaligned A32 PC, which keeps two operations off the path of every return.
+ */
+void arm_branch_bx(struct arm_ctx *s, ir_ref v)
+{
+    ir_ref exec;
+    uint64_t known;
+    uint32_t base = arm_flags_with_it(s, 0) & ~EXEC_T;
+
+    if (ir_is_const(s->b, v, &known)) {
+        arm_leave(s, (uint32_t)known & ((known & 1) ? ~1u : ~3u), base | ((known & 1) ? EXEC_T : 0));
+        return;
+    }
+    exec = ir_op2i(s->b, IR_OR, ir_op2i(s->b, IR_AND, v, EXEC_T), base);
+    ir_put(s->b, ARM_OFF(exec_flags), 4, exec);
+    ir_put(s->b, ARM_OFF_REG(15), 4, ir_op2i(s->b, IR_AND, v, ~1u));
+    ir_goto_ind(s->b);
+    s->done = true;
+}
+
+void arm_exit_next(struct arm_ctx *s, enum tcg_exit why)
+{
+    arm_put_exec(s, arm_flags_with_it(s, s->it_next));
+    arm_put_pc(s, s->next_pc);
+    ir_exit(s->b, why);
+    s->done = true;
+}
+
+void arm_sync_it(struct arm_ctx *s)
+{
+    arm_put_exec(s, arm_flags_with_it(s, s->it));
+}
+
+void arm_exit_changed(struct arm_ctx *s)
+{
+    if (s->it != s->it_next || s->it != (uint8_t)(s->exec >> EXEC_IT_SHIFT)) {
+        ir_ref exec = ir_get(s->b, IR_I32, ARM_OFF(exec_flags), 4);
+
+        exec = ir_deposit(s->b, exec, ir_const32(s->b, s->it_next), EXEC_IT_SHIFT, 8);
+        ir_put(s->b, ARM_OFF(exec_flags), 4, exec);
+    }
+    arm_put_pc(s, s->next_pc);
+    ir_exit(s->b, TCG_EXIT_STATE);
+    s->done = true;
+}
+
+void arm_call(struct arm_ctx *s, const char *name, void *fn, unsigned flags, ir_ref a0, ir_ref a1,
+              ir_ref a2)
+{
+    ir_ref args[3] = { a0, a1, a2 };
+    unsigned n = a2 ? 3 : a1 ? 2 : a0 ? 1 : 0;
+
+    ir_call(s->b, IR_VOID, name, fn, flags, n, args);
+}
+
+void arm_raise(struct arm_ctx *s, enum arm_exception e, uint32_t fsr)
+{
+    arm_call(s, "raise", (void *)arm_helper_raise, CALL_RAISES, arm_imm(s, e), arm_imm(s, fsr), 0);
+    ir_exit(s->b, TCG_EXIT_EXCEPTION);
+    s->done = true;
+}
+
+void arm_undef(struct arm_ctx *s)
+{
+    arm_raise(s, ARM_EXC_UNDEF, 0);
+}
+
+void arm_exception_return(struct arm_ctx *s, ir_ref v)
+{
+    arm_call(s, "exception_return", (void *)arm_helper_exception_return, CALL_RAISES, v, 0, 0);
+    arm_flags_changed(s);
+    ir_exit(s->b, TCG_EXIT_STATE);
+    s->done = true;
+}

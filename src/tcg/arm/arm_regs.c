@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Guest registers as instructions see them: reads of R15, writes that branch, and writes that merge by
+ * condition when the block loop chose a select over a branch. Also the memory operation word that
+ * follows from CPSR.E and SCTLR.A. Arm ARM A2.3, A2.3.2 (pseudocode for ARM core registers).
+ *
+ * Threads: the translating vCPU thread.
+ */
+#include "arm_internal.h"
+
+uint32_t arm_pc_value(const struct arm_ctx *s)
+{
+    return s->pc + (s->thumb ? 4 : 8);
+}
+
+ir_ref arm_read_reg(struct arm_ctx *s, unsigned n)
+{
+    if (n == 15) {
+        return ir_const32(s->b, arm_pc_value(s));
+    }
+    return ir_get(s->b, IR_I32, ARM_OFF_REG(n), 4);
+}
+
+ir_ref arm_read_base(struct arm_ctx *s, unsigned n)
+{
+    if (n == 15) {
+        return ir_const32(s->b, arm_pc_value(s) & ~3u);
+    }
+    return arm_read_reg(s, n);
+}
+
+static void arm_put_reg(struct arm_ctx *s, unsigned n, ir_ref v)
+{
+    if (s->select) {
+        struct arm_test t = arm_cond_test(s, s->cond);
+
+        v = ir_select(s->b, t.rel, t.x, t.y, v, ir_get(s->b, IR_I32, ARM_OFF_REG(n), 4));
+    }
+    ir_put(s->b, ARM_OFF_REG(n), 4, v);
+}
+
+void arm_write_reg(struct arm_ctx *s, unsigned n, ir_ref v)
+{
+    if (n != 15) {
+        arm_put_reg(s, n, v);
+    } else if (s->thumb) {
+        arm_branch_plain(s, v);
+    } else {
+        arm_branch_bx(s, v);
+    }
+}
+
+void arm_write_reg_load(struct arm_ctx *s, unsigned n, ir_ref v)
+{
+    if (n != 15) {
+        arm_put_reg(s, n, v);
+    } else {
+        arm_branch_bx(s, v);
+    }
+}
+
+uint32_t arm_memop(const struct arm_ctx *s, unsigned size)
+{
+    uint32_t m = size;
+
+    if ((s->exec & EXEC_E) && size != MEMOP_8) {
+        m |= MEMOP_BSWAP;
+    }
+    if (s->exec & EXEC_ALIGN) {
+        m |= MEMOP_ALIGN;
+    }
+    return m;
+}
