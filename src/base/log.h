@@ -27,10 +27,12 @@ void log_end(FILE *f);
 _Noreturn void vm_bug_at(const char *file, int line, const char *fmt, ...) PRINTF_LIKE(3, 4);
 #define vm_bug(...) vm_bug_at(__FILE__, __LINE__, __VA_ARGS__)
 #define VM_CHECK(cond) do { if (__builtin_expect(!(cond), 0)) vm_bug("check failed: %s", #cond); } while (0)
-#ifdef UMBRA_DEBUG
+#if UMBRA_DEBUG
 #define VM_DEBUG_CHECK(cond) VM_CHECK(cond)
 #else
 #define VM_DEBUG_CHECK(cond) ((void)sizeof(cond))
 #endif
 /* Called by vm_bug to dump the current vCPU, if any; set by vcpu/. */
 extern void (*vm_bug_dump)(FILE *f);
+/* Called by vm_bug first: undo raw mode of the terminal; set by io/. */
+extern void (*vm_bug_restore_terminal)(void);

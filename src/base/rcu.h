@@ -15,5 +15,7 @@ void rcu_leave(void);
 void rcu_wait_readers(void); /* grace period; not on vCPU threads */
 /* Free `p` with free() after a grace period; any registered thread. */
 void rcu_free_later(void *p);
+/* Wait until everything handed to rcu_free_later() is freed; not on vCPU threads, not in a read section. */
+void rcu_drain(void);
 #define rcu_publish(pptr, val) __atomic_store_n((pptr), (val), __ATOMIC_RELEASE)
 #define rcu_read(pptr) __atomic_load_n((pptr), __ATOMIC_ACQUIRE)

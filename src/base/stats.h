@@ -54,8 +54,9 @@ struct stats {
     do { if ((val) > atomic_load_explicit(&(s)->field, memory_order_relaxed)) \
         atomic_store_explicit(&(s)->field, (val), memory_order_relaxed); } while (0)
 
-/* The counters of a vCPU (allocated with it); index below VCPU_MAX. */
-extern struct stats stats_vcpu[];
+#define STATS_VCPUS 8 /* as many as VCPU_MAX */
+/* The counters of a vCPU; index below VCPU_MAX. */
+extern struct stats stats_vcpu[STATS_VCPUS];
 void stats_print_text(FILE *f, unsigned nvcpus);
 int stats_write_json(const char *path, unsigned nvcpus) MUST_CHECK; /* -errno; writes to a temporary file, then renames */
 uint64_t stats_now_ns(void);

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * liburcu (memb flavour) behind the wrapper of rcu.h, so that one file knows the library.
+ *
+ * ThreadSanitizer does not see liburcu's own barriers and reports false races between a reader and the
+ * updater that waited for it. Every read section therefore releases one token object when it ends and
+ * every grace period acquires it; that is the ordering the library really gives.
+ */
+#include "base/rcu.h"
+#include "base/log.h"
+
+#include <stdlib.h>
+#include <urcu/urcu-memb.h>
+
+#ifdef UMBRA_TSAN
+void __tsan_acquire(void *addr);
+void __tsan_release(void *addr);
+static char token;
+#define TSAN_ACQUIRE(p) __tsan_acquire(p)
+#define TSAN_RELEASE(p) __tsan_release(p)
+#define TSAN_TOKEN      (&token)
+#else
+#define TSAN_ACQUIRE(p) ((void)0)
+#define TSAN_RELEASE(p) ((void)0)
+#endif
+
+struct deferred {
+    struct rcu_head head;
+    void *p;
+};
+
+void rcu_thread_register(void)
+{
+    urcu_memb_register_thread();
+}
+
+void rcu_thread_unregister(void)
+{
+    urcu_memb_unregister_thread();
+}
+
+void rcu_enter(void)
+{
+    urcu_memb_read_lock();
+}
+
+void rcu_leave(void)
+{
+    TSAN_RELEASE(TSAN_TOKEN);
+    urcu_memb_read_unlock();
+}
+
+void rcu_wait_readers(void)
+{
+    urcu_memb_synchronize_rcu();
+    TSAN_ACQUIRE(TSAN_TOKEN);
+}
+
+static void free_deferred(struct rcu_head *head)
+{
+    struct deferred *d = container_of(head, struct deferred, head);
+
+    TSAN_ACQUIRE(d);
+    TSAN_ACQUIRE(TSAN_TOKEN);
+    free(d->p);
+    free(d);
+}
+
+void rcu_free_later(void *p)
+{
+    struct deferred *d = malloc(sizeof *d);
+
+    VM_CHECK(d != NULL);
+    d->p = p;
+    TSAN_RELEASE(d);
+    urcu_memb_call_rcu(&d->head, free_deferred);
+}
+
+void rcu_drain(void)
+{
+    urcu_memb_barrier();
+}
