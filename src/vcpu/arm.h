@@ -50,6 +50,8 @@ void arm_helper_sysreg_write(struct vcpu *v, uint32_t key, uint64_t value);
 #define SYSREG_END_BLOCK 1u /* the write may change translation or execution state: leave to the run loop */
 #define SYSREG_NOP 2u       /* access has no effect at all (writes) */
 unsigned arm_sysreg_access_flags(uint32_t key, bool write);
+/* A register that is nothing but a word of struct vcpu: its offset, for a plain GET or PUT at this privilege. */
+bool arm_sysreg_state_slot(uint32_t key, bool write, bool privileged, uint32_t *offset);
 #define ARM_SYSREG_KEY(cp, crn, opc1, crm, opc2) \
     ((uint32_t)(cp) << 16 | (uint32_t)(crn) << 12 | (uint32_t)(crm) << 8 | (uint32_t)(opc1) << 4 | (uint32_t)(opc2))
 #define ARM_SYSREG_KEY64(cp, opc1, crm) (0x80000000u | ARM_SYSREG_KEY(cp, 0, opc1, crm, 0))

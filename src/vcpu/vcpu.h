@@ -31,6 +31,8 @@
 #define EXEC_ALIGN (1u << 4) /* SCTLR.A: all accesses checked */
 #define EXEC_NEON (1u << 5)  /* Advanced SIMD not disabled (CPACR.ASEDIS) */
 #define EXEC_FPSPECIAL (1u << 6) /* FPSCR has FZ, DN, AHP, traps or a rounding mode other than RN: no inline scalar FP */
+#define EXEC_CPACR (1u << 7)   /* CPACR grants cp10/cp11 at this privilege (FPEXC may still disable: then only VMRS/VMSR
+                                  of FPEXC, FPSID, MVFR work) */
 #define EXEC_IT_SHIFT 8      /* CPSR.IT[7:0] at bits 15:8 */
 #define EXEC_IT_MASK (0xffu << EXEC_IT_SHIFT)
 
@@ -104,6 +106,7 @@ struct vcpu {
     uint32_t fpscr_rest; /* FPSCR without NZCV (31:28 live in fpscr_nzcv) and without what MXCSR holds pending */
     uint32_t fpscr_nzcv; /* bits 31:28 */
     uint32_t fpexc;
+    uint32_t tpidrurw, tpidruro, tpidrprw; /* thread registers: generated code reads them directly */
     struct jump_cache_entry jump_cache[JUMP_CACHE_SIZE];
     struct softtlb_entry softtlb[2][SOFTTLB_SIZE]; /* [0] user, [1] privileged */
 

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The table of a vCPU's translations: found by physical address, linked to each other, invalidated by
+ * physical page. A dead block's code stays in place until the cache is emptied, since the vCPU may be in
+ * the middle of it.
+ */
+#include "base/stats.h"
+#include "mmu/mmu.h"
+#include "tcg/tcg_internal.h"
+#include "vcpu/vcpu.h"
+
+#include <string.h>
+
+static uint32_t tb_hash(gva_t pc, gpa_t gpa, uint32_t exec_flags)
+{
+    uint64_t h = (gpa >> 1) * 0x9e3779b97f4a7c15u ^ (pc >> GUEST_PAGE_BITS) * 0xc2b2ae3d27d4eb4fu ^
+                 (uint64_t)exec_flags * 0x165667b19e3779f9u;
+
+    return (uint32_t)(h >> (64 - TB_HASH_BITS));
+}
+
+struct tb *tb_find(struct tcg *t, gva_t pc, gpa_t gpa, uint32_t exec_flags)
+{
+    struct tb *tb = t->hash[tb_hash(pc, gpa, exec_flags)];
+
+    while (tb && (tb->gpa != gpa || tb->pc != pc || tb->exec_flags != exec_flags))
+        tb = tb->hash_next;
+    return tb;
+}
+
+static struct code_page **page_slot(struct tcg *t, gpa_t page)
+{
+    uint64_t h = (page >> GUEST_PAGE_BITS) * 0x9e3779b97f4a7c15u;
+    struct code_page **p = &t->page_hash[h >> (64 - PAGE_HASH_BITS)];
+
+    while (*p && (*p)->gpa != page)
+        p = &(*p)->next;
+    return p;
+}
+
+static bool page_list_add(struct tcg *t, struct tb *tb, unsigned which)
+{
+    struct code_page **slot = page_slot(t, tb->page[which]);
+
+    if (!*slot) {
+        struct code_page *cp = code_cache_alloc(t, sizeof(*cp));
+
+        if (!cp)
+            return false;
+        cp->gpa = tb->page[which];
+        *slot = cp;
+    }
+    tb->page_next[which] = (*slot)->tbs;
+    (*slot)->tbs = tb;
+    return true;
+}
+
+bool tb_register(struct tcg *t, struct tb *tb)
+{
+    uint32_t h = tb_hash(tb->pc, tb->gpa, tb->exec_flags);
+
+    if (t->nblocks == t->max_blocks || !page_list_add(t, tb, 0))
+        return false;
+    if (tb->page[1] != NO_PAGE && !page_list_add(t, tb, 1))
+        return false;
+    tb->hash_next = t->hash[h];
+    t->hash[h] = tb;
+    t->by_code[t->nblocks++] = tb;
+    return true;
+}
+
+void tb_link_to(struct tcg *t, struct tb_link *l, struct tb *to)
+{
+    uint8_t *patch = l->from->code + l->patch_off;
+
+    if (l->to || l->from->dead || to->dead)
+        return;
+    l->to = to;
+    l->next = to->incoming;
+    to->incoming = l;
+    x64_patch_jump(code_rx_to_rw(t, patch), patch, to->code);
+}
+
+static void unlink_incoming(struct tcg *t, struct tb *tb)
+{
+    for (struct tb_link *l = tb->incoming; l; l = l->next) {
+        uint8_t *patch = l->from->code + l->patch_off;
+
+        l->to = NULL;
+        x64_patch_jump(code_rx_to_rw(t, patch), patch, l->from->code + l->unlinked_off);
+    }
+    tb->incoming = NULL;
+}
+
+/* A dead block leaves the incoming lists of its targets, so that a list never holds a link twice. */
+static void unlink_outgoing(struct tb *tb)
+{
+    for (unsigned i = 0; i < tb->nlinks; i++) {
+        struct tb_link *l = &tb->link[i], **p;
+
+        if (!l->to)
+            continue;
+        for (p = &l->to->incoming; *p != l; p = &(*p)->next)
+            ;
+        *p = l->next;
+        l->to = NULL;
+    }
+}
+
+static void hash_remove(struct tcg *t, struct tb *tb)
+{
+    struct tb **p = &t->hash[tb_hash(tb->pc, tb->gpa, tb->exec_flags)];
+
+    while (*p && *p != tb)
+        p = &(*p)->hash_next;
+    if (*p)
+        *p = tb->hash_next;
+}
+
+void tb_invalidate(struct vcpu *v, struct tb *tb)
+{
+    struct jump_cache_entry *e = &v->jump_cache[jump_cache_index(tb->pc)];
+
+    if (tb->dead)
+        return;
+    tb->dead = true;
+    if (e->tb == tb)
+        memset(e, 0xff, sizeof(*e));
+    hash_remove(v->tcg, tb);
+    unlink_incoming(v->tcg, tb);
+    unlink_outgoing(tb);
+    STAT_INC(&stats_vcpu[v->index], blocks_invalidated);
+}
+
+void tcg_invalidate_page(struct vcpu *v, gpa_t page)
+{
+    struct code_page **slot = page_slot(v->tcg, page & GUEST_PAGE_MASK);
+    struct tb *tb, *next;
+
+    if (!*slot)
+        return;
+    for (tb = (*slot)->tbs; tb; tb = next) {
+        next = tb->page_next[tb->page[0] != (*slot)->gpa];
+        tb_invalidate(v, tb);
+    }
+    *slot = (*slot)->next;
+}
+
+void tb_flush_all(struct vcpu *v)
+{
+    struct tcg *t = v->tcg;
+
+    for (unsigned i = 0; i < 1u << PAGE_HASH_BITS; i++)
+        for (struct code_page *p = t->page_hash[i]; p; p = p->next)
+            mmu_code_page_release(v, p->gpa);
+    code_cache_empty(t);
+    tcg_jump_cache_flush(v);
+    STAT_INC(&stats_vcpu[v->index], cache_flushes);
+}
+
+void tcg_jump_cache_flush(struct vcpu *v)
+{
+    memset(v->jump_cache, 0xff, sizeof(v->jump_cache));
+}
+
+void tcg_jump_cache_flush_page(struct vcpu *v, gva_t va)
+{
+    uint32_t first = jump_cache_index(va & GUEST_PAGE_MASK);
+
+    memset(&v->jump_cache[first], 0xff, JUMP_CACHE_GROUP * sizeof(v->jump_cache[0]));
+}
+
+struct tb *tb_by_host_pc(const struct tcg *t, uintptr_t host_pc)
+{
+    uint32_t lo = 0, hi = t->nblocks;
+
+    while (lo < hi) {
+        uint32_t mid = (lo + hi) / 2;
+
+        if ((uintptr_t)t->by_code[mid]->code <= host_pc)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    if (!lo)
+        return NULL;
+    return host_pc <= (uintptr_t)t->by_code[lo - 1]->code + t->by_code[lo - 1]->host_bytes ? t->by_code[lo - 1] : NULL;
+}

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A vCPU's code cache and the arena of its metadata. The cache is one memfd mapped twice, writable and
+ * executable, so that no mapping is both (I-8). Space is handed out in order and reclaimed all at once; only
+ * the owning vCPU is affected when it is emptied.
+ */
+#include "tcg/tcg_internal.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define DEFAULT_CACHE_BYTES ((size_t)64 << 20)
+#define MIN_CACHE_BYTES ((size_t)1 << 20)
+#define BYTES_PER_BLOCK 128 /* fewest host bytes we expect of a block, for the size of by_code */
+
+static int map_code(struct tcg *t, size_t bytes)
+{
+    int fd = memfd_create("umbra-code", MFD_CLOEXEC);
+    int err = 0;
+
+    if (fd < 0)
+        return -errno;
+    if (ftruncate(fd, (off_t)bytes) < 0) {
+        err = -errno;
+    } else {
+        t->rw = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+        t->rx = mmap(NULL, bytes, PROT_READ | PROT_EXEC, MAP_SHARED, fd, 0);
+        if (t->rw == MAP_FAILED || t->rx == MAP_FAILED)
+            err = -errno;
+    }
+    close(fd);
+    return err;
+}
+
+static void *map_anon(size_t bytes)
+{
+    return mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+}
+
+int code_cache_create(struct tcg *t, size_t bytes)
+{
+    int err;
+
+    if (!bytes)
+        bytes = DEFAULT_CACHE_BYTES;
+    if (bytes < MIN_CACHE_BYTES)
+        bytes = MIN_CACHE_BYTES;
+    bytes = (bytes + 0xfff) & ~(size_t)0xfff;
+    t->cache_bytes = bytes;
+    t->arena_bytes = bytes * 2;
+    t->max_blocks = (uint32_t)(bytes / BYTES_PER_BLOCK);
+    t->rw = t->rx = MAP_FAILED;
+    t->arena = map_anon(t->arena_bytes);
+    t->by_code = map_anon(t->max_blocks * sizeof(*t->by_code));
+    if (t->arena == MAP_FAILED || (void *)t->by_code == MAP_FAILED) {
+        code_cache_destroy(t);
+        return -ENOMEM;
+    }
+    err = map_code(t, bytes);
+    if (err)
+        code_cache_destroy(t);
+    return err;
+}
+
+void code_cache_destroy(struct tcg *t)
+{
+    if (t->rw != MAP_FAILED)
+        munmap(t->rw, t->cache_bytes);
+    if (t->rx != MAP_FAILED)
+        munmap(t->rx, t->cache_bytes);
+    if (t->arena != MAP_FAILED)
+        munmap(t->arena, t->arena_bytes);
+    if ((void *)t->by_code != MAP_FAILED)
+        munmap(t->by_code, t->max_blocks * sizeof(*t->by_code));
+}
+
+struct code_buffer code_cache_room(const struct tcg *t)
+{
+    return (struct code_buffer){.rw = t->rw + t->used, .rx = t->rx + t->used, .room = t->cache_bytes - t->used};
+}
+
+void *code_cache_alloc(struct tcg *t, size_t bytes)
+{
+    void *p = t->arena + t->arena_used;
+
+    bytes = (bytes + 15) & ~(size_t)15;
+    if (t->arena_bytes - t->arena_used < bytes)
+        return NULL;
+    t->arena_used += bytes;
+    memset(p, 0, bytes);
+    return p;
+}
+
+void code_cache_empty(struct tcg *t)
+{
+    t->used = t->stub_bytes;
+    t->arena_used = 0;
+    t->nblocks = 0;
+    memset(t->hash, 0, sizeof(t->hash));
+    memset(t->page_hash, 0, sizeof(t->page_hash));
+}

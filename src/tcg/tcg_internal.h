@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Private to src/tcg: one vCPU's translator. All of it is owned by the vCPU thread; nothing is locked.
+ */
+#pragma once
+
+#include "tcg/tcg.h"
+
+#define TB_HASH_BITS 15
+#define PAGE_HASH_BITS 12
+#define NO_PAGE UINT64_MAX
+
+struct tb;
+
+struct tb_link {
+    struct tb *from;      /* the block whose jump slot this is */
+    struct tb *to;        /* linked target, NULL while unlinked */
+    struct tb_link *next; /* in to->incoming */
+    uint32_t patch_off, unlinked_off;
+};
+
+/* One translation. Lives in the arena until the whole cache is emptied, also after invalidation. */
+struct tb {
+    gva_t pc;
+    gpa_t gpa;                /* of pc */
+    gpa_t page[2];            /* physical pages its bytes came from; page[1] = NO_PAGE when in one */
+    uint8_t *code;            /* executable address */
+    struct tb *hash_next;
+    struct tb *page_next[2];
+    struct tb_link *link;
+    struct tb_link *incoming; /* links of other blocks that jump here */
+    struct tcg_site *site;
+    uint32_t exec_flags;
+    uint32_t host_bytes;
+    uint16_t nsites, nlinks;
+    uint16_t guest_bytes, n_insns;
+    bool dead;
+};
+
+struct code_page {
+    gpa_t gpa;
+    struct code_page *next; /* hash chain */
+    struct tb *tbs;         /* through page_next[which page of the block this is] */
+};
+
+struct tcg {
+    /* code cache: one memfd, two mappings (W^X) */
+    uint8_t *rw, *rx;
+    size_t cache_bytes, used, stub_bytes;
+    struct x64_stubs stubs;
+    /* metadata arena, emptied together with the cache */
+    uint8_t *arena;
+    size_t arena_bytes, arena_used;
+    struct tb **by_code; /* blocks in order of their code, for host-address lookups */
+    uint32_t nblocks, max_blocks;
+    struct tb *hash[1u << TB_HASH_BITS];
+    struct code_page *page_hash[1u << PAGE_HASH_BITS];
+    /* per-translation work space */
+    struct ir_block *ir;
+    struct tcg_site sites[TCG_MAX_SITES];
+    gpa_t next_page_gpa; /* set by the front end's next_page call */
+};
+
+/* ---- code_cache.c ---- */
+int code_cache_create(struct tcg *t, size_t bytes) MUST_CHECK; /* -errno */
+void code_cache_destroy(struct tcg *t);
+struct code_buffer code_cache_room(const struct tcg *t);
+static inline uint8_t *code_rx_to_rw(const struct tcg *t, const uint8_t *rx)
+{
+    return t->rw + (rx - t->rx);
+}
+/* Zeroed metadata memory; NULL when the arena is full (then the cache must be emptied). */
+void *code_cache_alloc(struct tcg *t, size_t bytes);
+void code_cache_empty(struct tcg *t);
+
+/* ---- blocks.c ---- */
+struct tb *tb_find(struct tcg *t, gva_t pc, gpa_t gpa, uint32_t exec_flags);
+/* Enter a finished block into hash and page lists; false when the arena is full. */
+bool tb_register(struct tcg *t, struct tb *tb);
+void tb_link_to(struct tcg *t, struct tb_link *l, struct tb *to);
+void tb_invalidate(struct vcpu *v, struct tb *tb);
+/* Drop every block; page owners are released. */
+void tb_flush_all(struct vcpu *v);
+/* The block whose code holds host_pc, NULL when none. */
+struct tb *tb_by_host_pc(const struct tcg *t, uintptr_t host_pc);
+
+/* ---- translate.c ---- */
+/* Translate at v's state; NULL with v->exc set when the fetch faults. */
+struct tb *tcg_translate(struct vcpu *v, gpa_t gpa, const uint8_t *page);
+
+/* ---- tcg_log.c, perf_map.c ---- */
+void tcg_log_guest(const struct tb *tb, const uint8_t *page, unsigned len);
+void tcg_log_ir(const struct tb *tb, const struct ir_block *b, const char *title);
+void tcg_log_host(const struct tb *tb);
+void perf_map_add(const struct vcpu *v, const struct tb *tb);

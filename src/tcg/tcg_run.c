@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Entering generated code, finding the next block when it comes back for one, and the answers the
+ * fault path needs about host addresses. Owning vCPU thread; *_sig functions run in its SIGSEGV handler.
+ */
+#include "base/log.h"
+#include "base/stats.h"
+#include "mmu/mmu.h"
+#include "tcg/tcg_internal.h"
+#include "vcpu/vcpu.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+int tcg_create(struct vcpu *v, size_t cache_bytes)
+{
+    struct tcg *t = mmap(NULL, sizeof(*t), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    struct code_buffer buf;
+    int err;
+
+    if (t == MAP_FAILED)
+        return -errno;
+    t->ir = ir_block_new();
+    err = t->ir ? code_cache_create(t, cache_bytes) : -ENOMEM;
+    if (err) {
+        ir_block_free(t->ir);
+        munmap(t, sizeof(*t));
+        return err;
+    }
+    v->tcg = t;
+    buf = code_cache_room(t);
+    err = x64_emit_stubs(&t->stubs, &buf);
+    if (err) {
+        tcg_destroy(v);
+        return err;
+    }
+    t->stub_bytes = (t->stubs.bytes + 63) & ~(size_t)63;
+    t->used = t->stub_bytes;
+    return 0;
+}
+
+void tcg_destroy(struct vcpu *v)
+{
+    struct tcg *t = v->tcg;
+
+    if (!t)
+        return;
+    v->tcg = NULL;
+    code_cache_destroy(t);
+    ir_block_free(t->ir);
+    munmap(t, sizeof(*t));
+}
+
+static uint64_t cache_key(const struct vcpu *v)
+{
+    return v->exec_flags | (uint64_t)v->ctx_id << 32;
+}
+
+/* A block found by its first page must still come from the same second page. */
+static bool second_page_current(struct vcpu *v, const struct tb *tb)
+{
+    struct mmu_fetch f;
+
+    if (tb->page[1] == NO_PAGE)
+        return true;
+    return mmu_fetch_page(v, (uint32_t)((tb->pc & GUEST_PAGE_MASK) + GUEST_PAGE_SIZE), &f) &&
+           (f.gpa & GUEST_PAGE_MASK) == tb->page[1];
+}
+
+static struct tb *find_or_translate(struct vcpu *v)
+{
+    struct mmu_fetch f;
+    struct tb *tb;
+
+    if (!mmu_fetch_page(v, v->r[15], &f)) {
+        v->exc = ARM_EXC_PABT;
+        v->exc_fsr = f.fsr;
+        v->exc_far = f.far;
+        return NULL;
+    }
+    tb = tb_find(v->tcg, v->r[15], f.gpa, v->exec_flags);
+    if (tb && !second_page_current(v, tb)) {
+        tb_invalidate(v, tb);
+        tb = NULL;
+    }
+    return tb ? tb : tcg_translate(v, f.gpa, f.page);
+}
+
+/* The block for the state PC; NULL: prefetch abort pending. */
+static struct tb *lookup(struct vcpu *v)
+{
+    struct jump_cache_entry *e = &v->jump_cache[jump_cache_index(v->r[15])];
+    struct tb *tb;
+
+    if (e->pc == v->r[15] && e->key == cache_key(v))
+        return e->tb;
+    STAT_INC(&stats_vcpu[v->index], lookups);
+    tb = find_or_translate(v);
+    /* -d exec shows every block, so nothing may bypass the run loop then. */
+    if (tb && !log_on(LOG_EXEC))
+        *e = (struct jump_cache_entry){.pc = v->r[15], .key = cache_key(v), .code = tb->code, .tb = tb};
+    return tb;
+}
+
+/* Follow a direct exit that is not linked yet and link it, unless finding the target emptied the cache. */
+static struct tb *lookup_and_link(struct vcpu *v)
+{
+    uint64_t flushes = stats_vcpu[v->index].cache_flushes;
+    struct tb *from = v->exit_tb, *to = lookup(v);
+
+    if (to && !log_on(LOG_EXEC) && stats_vcpu[v->index].cache_flushes == flushes && to->exec_flags == from->exec_flags) {
+        tb_link_to(v->tcg, &from->link[v->exit_arg], to);
+        STAT_INC(&stats_vcpu[v->index], links);
+    }
+    return to;
+}
+
+enum tcg_exit tcg_run(struct vcpu *v)
+{
+    struct tb *tb = lookup(v);
+
+    while (tb) {
+        enum tcg_exit why;
+
+        if (log_on(LOG_EXEC))
+            log_printf("cpu%u: exec %08x flags %04x r0 %08x r1 %08x sp %08x lr %08x\n", v->index, v->r[15],
+                       v->exec_flags, v->r[0], v->r[1], v->r[13], v->r[14]);
+        why = v->tcg->stubs.enter(v, tb->code);
+        if (why == TCG_EXIT_LINK)
+            tb = lookup_and_link(v);
+        else if (why == TCG_EXIT_LOOKUP)
+            tb = lookup(v);
+        else
+            return why;
+    }
+    return TCG_EXIT_EXCEPTION;
+}
+
+bool tcg_contains_sig(const struct vcpu *v, uintptr_t host_pc)
+{
+    const struct tcg *t = v->tcg;
+
+    return t && host_pc - (uintptr_t)t->rx < t->cache_bytes;
+}
+
+uintptr_t tcg_fault_stub_sig(const struct vcpu *v)
+{
+    return (uintptr_t)v->tcg->stubs.fault_stub;
+}
+
+bool tcg_find_site(struct vcpu *v, uintptr_t host_pc, struct tcg_site *out, uintptr_t *block_start)
+{
+    const struct tb *tb = tb_by_host_pc(v->tcg, host_pc);
+
+    if (!tb)
+        return false;
+    for (unsigned i = 0; i < tb->nsites; i++)
+        if ((uintptr_t)tb->code + tb->site[i].host_off == host_pc) {
+            *out = tb->site[i];
+            if (block_start)
+                *block_start = (uintptr_t)tb->code;
+            return true;
+        }
+    return false;
+}

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One translation: guest code at the vCPU's PC to IR to host code in its cache. Reading path:
+ * tcg_translate() > arm_translate_block() (arm/) > ir_optimize() (ir/) > x64_compile() (x64/).
+ *
+ * The page is announced to mmu_code_page_translate() before its bytes are read, so that a write after
+ * that is caught; a write before it is seen.
+ */
+#include "base/log.h"
+#include "base/stats.h"
+#include "mmu/mmu.h"
+#include "tcg/tcg_internal.h"
+#include "vcpu/arm.h"
+#include "vm.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define MAX_INSNS 64
+#define CODE_ALIGN 16
+
+/* struct tcg_source.next_page: the page after the one that holds the block's PC. */
+static const uint8_t *fetch_next_page(struct vcpu *v)
+{
+    gva_t va = (uint32_t)((v->r[15] & GUEST_PAGE_MASK) + GUEST_PAGE_SIZE);
+    struct mmu_fetch f;
+
+    if (!mmu_fetch_page(v, va, &f)) {
+        v->exc = ARM_EXC_PABT;
+        v->exc_fsr = f.fsr;
+        v->exc_far = f.far;
+        return NULL;
+    }
+    mmu_code_page_translate(v, f.gpa);
+    v->tcg->next_page_gpa = f.gpa & GUEST_PAGE_MASK;
+    return f.page;
+}
+
+/* Front end and passes; false when the one instruction crosses into a page that cannot be fetched. */
+static bool make_ir(struct vcpu *v, const uint8_t *page, unsigned max_insns, struct tcg_source *src)
+{
+    struct ir_block *b = v->tcg->ir;
+
+    *src = (struct tcg_source){.pc = v->r[15],
+                               .exec_flags = v->exec_flags,
+                               .page = page,
+                               .max_insns = max_insns,
+                               .features = arm_cpu_features(v),
+                               .next_page = fetch_next_page,
+                               .vcpu = v};
+    v->tcg->next_page_gpa = NO_PAGE;
+    ir_block_reset(b, src->pc, src->exec_flags, v->exec_flags & EXEC_PRIV);
+    arm_translate_block(src, b);
+    return v->exc == ARM_EXC_NONE;
+}
+
+static struct tb *new_block(struct vcpu *v, const struct tcg_source *src, gpa_t gpa)
+{
+    struct tb *tb = code_cache_alloc(v->tcg, sizeof(*tb));
+
+    if (!tb)
+        return NULL;
+    tb->pc = src->pc;
+    tb->gpa = gpa;
+    tb->exec_flags = src->exec_flags;
+    tb->page[0] = gpa & GUEST_PAGE_MASK;
+    tb->page[1] = src->crosses_page ? v->tcg->next_page_gpa : NO_PAGE;
+    tb->guest_bytes = (uint16_t)src->guest_bytes;
+    tb->n_insns = (uint16_t)src->n_insns;
+    return tb;
+}
+
+static bool keep_tables(struct tcg *t, struct tb *tb, const struct x64_result *r)
+{
+    tb->site = code_cache_alloc(t, r->nsites * sizeof(*tb->site) + 1);
+    tb->link = code_cache_alloc(t, r->nslots * sizeof(*tb->link) + 1);
+    if (!tb->site || !tb->link)
+        return false;
+    memcpy(tb->site, r->site, r->nsites * sizeof(*tb->site));
+    tb->nsites = (uint16_t)r->nsites;
+    tb->nlinks = (uint16_t)r->nslots;
+    for (unsigned i = 0; i < r->nslots; i++)
+        tb->link[i] = (struct tb_link){
+            .from = tb, .patch_off = r->slot[i].patch_off, .unlinked_off = r->slot[i].unlinked_off};
+    return true;
+}
+
+/* Host code and tables for the IR; -ENOSPC: empty the cache and come back; -E2BIG: fewer instructions. */
+static int make_code(struct vcpu *v, struct tb *tb)
+{
+    struct tcg *t = v->tcg;
+    struct code_buffer buf = code_cache_room(t);
+    struct x64_options o = {.soft_mmu = v->vm->opt->mmu.mode == MMU_SOFT, .tb = tb, .link_page_bits = GUEST_PAGE_BITS};
+    struct x64_result r = {.site = t->sites};
+    int err = x64_compile(t->ir, &o, &buf, &r);
+
+    if (err)
+        return err;
+    tb->code = buf.rx;
+    tb->host_bytes = (uint32_t)r.host_bytes;
+    if (!keep_tables(t, tb, &r) || !tb_register(t, tb))
+        return -ENOSPC;
+    t->used = (t->used + r.host_bytes + CODE_ALIGN - 1) & ~(size_t)(CODE_ALIGN - 1);
+    if (t->used > t->cache_bytes)
+        t->used = t->cache_bytes;
+    return 0;
+}
+
+static int try_translate(struct vcpu *v, gpa_t gpa, const uint8_t *page, unsigned max_insns, struct tb **out)
+{
+    struct tcg_source src;
+    struct tb *tb;
+    int err;
+
+    if (!make_ir(v, page, max_insns, &src))
+        return -EFAULT;
+    if (v->tcg->ir->full)
+        return -E2BIG;
+    tb = new_block(v, &src, gpa);
+    if (!tb)
+        return -ENOSPC;
+    tcg_log_guest(tb, page, src.guest_bytes);
+    tcg_log_ir(tb, v->tcg->ir, "IR");
+    ir_optimize(v->tcg->ir);
+    tcg_log_ir(tb, v->tcg->ir, "IR after passes");
+    err = make_code(v, tb);
+    if (err)
+        return err;
+    tcg_log_host(tb);
+    perf_map_add(v, tb);
+    STAT_INC(&stats_vcpu[v->index], translations);
+    STAT_ADD(&stats_vcpu[v->index], translated_insns, tb->n_insns);
+    STAT_ADD(&stats_vcpu[v->index], host_code_bytes, tb->host_bytes);
+    *out = tb;
+    return 0;
+}
+
+struct tb *tcg_translate(struct vcpu *v, gpa_t gpa, const uint8_t *page)
+{
+    uint64_t start = stats_now_ns();
+    unsigned max_insns = MAX_INSNS;
+    struct tb *tb = NULL;
+    bool emptied = false;
+
+    mmu_code_page_translate(v, gpa);
+    for (;;) {
+        int err = try_translate(v, gpa, page, max_insns, &tb);
+
+        if (!err || err == -EFAULT)
+            break;
+        if (err == -E2BIG && max_insns > 1) {
+            max_insns /= 2;
+        } else if (err == -ENOSPC && !emptied) {
+            tb_flush_all(v);
+            mmu_code_page_translate(v, gpa);
+            emptied = true;
+        } else {
+            vm_bug("one instruction at %#lx does not fit: %d", (unsigned long)v->r[15], err);
+        }
+    }
+    STAT_ADD(&stats_vcpu[v->index], translate_ns, stats_now_ns() - start);
+    return tb;
+}
