@@ -130,6 +130,10 @@ struct vcpu {
     struct mmu_vcpu *mmu;
     struct arm_sys *sys; /* CP15/CP14 registers, generic timer, PMU */
     void *scratch;
+    /* Host fault in generated code, stored by the SIGSEGV handler for the fault stub. */
+    uintptr_t fault_pc;
+    hva_t fault_addr;
+    uint32_t fault_error; /* x86 page-fault error code */
 
     /* ---- other threads ---- */
     _Alignas(CACHE_LINE) _Atomic uint32_t in_guest; /* 1: generated code or a helper of it; 0: quiescent */
