@@ -22,11 +22,6 @@ static bool is_arithmetic(enum dp_op op)
     return (op >= DP_SUB && op <= DP_RSC) || op == DP_CMP || op == DP_CMN;
 }
 
-static bool sets_flags(const struct arm_ctx *s, uint32_t sf)
-{
-    return sf == 1 || (sf == 2 && !arm_in_it(s));
-}
-
 /* Writing the PC: branch in A32; with S an exception return, UNPREDICTABLE in User mode; no T32 form. */
 static bool rd_allowed(const struct arm_ctx *s, unsigned rd, bool flags)
 {
@@ -140,7 +135,7 @@ static bool dp_finish(struct arm_ctx *s, enum dp_op op, unsigned rd, unsigned rn
 static bool dp_rri(struct arm_ctx *s, enum dp_op op, unsigned rd, unsigned rn, uint32_t sf, unsigned rm,
                    unsigned type, unsigned imm5)
 {
-    bool flags = sets_flags(s, sf);
+    bool flags = arm_sets_flags(s, sf);
     struct arm_shifted y;
 
     if (!rd_allowed(s, rd, flags)) {
@@ -153,7 +148,7 @@ static bool dp_rri(struct arm_ctx *s, enum dp_op op, unsigned rd, unsigned rn, u
 static bool dp_rrr(struct arm_ctx *s, enum dp_op op, unsigned rd, unsigned rn, uint32_t sf, unsigned rm,
                    unsigned type, unsigned rs)
 {
-    bool flags = sets_flags(s, sf);
+    bool flags = arm_sets_flags(s, sf);
     struct arm_shifted y;
 
     if (!rd_allowed(s, rd, flags)) {
@@ -167,7 +162,7 @@ static bool dp_rrr(struct arm_ctx *s, enum dp_op op, unsigned rd, unsigned rn, u
 static bool dp_ri(struct arm_ctx *s, enum dp_op op, unsigned rd, unsigned rn, uint32_t sf,
                   uint32_t imm12)
 {
-    bool flags = sets_flags(s, sf);
+    bool flags = arm_sets_flags(s, sf);
     struct arm_shifted y = { 0, 0 };
     int carry;
 

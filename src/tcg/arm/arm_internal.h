@@ -53,7 +53,6 @@ struct arm_ctx {
     uint8_t section_cond;
     bool section_dirty; /* flags changed inside the section */
     unsigned section_label;
-    unsigned run;       /* conditional instructions selected in a row with the same condition */
     enum arm_flag_source flags;
     ir_ref flag_x, flag_y, flag_res;
 };
@@ -75,6 +74,12 @@ static inline bool arm_in_it(const struct arm_ctx *s)
 static inline bool arm_it_not_last(const struct arm_ctx *s)
 {
     return s->it_next != 0;
+}
+
+/* The `s` member of the tables: 2 = 16-bit encodings, which set flags outside IT blocks only. */
+static inline bool arm_sets_flags(const struct arm_ctx *s, uint32_t sf)
+{
+    return sf == 1 || (sf == 2 && !arm_in_it(s));
 }
 
 /* ---- registers (arm_regs.c) ---- */
@@ -128,6 +133,17 @@ void arm_set_add(struct arm_ctx *s, ir_ref x, ir_ref y, ir_ref res);
 void arm_set_sub(struct arm_ctx *s, ir_ref x, ir_ref y, ir_ref res);
 void arm_set_adc(struct arm_ctx *s, ir_ref x, ir_ref y, ir_ref carry, ir_ref res);
 void arm_flags_changed(struct arm_ctx *s);
+
+/* ---- conditional execution (arm_section.c) ---- */
+/* Before an instruction under s->cond, with no section of another condition open: select or section. */
+void arm_section_begin(struct arm_ctx *s);
+/* Force a section (for an instruction that turned out to be UNDEF under a select). */
+void arm_section_open(struct arm_ctx *s);
+/* Place the label of an open section; control joins here. */
+void arm_section_close(struct arm_ctx *s);
+
+/* ---- decoding (arm_decode.c): all tables in order; false = UNDEF ---- */
+bool arm_decode(struct arm_ctx *s);
 
 /* ---- operands (arm_operand.c) ---- */
 struct arm_shifted {
