@@ -50,3 +50,17 @@ run_quiet() {
 cpu_count() {
     nproc 2>/dev/null || echo 1
 }
+
+# build_preset NAME [TARGET...]: configure (once) and build a preset; compiler output only on failure.
+build_preset() {
+    local preset=$1 generator
+    shift
+    if [ ! -f "$UMBRA_ROOT/build/$preset/CMakeCache.txt" ]; then
+        generator="Unix Makefiles"
+        command -v ninja >/dev/null && generator=Ninja
+        run_quiet "configure build/$preset" \
+            cmake -S "$UMBRA_ROOT" --preset "$preset" -G "$generator" || return
+    fi
+    run_quiet "build build/$preset" cmake --build "$UMBRA_ROOT/build/$preset" \
+        --parallel "$(cpu_count)" ${1:+--target "$@"}
+}

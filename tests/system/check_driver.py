@@ -1,0 +1,92 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""The judge is judged: boot.py must accept a healthy log and reject each way a boot can go wrong."""
+
+import tempfile
+import unittest
+from pathlib import Path
+
+import boot
+
+HEALTHY = """[    0.000000] Booting Linux on physical CPU 0x0
+[    1.280000] hw-breakpoint: found 5 (+1 reserved) breakpoint and 4 watchpoint registers.
+UMBRA: user space reached
+UMBRA: cpus=4 memtotal_kb=501000
+UMBRA: powering off
+[    3.000000] reboot: Power down
+"""
+STEPS = "".join(f"UMBRA: step {step} ok (1 s)\n" for step in boot.STEPS) + "UMBRA: verdict PASS\n"
+
+
+class Verdict(unittest.TestCase):
+    cell = boot.Cell("initramfs", "armmp", 4, "spt")
+    disk_cell = boot.Cell("disk", "armmp", 4, "spt", 512)
+
+    def accepts(self, cell, status, text):
+        self.assertEqual(boot.verdict(cell, status, text), [])
+
+    def rejects(self, cell, status, text, why):
+        self.assertIn(why, " ".join(boot.verdict(cell, status, text)))
+
+    def test_healthy(self):
+        self.accepts(self.cell, 0, HEALTHY)
+        self.accepts(self.disk_cell, 0, STEPS + HEALTHY)
+
+    def test_status(self):
+        self.rejects(self.cell, 1, HEALTHY, "exit status 1")
+        self.rejects(self.cell, -11, HEALTHY, "exit status -11")
+        self.rejects(self.cell, None, HEALTHY, "time limit")
+
+    def test_counts(self):
+        self.rejects(self.cell, 0, HEALTHY.replace("cpus=4", "cpus=3"), "3 CPUs")
+        self.rejects(self.cell, 0, HEALTHY.replace("=501000", "=250000"), "250000 kB")
+        self.rejects(self.cell, 0, HEALTHY.replace("UMBRA: cpus", "cpus"), "no count")
+
+    def test_missing_markers(self):
+        self.rejects(self.cell, 0, HEALTHY.replace("user space", ""), "was not reached")
+        self.rejects(self.cell, 0, HEALTHY.replace("Power down", ""), "no clean power off")
+        self.rejects(self.disk_cell, 0, HEALTHY, "no verdict")
+        for step in boot.STEPS:
+            broken = STEPS.replace(f"step {step} ok", f"step {step} FAILED")
+            self.rejects(self.disk_cell, 0, broken + HEALTHY, f"step {step} is not ok")
+
+    def test_cries(self):
+        for cry in ("Internal error: Oops: 17 [#1] SMP ARM", "BUG: scheduling while atomic",
+                    "rcu: INFO: rcu_sched self-detected stall on CPU",
+                    "Unable to handle kernel NULL pointer dereference at virtual address 0",
+                    "Kernel panic - not syncing", "EXT4-fs error (device vda)",
+                    "blk_update_request: I/O error, dev vda", "sh[1]: undefined instruction: pc=0"):
+            self.rejects(self.cell, 0, f"[    2.0] {cry}\n" + HEALTHY, "log: ")
+
+
+class Stats(unittest.TestCase):
+    def judge(self, mmu, text):
+        with tempfile.TemporaryDirectory() as scratch:
+            path = Path(scratch) / "stats.json"
+            path.write_text(text)
+            return boot.check_stats(boot.Cell("initramfs", "armmp", 1, mmu), path)
+
+    def test_mode_at_work(self):
+        self.assertEqual(self.judge("spt", '{"total": {"spt_fills": 7}}'), [])
+        self.assertEqual(self.judge("soft", '{"total": {"spt_fills": 0}}'), [])
+        self.assertTrue(self.judge("spt", '{"total": {"spt_fills": 0}}'))
+        self.assertTrue(self.judge("soft", '{"total": {"spt_fills": 1}}'))
+        self.assertTrue(self.judge("spt", "{"))
+
+
+class Selections(unittest.TestCase):
+    def test_pairwise_covers_pairs(self):
+        cells = [c for c in boot.pairwise() if c.payload == "initramfs"]
+        self.assertEqual({(c.flavour, c.smp) for c in cells},
+                         {(f, s) for f in boot.FLAVOURS for s in boot.SMPS})
+        self.assertEqual({(c.flavour, c.mmu) for c in cells},
+                         {(f, m) for f in boot.FLAVOURS for m in boot.MODES})
+        self.assertEqual({(c.smp, c.mmu) for c in cells},
+                         {(s, m) for s in boot.SMPS for m in boot.MODES})
+
+    def test_matrix_is_whole(self):
+        self.assertEqual(len({str(c) for c in boot.matrix()}), 2 * 2 * 4 * 2)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,42 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# What a compiler does not see: the licence line, tabs, trailing blanks, long lines, long files and
+# words that mark unfinished work.
+
+set -eu
+cd "$(dirname "$0")/.."
+files=$(git ls-files --cached --others --exclude-standard 'src/*' 'tests/*' 'stress/*' 'tools/*' \
+    'bench/*' 'scripts/*' 'cmake/*' CMakeLists.txt | grep -E '\.(c|h|S|inc|def|decode|py|sh|cmake|txt)$|^scripts/' || true)
+status=0
+
+# report TEXT: complain about what the command before the pipe found, and fail.
+report() {
+    found=$(head -n 20)
+    [ -n "$found" ] || return 0
+    printf 'check-style: %s\n%s\n' "$1" "$found" >&2
+    return 1
+}
+
+existing=''
+for file in $files; do
+    [ -f "$file" ] && existing="$existing $file"
+done
+# The list is passed as words: no name in the repository has blanks.
+# shellcheck disable=SC2086
+set -- $existing
+code=$(printf '%s\n' "$@" | grep -E '\.(c|h|S|inc|def|py|sh|cmake)$')
+
+for file in "$@"; do
+    head -n 5 "$file" | grep -q 'SPDX-License-Identifier: MIT' || echo "$file"
+done | report "no SPDX line" || status=1
+# shellcheck disable=SC2086
+grep -nP '\t' $code /dev/null | report "tab" || status=1 || status=1
+# shellcheck disable=SC2086
+grep -nE ' +$' $code /dev/null | report "blank at the end of a line" || status=1 || status=1
+# shellcheck disable=SC2086
+grep -nE '^.{101,}' $code /dev/null | report "line over 100 columns" || status=1 || status=1
+# shellcheck disable=SC2086
+grep -nwE 'TODO|FIXME|XXX|HACK' $code /dev/null | grep -v '^tools/check-style.sh' |
+    report "unfinished" || status=1 || status=1
+exit "$status"
