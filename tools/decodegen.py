@@ -350,7 +350,7 @@ class Writer:
                 tests.append(f'(insn & {need:#x}) == {e.value & need:#x}')
             for m, v in e.excl:
                 tests.append(f'(insn & {m:#x}) != {v:#x}')
-            call = f'return {self.table.stem}_take_{e.index}(s, insn);'
+            call = f'return {e.index};'
             if not tests:
                 self.put(depth, call)
                 return False
@@ -445,10 +445,21 @@ class Writer:
         self.put(0, '')
         for e in t.encodings:
             self.take(e)
-        self.put(0, f'bool {t.stem}_decode(struct {self.ctx} *s, uint32_t insn)')
+        self.put(0, f'int {t.stem}_lookup(uint32_t insn)')
         self.put(0, '{')
         if self.node(t.encodings, 0, 0, 1):
-            self.put(1, 'return false;')
+            self.put(1, 'return -1;')
+        self.put(0, '}')
+        self.put(0, '')
+        self.put(0, f'bool {t.stem}_decode(struct {self.ctx} *s, uint32_t insn)')
+        self.put(0, '{')
+        self.put(1, f'switch ({t.stem}_lookup(insn)) {{')
+        for e in t.encodings:
+            self.put(1, f'case {e.index}:')
+            self.put(2, f'return {t.stem}_take_{e.index}(s, insn);')
+        self.put(1, 'default:')
+        self.put(2, 'return false;')
+        self.put(1, '}')
         self.put(0, '}')
         self.put(0, '')
         self.encoding_table()
@@ -476,7 +487,9 @@ class Writer:
                 names.add(e.name)
                 out += [f'#define arg_{e.name} {struct}',
                         f'bool trans_{e.name}(struct {self.ctx} *s, const struct {struct} *a);']
-        out += ['', f'bool {t.stem}_decode(struct {self.ctx} *s, uint32_t insn);',
+        out += ['', f'/* Index into {t.stem}_encodings[], -1 when nothing matches. */',
+                f'int {t.stem}_lookup(uint32_t insn);',
+                f'bool {t.stem}_decode(struct {self.ctx} *s, uint32_t insn);',
                 f'extern const struct decode_encoding {t.stem}_encodings[];',
                 f'extern const unsigned {t.stem}_encodings_count;']
         return '\n'.join(out) + '\n'
