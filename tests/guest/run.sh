@@ -40,10 +40,12 @@ judge() {
         if (num + 0 != seen) { print "test number " num " out of order"; broken = 1 }
         if ($1 == "not") {
             if (name in allowed) known++
-            else { bad++; print $0; want = 1; next }
+            else { bad++; printf "%s%s\n", diag, $0; want = 1; diag = ""; next }
         }
+        diag = ""; want = 0
     }
     /^#/ && want { print; next }
+    /^#/ { diag = diag $0 "\n"; next }
     { want = 0 }
     /^1\.\.[0-9]+$/ { plan = substr($0, 4) + 0 }
     /^Bail out!/ { print; broken = 1 }

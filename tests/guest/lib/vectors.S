@@ -6,7 +6,9 @@
  */
     .syntax unified
     .arch armv7ve
+    .set R_R8, 32
     .set R_SP, 52
+    .set R_LR, 56
     .set R_PC, 60
     .set R_CPSR, 64
     .set R_KIND, 68
@@ -45,6 +47,7 @@ vectors:
     ENTRY   v_irq, 7
     ENTRY   v_fiq, 8
 
+/* Only r0-r7 as scratch: r8-r12 may be those of FIQ mode. */
 common:
     mov     r5, lr
     mrs     r4, spsr
@@ -55,49 +58,49 @@ common:
     str     r6, [r0, #R_EXC_CPSR]
     str     r4, [r0, #R_CPSR]
     clrex
-    and     r8, r4, #0x1f
-    and     r9, r6, #0x1f
-    cmp     r8, #0x10
-    moveq   r8, #0x1f
-    cmp     r8, r9
-    addeq   r10, sp, #FRAME         /* trap taken from the same mode: its LR is lost */
-    moveq   r11, lr
-    beq     1f
-    orr     r8, r8, #0xc0
-    msr     cpsr_c, r8
-    mov     r10, sp
-    mov     r11, lr
+    add     r3, r0, #R_R8
+    and     r1, r4, #0x1f
+    and     r2, r6, #0x1f
+    cmp     r1, #0x10
+    moveq   r1, #0x1f
+    cmp     r1, r2
+    bne     1f
+    add     r2, sp, #FRAME          /* trap taken from the same mode: its LR is lost */
+    str     r2, [r0, #R_SP]
+    str     lr, [r0, #R_LR]
+    b       2f
+1:  orr     r1, r1, #0xc0
+    msr     cpsr_c, r1
+    stmia   r3, {r8-r12, sp, lr}
     msr     cpsr_c, r6
-1:  add     r12, r0, #R_SP
-    stmia   r12, {r10, r11}
-    bl      trap_c
+2:  bl      trap_c
     mov     r0, sp
 
 /* r0 = sp = frame */
 frame_return:
     ldr     r4, [r0, #R_CPSR]
     mrs     r6, cpsr
-    add     r12, r0, #R_SP
-    ldmia   r12, {r10, r11}
-    and     r8, r4, #0x1f
-    and     r9, r6, #0x1f
-    cmp     r8, #0x10
-    moveq   r8, #0x1f
-    cmp     r8, r9
-    addne   r3, r0, #FRAME          /* other mode: our own stack pointer after the pop */
-    moveq   r3, r10
-    moveq   lr, r11
+    and     r1, r4, #0x1f
+    and     r2, r6, #0x1f
+    cmp     r1, #0x10
+    moveq   r1, #0x1f
+    add     r3, r0, #R_R8
+    cmp     r1, r2
+    addne   r5, r0, #FRAME          /* other mode: our own stack pointer after the pop */
+    ldreq   r5, [r0, #R_SP]
+    ldreq   lr, [r0, #R_LR]
+    ldmiaeq r3, {r8-r12}
     beq     1f
-    orr     r8, r8, #0xc0
-    msr     cpsr_c, r8
-    mov     sp, r10
-    mov     lr, r11
+    orr     r1, r1, #0xc0
+    msr     cpsr_c, r1
+    ldmia   r3, {r8-r12, sp, lr}
     msr     cpsr_c, r6
 1:  ldr     r2, [r0, #R_PC]
-    sub     r3, r3, #8
-    stmia   r3, {r2, r4}
-    str     r3, [r0, #R_NEW_SP]
-    ldmia   r0, {r0-r12}
+    sub     r5, r5, #8
+    str     r2, [r5]
+    str     r4, [r5, #4]
+    str     r5, [r0, #R_NEW_SP]
+    ldmia   r0, {r0-r7}
     ldr     sp, [sp, #R_NEW_SP]
     rfeia   sp!
 
