@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: MIT
+#
+# Bare-metal payloads as ctest entries. tests/guest/list names them with CPUs, time limit and class;
+# each is built for A32 and T32 by tests/guest/build.sh (a ctest fixture, so that only those who run
+# the tests need the cross compiler) and run in every MMU mode. Class ci has the label guest, all
+# others the label nightly.
+
+function(umbra_guest_tests dir)
+    set(list_file "${dir}/list")
+    set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${list_file}")
+    find_program(GUEST_CC arm-linux-gnueabihf-gcc)
+    if(NOT GUEST_CC)
+        message(STATUS "No arm-linux-gnueabihf-gcc: bare-metal tests are left out (scripts/setup)")
+        return()
+    endif()
+    set(out "${PROJECT_BINARY_DIR}/guest")
+    add_test(NAME guest/build COMMAND "${dir}/build.sh" "${out}")
+    set_tests_properties(guest/build PROPERTIES
+        LABELS guest TIMEOUT 300 FIXTURES_SETUP guest_payloads)
+
+    file(STRINGS "${list_file}" lines REGEX "^[a-z]")
+    foreach(line IN LISTS lines)
+        string(REGEX REPLACE "[ \t]+" ";" words "${line}")
+        list(GET words 0 name)
+        list(GET words 1 smp)
+        list(GET words 2 seconds)
+        list(GET words 3 class)
+        set(label nightly)
+        if(class STREQUAL "ci")
+            set(label guest)
+        endif()
+        if(UMBRA_SANITIZE)
+            math(EXPR seconds "${seconds} * 5")
+        endif()
+        math(EXPR timeout "${seconds} + 15")
+        foreach(state IN ITEMS arm thumb)
+            foreach(mmu IN ITEMS soft spt)
+                set(test guest/${name}-${state}-${mmu})
+                add_test(NAME ${test} COMMAND "${dir}/run.sh" -t ${seconds}
+                    "$<TARGET_FILE:umbra> -M virt -cpu cortex-a15 -smp %n -m 256 -mmu ${mmu} \
+-nographic -no-reboot -kernel %k"
+                    "${out}/${name}.${state}.elf" ${smp})
+                set_tests_properties(${test} PROPERTIES LABELS ${label} TIMEOUT ${timeout}
+                    PROCESSORS ${smp} FIXTURES_REQUIRED guest_payloads)
+            endforeach()
+        endforeach()
+    endforeach()
+endfunction()
