@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Generic timer: CNTFRQ, CNTPCT/CNTVCT, and the physical and virtual EL1 timers with their interrupt
+ * lines. Arm ARM DDI0406C B8. The counter is the host's monotonic clock at 62.5 MHz; the virtual offset is 0.
+ *
+ * Threads: registers are the owner's; the expiry callback runs on the I/O thread. Both evaluate the
+ * timer under its lock, so the line always shows the last evaluation: whoever comes later sees the newer registers.
+ */
+#include "vcpu/arm_sys_internal.h"
+#include "vm.h"
+
+#include <string.h>
+
+#define CTL_ENABLE 1u
+#define CTL_IMASK 2u
+#define CTL_ISTATUS 4u
+#define NS_PER_TICK (1000000000u / ARM_CNTFRQ)
+
+static uint64_t counter_base(void)
+{
+    static _Atomic uint64_t base;
+    uint64_t b = atomic_load_explicit(&base, memory_order_relaxed), zero = 0;
+
+    if (b)
+        return b;
+    if (atomic_compare_exchange_strong(&base, &zero, io_now_ns()))
+        return atomic_load(&base);
+    return zero; /* the value another thread stored first */
+}
+
+uint64_t arm_counter_now(void)
+{
+    uint64_t base = counter_base();
+
+    return (io_now_ns() - base) / NS_PER_TICK;
+}
+
+static bool condition_met(const struct arm_gtimer *t)
+{
+    return arm_counter_now() >= t->cval;
+}
+
+/* Deadline on the host clock; a far compare value saturates. */
+static uint64_t deadline_ns(const struct arm_gtimer *t)
+{
+    uint64_t base = counter_base();
+
+    if (t->cval >= (UINT64_MAX - base) / NS_PER_TICK)
+        return UINT64_MAX;
+    return base + t->cval * NS_PER_TICK;
+}
+
+static void evaluate_locked(struct arm_gtimer *t)
+{
+    bool enabled = t->ctl & CTL_ENABLE;
+    bool met = enabled && condition_met(t);
+
+    irq_set(t->irq, met && !(t->ctl & CTL_IMASK));
+    if (enabled && !met && !(t->ctl & CTL_IMASK))
+        io_timer_set(&t->timer, deadline_ns(t));
+    else
+        io_timer_cancel(&t->timer);
+}
+
+static void expired(void *opaque)
+{
+    struct arm_gtimer *t = opaque;
+
+    pthread_mutex_lock(&t->lock);
+    evaluate_locked(t);
+    pthread_mutex_unlock(&t->lock);
+}
+
+static struct arm_gtimer *timer_of(struct vcpu *v, const struct sysreg *r)
+{
+    bool wide = r->key & 0x80000000u;
+    bool is_virtual = wide ? (r->key >> 4 & 15) == 3 : (r->key >> 8 & 15) == 3;
+
+    return is_virtual ? &v->sys->vtimer : &v->sys->ptimer;
+}
+
+static uint64_t ctl_read(struct vcpu *v, const struct sysreg *r)
+{
+    struct arm_gtimer *t = timer_of(v, r);
+
+    return t->ctl | ((t->ctl & CTL_ENABLE) && condition_met(t) ? CTL_ISTATUS : 0);
+}
+
+static void ctl_write(struct vcpu *v, const struct sysreg *r, uint64_t value)
+{
+    struct arm_gtimer *t = timer_of(v, r);
+
+    pthread_mutex_lock(&t->lock);
+    t->ctl = (uint32_t)value & (CTL_ENABLE | CTL_IMASK);
+    evaluate_locked(t);
+    pthread_mutex_unlock(&t->lock);
+}
+
+static void set_cval(struct arm_gtimer *t, uint64_t cval)
+{
+    pthread_mutex_lock(&t->lock);
+    t->cval = cval;
+    evaluate_locked(t);
+    pthread_mutex_unlock(&t->lock);
+}
+
+static uint64_t cval_read(struct vcpu *v, const struct sysreg *r)
+{
+    return timer_of(v, r)->cval;
+}
+
+static void cval_write(struct vcpu *v, const struct sysreg *r, uint64_t value)
+{
+    set_cval(timer_of(v, r), value);
+}
+
+/* TimerValue is a signed 32-bit view of the distance to the compare value (B8.1.5). */
+static uint64_t tval_read(struct vcpu *v, const struct sysreg *r)
+{
+    return (uint32_t)(timer_of(v, r)->cval - arm_counter_now());
+}
+
+static void tval_write(struct vcpu *v, const struct sysreg *r, uint64_t value)
+{
+    set_cval(timer_of(v, r), arm_counter_now() + (uint64_t)(int64_t)(int32_t)value);
+}
+
+static uint64_t count_read(struct vcpu *v, const struct sysreg *r)
+{
+    (void)v;
+    (void)r;
+    return arm_counter_now();
+}
+
+/* ---- CNTKCTL: what user mode may touch (B4.1.26) ---- */
+#define KCTL_PL0PCTEN 1u
+#define KCTL_PL0VCTEN 2u
+#define KCTL_PL0VTEN (1u << 8)
+#define KCTL_PL0PTEN (1u << 9)
+
+static bool allow_pct(struct vcpu *v, bool priv) { return priv || (v->sys->cntkctl & KCTL_PL0PCTEN); }
+static bool allow_vct(struct vcpu *v, bool priv) { return priv || (v->sys->cntkctl & KCTL_PL0VCTEN); }
+static bool allow_vt(struct vcpu *v, bool priv) { return priv || (v->sys->cntkctl & KCTL_PL0VTEN); }
+static bool allow_pt(struct vcpu *v, bool priv) { return priv || (v->sys->cntkctl & KCTL_PL0PTEN); }
+static bool allow_frq(struct vcpu *v, bool priv)
+{
+    return priv || (v->sys->cntkctl & (KCTL_PL0PCTEN | KCTL_PL0VCTEN));
+}
+
+static const struct sysreg timer_regs[] = {
+    CP15("CNTFRQ", 14, 0, 0, 0, PL0_R | PL1_R, .value = ARM_CNTFRQ, .allow = allow_frq),
+    CP15("CNTKCTL", 14, 0, 1, 0, PL1_RW, SYS_FIELD(cntkctl)),
+    CP15("CNTP_TVAL", 14, 0, 2, 0, PL0_RW_PL1_RW, .read = tval_read, .write = tval_write, .allow = allow_pt),
+    CP15("CNTP_CTL", 14, 0, 2, 1, PL0_RW_PL1_RW, .read = ctl_read, .write = ctl_write, .allow = allow_pt),
+    CP15("CNTV_TVAL", 14, 0, 3, 0, PL0_RW_PL1_RW, .read = tval_read, .write = tval_write, .allow = allow_vt),
+    CP15("CNTV_CTL", 14, 0, 3, 1, PL0_RW_PL1_RW, .read = ctl_read, .write = ctl_write, .allow = allow_vt),
+    CP15_64("CNTPCT", 0, 14, PL0_R | PL1_R, .read = count_read, .allow = allow_pct),
+    CP15_64("CNTVCT", 1, 14, PL0_R | PL1_R, .read = count_read, .allow = allow_vct),
+    CP15_64("CNTP_CVAL", 2, 14, PL0_RW_PL1_RW, .read = cval_read, .write = cval_write, .allow = allow_pt),
+    CP15_64("CNTV_CVAL", 3, 14, PL0_RW_PL1_RW, .read = cval_read, .write = cval_write, .allow = allow_vt),
+};
+const struct sysreg_table arm_timer_regs = {timer_regs, ARRAY_SIZE(timer_regs)};
+
+static int create_one(struct arm_gtimer *t, struct vm *vm, const struct irq_line *irq)
+{
+    t->irq = irq;
+    io_timer_init(&t->timer, vm->io, expired, t);
+    return -pthread_mutex_init(&t->lock, NULL);
+}
+
+int arm_timer_create(struct vcpu *v)
+{
+    int err = create_one(&v->sys->vtimer, v->vm, &v->vm->ppi_vtimer[v->index]);
+
+    (void)counter_base();
+    return err ? err : create_one(&v->sys->ptimer, v->vm, &v->vm->ppi_ptimer[v->index]);
+}
+
+void arm_timer_destroy(struct vcpu *v)
+{
+    io_timer_cancel(&v->sys->vtimer.timer);
+    io_timer_cancel(&v->sys->ptimer.timer);
+}
+
+static void reset_one(struct arm_gtimer *t)
+{
+    pthread_mutex_lock(&t->lock);
+    t->ctl = 0;
+    t->cval = 0;
+    evaluate_locked(t);
+    pthread_mutex_unlock(&t->lock);
+}
+
+void arm_timer_reset(struct vcpu *v)
+{
+    reset_one(&v->sys->vtimer);
+    reset_one(&v->sys->ptimer);
+}
