@@ -11,11 +11,23 @@
 #include "fp/fp.h"
 
 enum fp_operand {
-    FP_OPERAND_F16 = 16,
-    FP_OPERAND_F32 = 32,
-    FP_OPERAND_F64 = 64,
-    FP_OPERAND_INT = 0,
+    FP_OPERAND_F16,
+    FP_OPERAND_F32,
+    FP_OPERAND_F64,
+    FP_OPERAND_I16,
+    FP_OPERAND_I32,
+    FP_OPERAND_I64,
 };
+
+static inline unsigned fp_operand_bits(enum fp_operand kind)
+{
+    return 16u << kind % 3;
+}
+
+static inline bool fp_operand_is_int(enum fp_operand kind)
+{
+    return kind >= FP_OPERAND_I16;
+}
 
 struct fp_gen {
     uint64_t state;
@@ -133,7 +145,7 @@ static inline uint64_t fp_gen_float(struct fp_gen *g, enum fp_operand kind)
 
 static inline uint64_t fp_gen_operand(struct fp_gen *g, enum fp_operand kind)
 {
-    return kind == FP_OPERAND_INT ? fp_gen_int(g) : fp_gen_float(g, kind);
+    return fp_operand_is_int(kind) ? fp_gen_int(g) : fp_gen_float(g, kind);
 }
 
 /* A value a few units away from v, of either sign: sums and differences with v cancel. */
@@ -165,7 +177,7 @@ static inline void fp_gen_operands(struct fp_gen *g, enum fp_operand kind, uint6
     for (unsigned i = 0; i < 3; i++) {
         v[i] = fp_gen_operand(g, kind);
     }
-    if (kind == FP_OPERAND_INT) {
+    if (fp_operand_is_int(kind)) {
         return;
     }
     if (fp_gen_below(g, 4) == 0) {

@@ -4,8 +4,8 @@
  *
  * FP_OPS_A32(X) gives X(name, env, operand, bits, code, expression):
  *   env         VFP (as FPSCR says) or SIMD (standard FPSCR value)
- *   operand     format of the operands: F16, F32, F64 or INT
- *   bits        width of the result that is compared; 4: the NZCV flags
+ *   operand     format of the operands: F16, F32, F64, or integers I16, I32, I64
+ *   bits        width of the (lowest lane of the) result that is compared; 4: the NZCV flags
  *   code        instruction(s); c is in d0 (s0), a in d2 and d3 (s4), b in d4 (s8), result in d0.
  *               Operands narrower than 64 bits are repeated, so that all lanes do the same.
  *   expression  the result in terms of a, b, c and env
@@ -75,9 +75,9 @@
       fp_to_int_f##N(a, 32, u, 0, FP_RM, env))
 
 #define FP_OPS_VFP_FROMINT(X, N, d) \
-    X(vcvt_f##N##_s32, VFP, INT, N, "vcvt.f" #N ".s32 " d ", s4", \
+    X(vcvt_f##N##_s32, VFP, I32, N, "vcvt.f" #N ".s32 " d ", s4", \
       fp_from_int_f##N((uint64_t)(int32_t)a, false, 0, env->rounding, env)) \
-    X(vcvt_f##N##_u32, VFP, INT, N, "vcvt.f" #N ".u32 " d ", s4", \
+    X(vcvt_f##N##_u32, VFP, I32, N, "vcvt.f" #N ".u32 " d ", s4", \
       fp_from_int_f##N((uint32_t)a, true, 0, env->rounding, env))
 
 /* Fixed point: source and destination are one register, so a is moved there first. */
@@ -86,9 +86,9 @@
       fp_to_int_f##N(a, 16, false, fbits, FP_RZ, env)) \
     X(vcvt_u16_f##N##_##fbits, VFP, F##N, 32, move "vcvt.u16.f" #N " " d "," d ", #" #fbits, \
       fp_to_int_f##N(a, 16, true, fbits, FP_RZ, env)) \
-    X(vcvt_f##N##_s16_##fbits, VFP, INT, N, move "vcvt.f" #N ".s16 " d "," d ", #" #fbits, \
+    X(vcvt_f##N##_s16_##fbits, VFP, I32, N, move "vcvt.f" #N ".s16 " d "," d ", #" #fbits, \
       fp_from_int_f##N((uint64_t)(int16_t)a, false, fbits, FP_RN, env)) \
-    X(vcvt_f##N##_u16_##fbits, VFP, INT, N, move "vcvt.f" #N ".u16 " d "," d ", #" #fbits, \
+    X(vcvt_f##N##_u16_##fbits, VFP, I32, N, move "vcvt.f" #N ".u16 " d "," d ", #" #fbits, \
       fp_from_int_f##N((uint16_t)a, true, fbits, FP_RN, env)) \
     FP_OPS_VFP_FIXED32(X, N, d, move, fbits)
 
@@ -97,9 +97,9 @@
       fp_to_int_f##N(a, 32, false, fbits, FP_RZ, env)) \
     X(vcvt_u32_f##N##_##fbits, VFP, F##N, 32, move "vcvt.u32.f" #N " " d "," d ", #" #fbits, \
       fp_to_int_f##N(a, 32, true, fbits, FP_RZ, env)) \
-    X(vcvt_f##N##_s32_##fbits, VFP, INT, N, move "vcvt.f" #N ".s32 " d "," d ", #" #fbits, \
+    X(vcvt_f##N##_s32_##fbits, VFP, I32, N, move "vcvt.f" #N ".s32 " d "," d ", #" #fbits, \
       fp_from_int_f##N((uint64_t)(int32_t)a, false, fbits, FP_RN, env)) \
-    X(vcvt_f##N##_u32_##fbits, VFP, INT, N, move "vcvt.f" #N ".u32 " d "," d ", #" #fbits, \
+    X(vcvt_f##N##_u32_##fbits, VFP, I32, N, move "vcvt.f" #N ".u32 " d "," d ", #" #fbits, \
       fp_from_int_f##N((uint32_t)a, true, fbits, FP_RN, env))
 
 #define FP_OPS_VFP_CONVERT(X) \
@@ -112,86 +112,86 @@
     X(vcvtb_f16_f64, VFP, F64, 16, "vcvtb.f16.f64 s0, d2", fp_f64_to_f16(a, env))
 
 #define FP_OPS_SIMD_ARITH(X, N) \
-    X(simd_vadd_f##N, SIMD, F##N, 64, "vadd.f" #N " d0, d2, d4", fp_add_f##N(a, b, env)) \
-    X(simd_vsub_f##N, SIMD, F##N, 64, "vsub.f" #N " d0, d2, d4", fp_sub_f##N(a, b, env)) \
-    X(simd_vmul_f##N, SIMD, F##N, 64, "vmul.f" #N " d0, d2, d4", fp_mul_f##N(a, b, env)) \
-    X(simd_vmla_f##N, SIMD, F##N, 64, "vmla.f" #N " d0, d2, d4", \
+    X(simd_vadd_f##N, SIMD, F##N, N, "vadd.f" #N " d0, d2, d4", fp_add_f##N(a, b, env)) \
+    X(simd_vsub_f##N, SIMD, F##N, N, "vsub.f" #N " d0, d2, d4", fp_sub_f##N(a, b, env)) \
+    X(simd_vmul_f##N, SIMD, F##N, N, "vmul.f" #N " d0, d2, d4", fp_mul_f##N(a, b, env)) \
+    X(simd_vmla_f##N, SIMD, F##N, N, "vmla.f" #N " d0, d2, d4", \
       fp_add_f##N(c, fp_mul_f##N(a, b, env), env)) \
-    X(simd_vmls_f##N, SIMD, F##N, 64, "vmls.f" #N " d0, d2, d4", \
+    X(simd_vmls_f##N, SIMD, F##N, N, "vmls.f" #N " d0, d2, d4", \
       fp_add_f##N(c, fp_neg_f##N(fp_mul_f##N(a, b, env)), env)) \
-    X(simd_vfma_f##N, SIMD, F##N, 64, "vfma.f" #N " d0, d2, d4", fp_muladd_f##N(c, a, b, env)) \
-    X(simd_vfms_f##N, SIMD, F##N, 64, "vfms.f" #N " d0, d2, d4", \
+    X(simd_vfma_f##N, SIMD, F##N, N, "vfma.f" #N " d0, d2, d4", fp_muladd_f##N(c, a, b, env)) \
+    X(simd_vfms_f##N, SIMD, F##N, N, "vfms.f" #N " d0, d2, d4", \
       fp_muladd_f##N(c, fp_neg_f##N(a), b, env)) \
-    X(simd_vabd_f##N, SIMD, F##N, 64, "vabd.f" #N " d0, d2, d4", \
+    X(simd_vabd_f##N, SIMD, F##N, N, "vabd.f" #N " d0, d2, d4", \
       fp_abs_f##N(fp_sub_f##N(a, b, env))) \
-    X(simd_vmax_f##N, SIMD, F##N, 64, "vmax.f" #N " d0, d2, d4", fp_max_f##N(a, b, env)) \
-    X(simd_vmin_f##N, SIMD, F##N, 64, "vmin.f" #N " d0, d2, d4", fp_min_f##N(a, b, env)) \
-    X(simd_vmaxnm_f##N, SIMD, F##N, 64, "vmaxnm.f" #N " d0, d2, d4", fp_maxnum_f##N(a, b, env)) \
-    X(simd_vminnm_f##N, SIMD, F##N, 64, "vminnm.f" #N " d0, d2, d4", fp_minnum_f##N(a, b, env)) \
-    X(simd_vceq_f##N, SIMD, F##N, 64, "vceq.f" #N " d0, d2, d4", \
+    X(simd_vmax_f##N, SIMD, F##N, N, "vmax.f" #N " d0, d2, d4", fp_max_f##N(a, b, env)) \
+    X(simd_vmin_f##N, SIMD, F##N, N, "vmin.f" #N " d0, d2, d4", fp_min_f##N(a, b, env)) \
+    X(simd_vmaxnm_f##N, SIMD, F##N, N, "vmaxnm.f" #N " d0, d2, d4", fp_maxnum_f##N(a, b, env)) \
+    X(simd_vminnm_f##N, SIMD, F##N, N, "vminnm.f" #N " d0, d2, d4", fp_minnum_f##N(a, b, env)) \
+    X(simd_vceq_f##N, SIMD, F##N, N, "vceq.f" #N " d0, d2, d4", \
       FP_MASK(fp_compare_eq_f##N(a, b, env))) \
-    X(simd_vcge_f##N, SIMD, F##N, 64, "vcge.f" #N " d0, d2, d4", \
+    X(simd_vcge_f##N, SIMD, F##N, N, "vcge.f" #N " d0, d2, d4", \
       FP_MASK(fp_compare_ge_f##N(a, b, env))) \
-    X(simd_vcgt_f##N, SIMD, F##N, 64, "vcgt.f" #N " d0, d2, d4", \
+    X(simd_vcgt_f##N, SIMD, F##N, N, "vcgt.f" #N " d0, d2, d4", \
       FP_MASK(fp_compare_gt_f##N(a, b, env))) \
-    X(simd_vacge_f##N, SIMD, F##N, 64, "vacge.f" #N " d0, d2, d4", \
+    X(simd_vacge_f##N, SIMD, F##N, N, "vacge.f" #N " d0, d2, d4", \
       FP_MASK(fp_compare_ge_f##N(fp_abs_f##N(a), fp_abs_f##N(b), env))) \
-    X(simd_vacgt_f##N, SIMD, F##N, 64, "vacgt.f" #N " d0, d2, d4", \
+    X(simd_vacgt_f##N, SIMD, F##N, N, "vacgt.f" #N " d0, d2, d4", \
       FP_MASK(fp_compare_gt_f##N(fp_abs_f##N(a), fp_abs_f##N(b), env))) \
-    X(simd_vceq0_f##N, SIMD, F##N, 64, "vceq.f" #N " d0, d2, #0", \
+    X(simd_vceq0_f##N, SIMD, F##N, N, "vceq.f" #N " d0, d2, #0", \
       FP_MASK(fp_compare_eq_f##N(a, 0, env))) \
-    X(simd_vcle0_f##N, SIMD, F##N, 64, "vcle.f" #N " d0, d2, #0", \
+    X(simd_vcle0_f##N, SIMD, F##N, N, "vcle.f" #N " d0, d2, #0", \
       FP_MASK(fp_compare_ge_f##N(0, a, env))) \
-    X(simd_vclt0_f##N, SIMD, F##N, 64, "vclt.f" #N " d0, d2, #0", \
+    X(simd_vclt0_f##N, SIMD, F##N, N, "vclt.f" #N " d0, d2, #0", \
       FP_MASK(fp_compare_gt_f##N(0, a, env))) \
-    X(simd_vrecpe_f##N, SIMD, F##N, 64, "vrecpe.f" #N " d0, d2", fp_recip_estimate_f##N(a, env)) \
-    X(simd_vrsqrte_f##N, SIMD, F##N, 64, "vrsqrte.f" #N " d0, d2", \
+    X(simd_vrecpe_f##N, SIMD, F##N, N, "vrecpe.f" #N " d0, d2", fp_recip_estimate_f##N(a, env)) \
+    X(simd_vrsqrte_f##N, SIMD, F##N, N, "vrsqrte.f" #N " d0, d2", \
       fp_rsqrt_estimate_f##N(a, env)) \
-    X(simd_vrecps_f##N, SIMD, F##N, 64, "vrecps.f" #N " d0, d2, d4", \
+    X(simd_vrecps_f##N, SIMD, F##N, N, "vrecps.f" #N " d0, d2, d4", \
       fp_recip_step_f##N(a, b, env)) \
-    X(simd_vrsqrts_f##N, SIMD, F##N, 64, "vrsqrts.f" #N " d0, d2, d4", \
+    X(simd_vrsqrts_f##N, SIMD, F##N, N, "vrsqrts.f" #N " d0, d2, d4", \
       fp_rsqrt_step_f##N(a, b, env)) \
-    X(simd_vrintx_f##N, SIMD, F##N, 64, "vrintx.f" #N " d0, d2", \
+    X(simd_vrintx_f##N, SIMD, F##N, N, "vrintx.f" #N " d0, d2", \
       fp_round_int_f##N(a, FP_RN, true, env)) \
-    X(simd_vrintn_f##N, SIMD, F##N, 64, "vrintn.f" #N " d0, d2", \
+    X(simd_vrintn_f##N, SIMD, F##N, N, "vrintn.f" #N " d0, d2", \
       fp_round_int_f##N(a, FP_RN, false, env)) \
-    X(simd_vrinta_f##N, SIMD, F##N, 64, "vrinta.f" #N " d0, d2", \
+    X(simd_vrinta_f##N, SIMD, F##N, N, "vrinta.f" #N " d0, d2", \
       fp_round_int_f##N(a, FP_RA, false, env)) \
-    X(simd_vrintz_f##N, SIMD, F##N, 64, "vrintz.f" #N " d0, d2", \
+    X(simd_vrintz_f##N, SIMD, F##N, N, "vrintz.f" #N " d0, d2", \
       fp_round_int_f##N(a, FP_RZ, false, env)) \
-    X(simd_vrintp_f##N, SIMD, F##N, 64, "vrintp.f" #N " d0, d2", \
+    X(simd_vrintp_f##N, SIMD, F##N, N, "vrintp.f" #N " d0, d2", \
       fp_round_int_f##N(a, FP_RP, false, env)) \
-    X(simd_vrintm_f##N, SIMD, F##N, 64, "vrintm.f" #N " d0, d2", \
+    X(simd_vrintm_f##N, SIMD, F##N, N, "vrintm.f" #N " d0, d2", \
       fp_round_int_f##N(a, FP_RM, false, env))
 
 /* Lanes of N bits hold integers of N bits. */
 #define FP_OPS_SIMD_INT(X, N) \
-    X(simd_vcvt_s_f##N, SIMD, F##N, 64, "vcvt.s" #N ".f" #N " d0, d2", \
+    X(simd_vcvt_s_f##N, SIMD, F##N, N, "vcvt.s" #N ".f" #N " d0, d2", \
       fp_to_int_f##N(a, N, false, 0, FP_RZ, env)) \
-    X(simd_vcvt_u_f##N, SIMD, F##N, 64, "vcvt.u" #N ".f" #N " d0, d2", \
+    X(simd_vcvt_u_f##N, SIMD, F##N, N, "vcvt.u" #N ".f" #N " d0, d2", \
       fp_to_int_f##N(a, N, true, 0, FP_RZ, env)) \
-    X(simd_vcvta_s_f##N, SIMD, F##N, 64, "vcvta.s" #N ".f" #N " d0, d2", \
+    X(simd_vcvta_s_f##N, SIMD, F##N, N, "vcvta.s" #N ".f" #N " d0, d2", \
       fp_to_int_f##N(a, N, false, 0, FP_RA, env)) \
-    X(simd_vcvtm_u_f##N, SIMD, F##N, 64, "vcvtm.u" #N ".f" #N " d0, d2", \
+    X(simd_vcvtm_u_f##N, SIMD, F##N, N, "vcvtm.u" #N ".f" #N " d0, d2", \
       fp_to_int_f##N(a, N, true, 0, FP_RM, env)) \
-    X(simd_vcvt_s_f##N##_9, SIMD, F##N, 64, "vcvt.s" #N ".f" #N " d0, d2, #9", \
+    X(simd_vcvt_s_f##N##_9, SIMD, F##N, N, "vcvt.s" #N ".f" #N " d0, d2, #9", \
       fp_to_int_f##N(a, N, false, 9, FP_RZ, env)) \
-    X(simd_vcvt_u_f##N##_16, SIMD, F##N, 64, "vcvt.u" #N ".f" #N " d0, d2, #16", \
+    X(simd_vcvt_u_f##N##_16, SIMD, F##N, N, "vcvt.u" #N ".f" #N " d0, d2, #16", \
       fp_to_int_f##N(a, N, true, 16, FP_RZ, env)) \
-    X(simd_vcvt_f##N##_s, SIMD, INT, 64, "vcvt.f" #N ".s" #N " d0, d2", \
+    X(simd_vcvt_f##N##_s, SIMD, I##N, N, "vcvt.f" #N ".s" #N " d0, d2", \
       fp_from_int_f##N((uint64_t)(int##N##_t)a, false, 0, FP_RN, env)) \
-    X(simd_vcvt_f##N##_u, SIMD, INT, 64, "vcvt.f" #N ".u" #N " d0, d2", \
+    X(simd_vcvt_f##N##_u, SIMD, I##N, N, "vcvt.f" #N ".u" #N " d0, d2", \
       fp_from_int_f##N((uint##N##_t)a, true, 0, FP_RN, env)) \
-    X(simd_vcvt_f##N##_s_5, SIMD, INT, 64, "vcvt.f" #N ".s" #N " d0, d2, #5", \
+    X(simd_vcvt_f##N##_s_5, SIMD, I##N, N, "vcvt.f" #N ".s" #N " d0, d2, #5", \
       fp_from_int_f##N((uint64_t)(int##N##_t)a, false, 5, FP_RN, env)) \
-    X(simd_vcvt_f##N##_u_16, SIMD, INT, 64, "vcvt.f" #N ".u" #N " d0, d2, #16", \
+    X(simd_vcvt_f##N##_u_16, SIMD, I##N, N, "vcvt.f" #N ".u" #N " d0, d2, #16", \
       fp_from_int_f##N((uint##N##_t)a, true, 16, FP_RN, env))
 
 #define FP_OPS_SIMD_OTHER(X) \
-    X(simd_vrecpe_u32, SIMD, INT, 64, "vrecpe.u32 d0, d2", fp_recip_estimate_u32(a)) \
-    X(simd_vrsqrte_u32, SIMD, INT, 64, "vrsqrte.u32 d0, d2", fp_rsqrt_estimate_u32(a)) \
-    X(simd_vcvt_f16_f32, SIMD, F32, 64, "vcvt.f16.f32 d0, q1", fp_f32_to_f16(a, env)) \
-    X(simd_vcvt_f32_f16, SIMD, F16, 64, "vcvt.f32.f16 q0, d2", fp_f16_to_f32(a, env))
+    X(simd_vrecpe_u32, SIMD, I32, 32, "vrecpe.u32 d0, d2", fp_recip_estimate_u32(a)) \
+    X(simd_vrsqrte_u32, SIMD, I32, 32, "vrsqrte.u32 d0, d2", fp_rsqrt_estimate_u32(a)) \
+    X(simd_vcvt_f16_f32, SIMD, F32, 16, "vcvt.f16.f32 d0, q1", fp_f32_to_f16(a, env)) \
+    X(simd_vcvt_f32_f16, SIMD, F16, 32, "vcvt.f32.f16 q0, d2", fp_f16_to_f32(a, env))
 
 #define FP_OPS_A32(X) \
     FP_OPS_VFP_ARITH(X, 16, "s0", "s4", "s8") \

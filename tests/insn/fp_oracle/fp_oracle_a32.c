@@ -4,11 +4,8 @@
  * this program and answers with the result and FPSCR. Built with an armhf cross compiler for
  * ARMv8.2 with FP16, so that one binary has every instruction of the table; single-threaded.
  */
-#include <stdio.h>
-#include <stdlib.h>
-
 #include "fp_ops_a32.h"
-#include "fp_record.h"
+#include "fp_oracle_main.h"
 
 #define DEFINE_RUN(name, env, operand, bits, code, expression)                                     \
     static void run_##name(const struct fp_request *r, struct fp_answer *answer)                   \
@@ -30,21 +27,9 @@ FP_OPS_A32(DEFINE_RUN)
 
 #define LIST_RUN(name, env, operand, bits, code, expression) run_##name,
 
-static void (*const runs[])(const struct fp_request *, struct fp_answer *) = {FP_OPS_A32(LIST_RUN)};
+static fp_run_fn *const runs[] = {FP_OPS_A32(LIST_RUN)};
 
 int main(void)
 {
-    struct fp_request request;
-
-    while (fread(&request, sizeof request, 1, stdin) == 1) {
-        struct fp_answer answer = {0};
-        if (request.op >= sizeof runs / sizeof runs[0]) {
-            return EXIT_FAILURE;
-        }
-        runs[request.op](&request, &answer);
-        if (fwrite(&answer, sizeof answer, 1, stdout) != 1) {
-            return EXIT_FAILURE;
-        }
-    }
-    return ferror(stdin) || fflush(stdout) != 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+    return fp_oracle_main(runs, sizeof runs / sizeof runs[0]);
 }
