@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 #
-# One folder of src/ = one OBJECT library. umbra_module() declares it, umbra_finish_modules() gathers
-# the objects twice: umbra_objects (everything, for the executable) and the archive umbra_archive
-# (for tests, which then link only what they use).
+# One folder of src/ = one OBJECT library. umbra_module() declares it, umbra_finish_modules()
+# gathers the objects twice: umbra_objects (everything, for the executable) and the archive
+# umbra_archive (for tests, which then link only what they use).
 
 set_property(GLOBAL PROPERTY UMBRA_MODULE_TARGETS "")
 

@@ -51,7 +51,7 @@ cpu_count() {
     nproc 2>/dev/null || echo 1
 }
 
-# build_preset NAME [TARGET...]: configure (once) and build a preset; compiler output only on failure.
+# build_preset NAME [TARGET...]: configure (once) and build a preset; output only on failure.
 build_preset() {
     local preset=$1 generator
     shift

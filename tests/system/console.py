@@ -1,0 +1,178 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""The emulator at a terminal, and at rest.
+
+    console.py            all cases
+    console.py NAME...    some of them
+
+  shell     what is typed reaches the guest's shell, what it answers comes back; Ctrl-A x ends the
+            emulator and the terminal is as it was before
+  signals   SIGINT, SIGTERM and SIGHUP end it within seconds, terminal restored, and a write that the
+            guest has finished is in the disk's file
+  idle      8 idle CPUs use less than 3 % of one of the host's, in both MMU modes
+
+UMBRA is the command to test (default build/release/umbra).
+"""
+
+import os
+import pty
+import select
+import shlex
+import signal
+import subprocess
+import sys
+import tempfile
+import termios
+import time
+from pathlib import Path
+
+import boot
+
+GUEST = boot.GUEST / "armmp-lpae"
+PROMPT = b"# "
+
+
+class Console:
+    """An emulator on a pseudo terminal."""
+
+    def __init__(self, arguments):
+        emulator = shlex.split(os.environ.get("UMBRA") or str(boot.ROOT / "build/release/umbra"))
+        if "qemu" in emulator[0]:
+            arguments = [word for word in arguments if word not in ("-mmu", "soft", "spt")]
+            arguments += ["-nic", "none"]
+        command = emulator + ["-M", "virt", "-cpu", "cortex-a15", "-m", "256", "-nographic",
+                              "-no-reboot", "-kernel", str(GUEST / "vmlinuz"),
+                              "-initrd", str(GUEST / "initrd.img"),
+                              "-append", "console=ttyAMA0 quiet"] + arguments
+        self.master, self.slave = pty.openpty()
+        self.before = termios.tcgetattr(self.slave)
+        self.output = b""
+        self.process = subprocess.Popen(command, stdin=self.slave, stdout=self.slave,
+                                        stderr=self.slave, start_new_session=True)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        os.close(self.master)
+        os.close(self.slave)
+
+    def wait_for(self, text, seconds):
+        """Read until text has come, and drop what came up to it; False when the time is over."""
+        deadline = time.monotonic() + seconds
+        while text not in self.output:
+            left = deadline - time.monotonic()
+            if left <= 0 or not select.select([self.master], [], [], left)[0]:
+                return False
+            self.output += os.read(self.master, 65536)
+        self.output = self.output[self.output.index(text) + len(text):]
+        return True
+
+    def type(self, text):
+        os.write(self.master, text)
+
+    def ended(self, seconds):
+        """The status after at most so many seconds, or None. Output is read on meanwhile."""
+        deadline = time.monotonic() + seconds
+        while self.process.poll() is None and time.monotonic() < deadline:
+            if select.select([self.master], [], [], 0.1)[0]:
+                self.output += os.read(self.master, 65536)
+        return self.process.poll()
+
+    def terminal_restored(self):
+        return termios.tcgetattr(self.slave) == self.before
+
+    def at_prompt(self):
+        return self.wait_for(b"UMBRA: user space reached", 120) and self.wait_for(PROMPT, 30)
+
+
+def check_shell():
+    with Console(["-smp", "2"]) as console:
+        if not console.at_prompt():
+            return f"no prompt: {console.output[-300:]}"
+        console.type(b"echo answer-$((6 * 7))\n")
+        if not console.wait_for(b"answer-42", 20):
+            return f"no answer: {console.output[-300:]}"
+        # An interrupt character is the guest's, not ours.
+        console.type(b"sleep 1000\n")
+        time.sleep(1)
+        console.type(b"\x03")
+        console.type(b"echo still-$((1 + 1))\n")
+        if not console.wait_for(b"still-2", 20):
+            return f"Ctrl-C did not end sleep: {console.output[-300:]}"
+        console.type(b"\x01x")
+        status = console.ended(10)
+        if status != 0:
+            return f"Ctrl-A x: status {status}"
+        if not console.terminal_restored():
+            return "Ctrl-A x: the terminal is not as it was"
+    return None
+
+
+def check_signals():
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        with tempfile.NamedTemporaryFile(prefix="umbra-disk-") as disk:
+            disk.truncate(8 << 20)
+            with Console(["-smp", "2", "-drive", f"if=none,id=d,format=raw,file={disk.name}",
+                          "-device", "virtio-blk-device,drive=d"]) as console:
+                if not console.at_prompt():
+                    return f"no prompt: {console.output[-300:]}"
+                console.type(b"echo written-by-the-guest | dd of=/dev/vda conv=fsync; "
+                             b"echo done-$((2 + 3))\n")
+                if not console.wait_for(b"done-5", 20):
+                    return f"no write: {console.output[-300:]}"
+                console.process.send_signal(number)
+                status = console.ended(10)
+                if status is None:
+                    return f"{number.name}: still running after 10 s"
+                if not console.terminal_restored():
+                    return f"{number.name}: the terminal is not as it was"
+            if not Path(disk.name).read_bytes().startswith(b"written-by-the-guest"):
+                return f"{number.name}: the disk's file lacks what the guest wrote"
+    return None
+
+
+def cpu_seconds(pid):
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def check_idle():
+    for mode in boot.MODES:
+        with Console(["-smp", "8", "-mmu", mode]) as console:
+            if not console.at_prompt():
+                return f"{mode}: no prompt: {console.output[-300:]}"
+            # A guest that has just booted still has things to do: it gets three windows to settle.
+            for _ in range(3):
+                time.sleep(3)
+                started = cpu_seconds(console.process.pid)
+                time.sleep(10)
+                share = (cpu_seconds(console.process.pid) - started) / 10
+                print(f"   idle, -smp 8 -mmu {mode}: {100 * share:.1f} % of a core")
+                if share < 0.03:
+                    break
+            if share >= 0.03:
+                return f"{mode}: {100 * share:.1f} % of a core"
+    return None
+
+
+CASES = {"shell": check_shell, "signals": check_signals, "idle": check_idle}
+
+
+def main():
+    boot.need_guest([boot.Cell("initramfs", "armmp-lpae", 1, "spt")])
+    failed = 0
+    for name in sys.argv[1:] or CASES:
+        if name not in CASES:
+            sys.exit(f"console.py: unknown case {name}: {', '.join(CASES)}")
+        problem = CASES[name]()
+        failed += bool(problem)
+        print(f"FAIL {name}: {problem}" if problem else f"ok {name}", flush=True)
+    sys.exit(1 if failed else 0)
+
+
+if __name__ == "__main__":
+    main()
