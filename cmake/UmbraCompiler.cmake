@@ -7,7 +7,7 @@ target_include_directories(umbra_options INTERFACE "${PROJECT_SOURCE_DIR}/src")
 target_compile_definitions(umbra_options INTERFACE
     _GNU_SOURCE
     UMBRA_VERSION="${PROJECT_VERSION}"
-    $<$<BOOL:${UMBRA_DEBUG}>:UMBRA_DEBUG=1>)
+    UMBRA_DEBUG=$<BOOL:${UMBRA_DEBUG}>)
 
 # -fno-strict-aliasing: guest memory is read and written under many types through the same pointers.
 target_compile_options(umbra_options INTERFACE

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 #
 # A folder's *_internal.h is for that folder: no file of another folder below src/ may include it.
-# Headers must use #pragma once.
+# Headers must use #pragma once. UMBRA_DEBUG is always defined, 0 or 1: #ifdef would be wrong.
 
 set -eu
 cd "$(dirname "$0")/.."
@@ -23,5 +23,8 @@ for file in $(git ls-files --cached --others --exclude-standard 'src/*.c' 'src/*
     case $file in
         *.h) grep -q '^#pragma once$' "$file" || fail "$file has no #pragma once" ;;
     esac
+    if grep -qE '^ *# *(ifn?def|if.*defined).*UMBRA_DEBUG' "$file"; then
+        fail "$file: use #if UMBRA_DEBUG"
+    fi
 done
 exit "$status"
