@@ -7,8 +7,8 @@
  * NaN selection, flush-to-zero and flags follow the pseudocode of the Arm ARM (DDI 0406C A2.7;
  * DDI 0487 for what ARMv8 added). Exceptions are never trapped.
  *
- * Contract with the host: functions of group "arithmetic" may use host SSE instructions, so the
- * caller's MXCSR must round to nearest with FTZ and DAZ clear, as at program start.
+ * MXCSR may hold anything: results do not depend on it. The arithmetic functions may set its PE
+ * flag, but only together with IXC in env->flags; they are faster if it rounds to nearest.
  */
 #pragma once
 
@@ -97,48 +97,48 @@ static inline struct fp_env fp_env_standard(uint32_t fpscr)
  * Estimates and steps. recip_step and rsqrt_step are those of AArch32 (product rounded before the
  * subtraction: VRECPS, VRSQRTS); the fused ones are those of A64 (FRECPS, FRSQRTS), as is recpx.
  */
-#define FP_DECLARE_FORMAT(N)                                                                       \
-    uint##N##_t fp_add_f##N(uint##N##_t a, uint##N##_t b, struct fp_env *env);                     \
-    uint##N##_t fp_sub_f##N(uint##N##_t a, uint##N##_t b, struct fp_env *env);                     \
-    uint##N##_t fp_mul_f##N(uint##N##_t a, uint##N##_t b, struct fp_env *env);                     \
-    uint##N##_t fp_mulx_f##N(uint##N##_t a, uint##N##_t b, struct fp_env *env);                    \
-    uint##N##_t fp_div_f##N(uint##N##_t a, uint##N##_t b, struct fp_env *env);                     \
-    uint##N##_t fp_sqrt_f##N(uint##N##_t a, struct fp_env *env);                                   \
-    uint##N##_t fp_muladd_f##N(uint##N##_t c, uint##N##_t a, uint##N##_t b, struct fp_env *env);   \
-                                                                                                   \
-    uint32_t fp_compare_f##N(uint##N##_t a, uint##N##_t b, bool signalling, struct fp_env *env);   \
-    bool fp_compare_eq_f##N(uint##N##_t a, uint##N##_t b, struct fp_env *env);                     \
-    bool fp_compare_ge_f##N(uint##N##_t a, uint##N##_t b, struct fp_env *env);                     \
-    bool fp_compare_gt_f##N(uint##N##_t a, uint##N##_t b, struct fp_env *env);                     \
-                                                                                                   \
-    uint##N##_t fp_min_f##N(uint##N##_t a, uint##N##_t b, struct fp_env *env);                     \
-    uint##N##_t fp_max_f##N(uint##N##_t a, uint##N##_t b, struct fp_env *env);                     \
-    uint##N##_t fp_minnum_f##N(uint##N##_t a, uint##N##_t b, struct fp_env *env);                  \
-    uint##N##_t fp_maxnum_f##N(uint##N##_t a, uint##N##_t b, struct fp_env *env);                  \
-                                                                                                   \
-    uint64_t fp_to_int_f##N(uint##N##_t a, unsigned width, bool is_unsigned, unsigned fbits,       \
-                            enum fp_rounding rounding, struct fp_env *env);                        \
-    uint##N##_t fp_from_int_f##N(uint64_t value, bool is_unsigned, unsigned fbits,                 \
-                                 enum fp_rounding rounding, struct fp_env *env);                   \
-    uint##N##_t fp_round_int_f##N(uint##N##_t a, enum fp_rounding rounding, bool exact,            \
-                                  struct fp_env *env);                                             \
-                                                                                                   \
-    uint##N##_t fp_recip_estimate_f##N(uint##N##_t a, struct fp_env *env);                         \
-    uint##N##_t fp_rsqrt_estimate_f##N(uint##N##_t a, struct fp_env *env);                         \
-    uint##N##_t fp_recip_step_f##N(uint##N##_t a, uint##N##_t b, struct fp_env *env);              \
-    uint##N##_t fp_rsqrt_step_f##N(uint##N##_t a, uint##N##_t b, struct fp_env *env);              \
-    uint##N##_t fp_recip_step_fused_f##N(uint##N##_t a, uint##N##_t b, struct fp_env *env);        \
-    uint##N##_t fp_rsqrt_step_fused_f##N(uint##N##_t a, uint##N##_t b, struct fp_env *env);        \
-    uint##N##_t fp_recpx_f##N(uint##N##_t a, struct fp_env *env);                                  \
-                                                                                                   \
-    static inline uint##N##_t fp_abs_f##N(uint##N##_t a)                                           \
-    {                                                                                              \
-        return a & (uint##N##_t)(UINT##N##_MAX >> 1);                                              \
-    }                                                                                              \
-                                                                                                   \
-    static inline uint##N##_t fp_neg_f##N(uint##N##_t a)                                           \
-    {                                                                                              \
-        return a ^ (uint##N##_t)(UINT64_C(1) << ((N)-1));                                          \
+#define FP_DECLARE_FORMAT(N)                                                                     \
+    uint##N##_t fp_add_f##N(uint##N##_t a, uint##N##_t b, struct fp_env *env);                   \
+    uint##N##_t fp_sub_f##N(uint##N##_t a, uint##N##_t b, struct fp_env *env);                   \
+    uint##N##_t fp_mul_f##N(uint##N##_t a, uint##N##_t b, struct fp_env *env);                   \
+    uint##N##_t fp_mulx_f##N(uint##N##_t a, uint##N##_t b, struct fp_env *env);                  \
+    uint##N##_t fp_div_f##N(uint##N##_t a, uint##N##_t b, struct fp_env *env);                   \
+    uint##N##_t fp_sqrt_f##N(uint##N##_t a, struct fp_env *env);                                 \
+    uint##N##_t fp_muladd_f##N(uint##N##_t c, uint##N##_t a, uint##N##_t b, struct fp_env *env); \
+                                                                                                 \
+    uint32_t fp_compare_f##N(uint##N##_t a, uint##N##_t b, bool signalling, struct fp_env *env); \
+    bool fp_compare_eq_f##N(uint##N##_t a, uint##N##_t b, struct fp_env *env);                   \
+    bool fp_compare_ge_f##N(uint##N##_t a, uint##N##_t b, struct fp_env *env);                   \
+    bool fp_compare_gt_f##N(uint##N##_t a, uint##N##_t b, struct fp_env *env);                   \
+                                                                                                 \
+    uint##N##_t fp_min_f##N(uint##N##_t a, uint##N##_t b, struct fp_env *env);                   \
+    uint##N##_t fp_max_f##N(uint##N##_t a, uint##N##_t b, struct fp_env *env);                   \
+    uint##N##_t fp_minnum_f##N(uint##N##_t a, uint##N##_t b, struct fp_env *env);                \
+    uint##N##_t fp_maxnum_f##N(uint##N##_t a, uint##N##_t b, struct fp_env *env);                \
+                                                                                                 \
+    uint64_t fp_to_int_f##N(uint##N##_t a, unsigned width, bool is_unsigned, unsigned fbits,     \
+                            enum fp_rounding rounding, struct fp_env *env);                      \
+    uint##N##_t fp_from_int_f##N(uint64_t value, bool is_unsigned, unsigned fbits,               \
+                                 enum fp_rounding rounding, struct fp_env *env);                 \
+    uint##N##_t fp_round_int_f##N(uint##N##_t a, enum fp_rounding rounding, bool exact,          \
+                                  struct fp_env *env);                                           \
+                                                                                                 \
+    uint##N##_t fp_recip_estimate_f##N(uint##N##_t a, struct fp_env *env);                       \
+    uint##N##_t fp_rsqrt_estimate_f##N(uint##N##_t a, struct fp_env *env);                       \
+    uint##N##_t fp_recip_step_f##N(uint##N##_t a, uint##N##_t b, struct fp_env *env);            \
+    uint##N##_t fp_rsqrt_step_f##N(uint##N##_t a, uint##N##_t b, struct fp_env *env);            \
+    uint##N##_t fp_recip_step_fused_f##N(uint##N##_t a, uint##N##_t b, struct fp_env *env);      \
+    uint##N##_t fp_rsqrt_step_fused_f##N(uint##N##_t a, uint##N##_t b, struct fp_env *env);      \
+    uint##N##_t fp_recpx_f##N(uint##N##_t a, struct fp_env *env);                                \
+                                                                                                 \
+    static inline uint##N##_t fp_abs_f##N(uint##N##_t a)                                         \
+    {                                                                                            \
+        return a & (uint##N##_t)(UINT##N##_MAX >> 1);                                            \
+    }                                                                                            \
+                                                                                                 \
+    static inline uint##N##_t fp_neg_f##N(uint##N##_t a)                                         \
+    {                                                                                            \
+        return a ^ (uint##N##_t)(UINT64_C(1) << ((N)-1));                                        \
     }
 
 FP_DECLARE_FORMAT(16)

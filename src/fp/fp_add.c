@@ -79,14 +79,14 @@ uint64_t fp_generic_add(const struct fp_format *f, uint64_t abits, uint64_t bbit
     return fp_add_wide(f, fp_widen(&n[0]), fp_widen(&n[1]), scale, env);
 }
 
-#define DEFINE_ADD(prefix, N)                                                                      \
-    uint##N##_t prefix##add_f##N(uint##N##_t a, uint##N##_t b, struct fp_env *env)                 \
-    {                                                                                              \
-        return (uint##N##_t)fp_generic_add(&fp_format_f##N, a, b, false, 0, env);                  \
-    }                                                                                              \
-    uint##N##_t prefix##sub_f##N(uint##N##_t a, uint##N##_t b, struct fp_env *env)                 \
-    {                                                                                              \
-        return (uint##N##_t)fp_generic_add(&fp_format_f##N, a, b, true, 0, env);                   \
+#define DEFINE_ADD(prefix, N)                                                      \
+    uint##N##_t prefix##add_f##N(uint##N##_t a, uint##N##_t b, struct fp_env *env) \
+    {                                                                              \
+        return (uint##N##_t)fp_generic_add(&fp_format_f##N, a, b, false, 0, env);  \
+    }                                                                              \
+    uint##N##_t prefix##sub_f##N(uint##N##_t a, uint##N##_t b, struct fp_env *env) \
+    {                                                                              \
+        return (uint##N##_t)fp_generic_add(&fp_format_f##N, a, b, true, 0, env);   \
     }
 
 DEFINE_ADD(fp_, 16)

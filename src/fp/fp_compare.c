@@ -41,23 +41,23 @@ static uint32_t generic_compare(const struct fp_format *f, uint64_t abits, uint6
     return compare_ordered(f, abits, bbits, n);
 }
 
-#define DEFINE_COMPARE(N)                                                                          \
-    uint32_t fp_compare_f##N(uint##N##_t a, uint##N##_t b, bool signalling, struct fp_env *env)    \
-    {                                                                                              \
-        return generic_compare(&fp_format_f##N, a, b, signalling, env);                            \
-    }                                                                                              \
-    bool fp_compare_eq_f##N(uint##N##_t a, uint##N##_t b, struct fp_env *env)                      \
-    {                                                                                              \
-        return generic_compare(&fp_format_f##N, a, b, false, env) == NZCV_EQUAL;                   \
-    }                                                                                              \
-    bool fp_compare_ge_f##N(uint##N##_t a, uint##N##_t b, struct fp_env *env)                      \
-    {                                                                                              \
-        uint32_t nzcv = generic_compare(&fp_format_f##N, a, b, true, env);                         \
-        return nzcv == NZCV_EQUAL || nzcv == NZCV_GREATER;                                         \
-    }                                                                                              \
-    bool fp_compare_gt_f##N(uint##N##_t a, uint##N##_t b, struct fp_env *env)                      \
-    {                                                                                              \
-        return generic_compare(&fp_format_f##N, a, b, true, env) == NZCV_GREATER;                  \
+#define DEFINE_COMPARE(N)                                                                       \
+    uint32_t fp_compare_f##N(uint##N##_t a, uint##N##_t b, bool signalling, struct fp_env *env) \
+    {                                                                                           \
+        return generic_compare(&fp_format_f##N, a, b, signalling, env);                         \
+    }                                                                                           \
+    bool fp_compare_eq_f##N(uint##N##_t a, uint##N##_t b, struct fp_env *env)                   \
+    {                                                                                           \
+        return generic_compare(&fp_format_f##N, a, b, false, env) == NZCV_EQUAL;                \
+    }                                                                                           \
+    bool fp_compare_ge_f##N(uint##N##_t a, uint##N##_t b, struct fp_env *env)                   \
+    {                                                                                           \
+        uint32_t nzcv = generic_compare(&fp_format_f##N, a, b, true, env);                      \
+        return nzcv == NZCV_EQUAL || nzcv == NZCV_GREATER;                                      \
+    }                                                                                           \
+    bool fp_compare_gt_f##N(uint##N##_t a, uint##N##_t b, struct fp_env *env)                   \
+    {                                                                                           \
+        return generic_compare(&fp_format_f##N, a, b, true, env) == NZCV_GREATER;               \
     }
 
 DEFINE_COMPARE(16)

@@ -81,14 +81,14 @@ static uint64_t generic_sqrt(const struct fp_format *f, uint64_t bits, struct fp
     return fp_round(f, false, (n.exp - odd) / 2, root, env);
 }
 
-#define DEFINE_DIVSQRT(prefix, N)                                                                  \
-    uint##N##_t prefix##div_f##N(uint##N##_t a, uint##N##_t b, struct fp_env *env)                 \
-    {                                                                                              \
-        return (uint##N##_t)generic_div(&fp_format_f##N, a, b, env);                               \
-    }                                                                                              \
-    uint##N##_t prefix##sqrt_f##N(uint##N##_t a, struct fp_env *env)                               \
-    {                                                                                              \
-        return (uint##N##_t)generic_sqrt(&fp_format_f##N, a, env);                                 \
+#define DEFINE_DIVSQRT(prefix, N)                                                  \
+    uint##N##_t prefix##div_f##N(uint##N##_t a, uint##N##_t b, struct fp_env *env) \
+    {                                                                              \
+        return (uint##N##_t)generic_div(&fp_format_f##N, a, b, env);               \
+    }                                                                              \
+    uint##N##_t prefix##sqrt_f##N(uint##N##_t a, struct fp_env *env)               \
+    {                                                                              \
+        return (uint##N##_t)generic_sqrt(&fp_format_f##N, a, env);                 \
     }
 
 DEFINE_DIVSQRT(fp_, 16)

@@ -21,8 +21,11 @@ static uint32_t rsqrt_estimate(uint32_t a)
     uint32_t root = 512;
 
     /* The largest root with middle * root^2 < 2^28; it stays below 2^10, the product below 2^31. */
-    while (middle * (root + 1) * (root + 1) < 1u << 28) {
-        root++;
+    for (uint32_t bit = 256; bit != 0; bit >>= 1) {
+        uint32_t trial = root + bit;
+        if (middle * trial * trial < 1u << 28) {
+            root = trial;
+        }
     }
     return (root + 1) / 2;
 }
@@ -58,13 +61,12 @@ static uint64_t recip_finite(const struct fp_format *f, const struct fp_num *n, 
     }
     uint64_t mant = (uint64_t)recip_estimate((uint32_t)(n->sig >> 55)) << (f->frac_bits - 8);
     /* Denormal estimates are truncated and raise nothing. */
-    uint64_t magnitude = biased > 0 ? ((uint64_t)(biased - 1) << f->frac_bits) + mant
-                                    : mant >> (1 - biased);
+    uint64_t magnitude =
+        biased > 0 ? ((uint64_t)(biased - 1) << f->frac_bits) + mant : mant >> (1 - biased);
     return fp_sign_bit(f, n->sign) | magnitude;
 }
 
-static uint64_t generic_recip_estimate(const struct fp_format *f, uint64_t bits,
-                                       struct fp_env *env)
+static uint64_t generic_recip_estimate(const struct fp_format *f, uint64_t bits, struct fp_env *env)
 {
     struct fp_num n = fp_unpack(f, bits, env);
 
@@ -93,8 +95,7 @@ static uint64_t rsqrt_finite(const struct fp_format *f, const struct fp_num *n)
            ((uint64_t)estimate << (f->frac_bits - 8));
 }
 
-static uint64_t generic_rsqrt_estimate(const struct fp_format *f, uint64_t bits,
-                                       struct fp_env *env)
+static uint64_t generic_rsqrt_estimate(const struct fp_format *f, uint64_t bits, struct fp_env *env)
 {
     struct fp_num n = fp_unpack(f, bits, env);
 
@@ -123,18 +124,18 @@ static uint64_t generic_recpx(const struct fp_format *f, uint64_t bits, struct f
     return fp_sign_bit(f, n.sign) | inverse << f->frac_bits;
 }
 
-#define DEFINE_ESTIMATE(N)                                                                         \
-    uint##N##_t fp_recip_estimate_f##N(uint##N##_t a, struct fp_env *env)                          \
-    {                                                                                              \
-        return (uint##N##_t)generic_recip_estimate(&fp_format_f##N, a, env);                       \
-    }                                                                                              \
-    uint##N##_t fp_rsqrt_estimate_f##N(uint##N##_t a, struct fp_env *env)                          \
-    {                                                                                              \
-        return (uint##N##_t)generic_rsqrt_estimate(&fp_format_f##N, a, env);                       \
-    }                                                                                              \
-    uint##N##_t fp_recpx_f##N(uint##N##_t a, struct fp_env *env)                                   \
-    {                                                                                              \
-        return (uint##N##_t)generic_recpx(&fp_format_f##N, a, env);                                \
+#define DEFINE_ESTIMATE(N)                                                   \
+    uint##N##_t fp_recip_estimate_f##N(uint##N##_t a, struct fp_env *env)    \
+    {                                                                        \
+        return (uint##N##_t)generic_recip_estimate(&fp_format_f##N, a, env); \
+    }                                                                        \
+    uint##N##_t fp_rsqrt_estimate_f##N(uint##N##_t a, struct fp_env *env)    \
+    {                                                                        \
+        return (uint##N##_t)generic_rsqrt_estimate(&fp_format_f##N, a, env); \
+    }                                                                        \
+    uint##N##_t fp_recpx_f##N(uint##N##_t a, struct fp_env *env)             \
+    {                                                                        \
+        return (uint##N##_t)generic_recpx(&fp_format_f##N, a, env);          \
     }
 
 DEFINE_ESTIMATE(16)

@@ -6,12 +6,20 @@
  * and its result is taken if it is a normal number above the smallest binade (so no underflow,
  * overflow, denormal or NaN is in play) or an exact zero. What is left to decide is IXC, by
  * error-free transformations: TwoSum, an exact product in double, or the remainder from a fused
- * multiply-add. Needs a host that rounds to nearest (see fp.h). Pure functions.
+ * multiply-add.
+ *
+ * MXCSR may be the guest's (these run as helpers of generated code, which collects the guest's
+ * flags in it): the host is used only if it rounds to nearest without FTZ and DAZ. An accepted
+ * result has raised nothing but PE, and that only together with IXC; a rejected one puts MXCSR
+ * back.
  */
 #include <immintrin.h>
 #include <string.h>
 
 #include "fp_exact.h"
+
+#define MXCSR_FLAGS       0x3fu
+#define MXCSR_NEAREST     0x1f80u /* all exceptions masked, no other control set */
 
 /* Exponent fields from which the remainder of an f64 operation cannot underflow. */
 #define F64_MIN_REMAINDER 128u
@@ -76,9 +84,36 @@ static inline bool safe_f64(uint64_t r)
     return exp_f64(r) - 2u < 2045u;
 }
 
-static inline bool nearest(const struct fp_env *env)
+/* Whether the guest wants what the host's FPU does now; *csr is for give_up(). */
+static inline bool host_fits(const struct fp_env *env, unsigned *csr)
 {
-    return env->rounding == FP_RN;
+    *csr = _mm_getcsr();
+    return env->rounding == FP_RN && (*csr & ~MXCSR_FLAGS) == MXCSR_NEAREST;
+}
+
+/* After a rejected result: forget the host's flags. Always false. */
+static inline bool give_up(unsigned csr)
+{
+    _mm_setcsr(csr);
+    return false;
+}
+
+/*
+ * Loads an operand in a way that keeps the compiler from starting host arithmetic, with its flags,
+ * before the checks that precede the load.
+ */
+static inline float load_f32(uint32_t bits)
+{
+    float v = as_f32(bits);
+    __asm__ volatile("" : "+x"(v));
+    return v;
+}
+
+static inline double load_f64(uint64_t bits)
+{
+    double v = as_f64(bits);
+    __asm__ volatile("" : "+x"(v));
+    return v;
 }
 
 static inline void raise_inexact(struct fp_env *env, bool inexact)
@@ -99,187 +134,247 @@ static inline bool sum_inexact_f64(double x, double y, double s)
     return (x - (s - t)) + (y - t) != 0.0;
 }
 
+static inline bool host_add_f32(uint32_t a, uint32_t b, uint32_t *out, struct fp_env *env)
+{
+    unsigned csr;
+    if (!fit_f32(a) || !fit_f32(b) || !host_fits(env, &csr)) {
+        return false;
+    }
+    float x = load_f32(a);
+    float y = load_f32(b);
+    float s = x + y;
+    *out = bits_f32(s);
+    if (!safe_f32(*out) && s != 0.0f) {
+        return give_up(csr);
+    }
+    raise_inexact(env, sum_inexact_f32(x, y, s));
+    return true;
+}
+
 uint32_t fp_add_f32(uint32_t a, uint32_t b, struct fp_env *env)
 {
-    if (nearest(env) && fit_f32(a) && fit_f32(b)) {
-        float x = as_f32(a);
-        float y = as_f32(b);
-        float s = x + y;
-        if (safe_f32(bits_f32(s)) || s == 0.0f) {
-            raise_inexact(env, sum_inexact_f32(x, y, s));
-            return bits_f32(s);
-        }
-    }
-    return fp_exact_add_f32(a, b, env);
+    uint32_t result;
+    return host_add_f32(a, b, &result, env) ? result : fp_exact_add_f32(a, b, env);
 }
 
 /* Operands that fit are no NaNs, so a subtraction is the addition of the negated operand. */
 uint32_t fp_sub_f32(uint32_t a, uint32_t b, struct fp_env *env)
 {
-    return fit_f32(b) ? fp_add_f32(a, fp_neg_f32(b), env) : fp_exact_sub_f32(a, b, env);
+    uint32_t result;
+    return host_add_f32(a, fp_neg_f32(b), &result, env) ? result : fp_exact_sub_f32(a, b, env);
+}
+
+static inline bool host_add_f64(uint64_t a, uint64_t b, uint64_t *out, struct fp_env *env)
+{
+    unsigned csr;
+    if (!fit_f64(a) || !fit_f64(b) || !host_fits(env, &csr)) {
+        return false;
+    }
+    double x = load_f64(a);
+    double y = load_f64(b);
+    double s = x + y;
+    *out = bits_f64(s);
+    if (!safe_f64(*out) && s != 0.0) {
+        return give_up(csr);
+    }
+    raise_inexact(env, sum_inexact_f64(x, y, s));
+    return true;
 }
 
 uint64_t fp_add_f64(uint64_t a, uint64_t b, struct fp_env *env)
 {
-    if (nearest(env) && fit_f64(a) && fit_f64(b)) {
-        double x = as_f64(a);
-        double y = as_f64(b);
-        double s = x + y;
-        if (safe_f64(bits_f64(s)) || s == 0.0) {
-            raise_inexact(env, sum_inexact_f64(x, y, s));
-            return bits_f64(s);
-        }
-    }
-    return fp_exact_add_f64(a, b, env);
+    uint64_t result;
+    return host_add_f64(a, b, &result, env) ? result : fp_exact_add_f64(a, b, env);
 }
 
 uint64_t fp_sub_f64(uint64_t a, uint64_t b, struct fp_env *env)
 {
-    return fit_f64(b) ? fp_add_f64(a, fp_neg_f64(b), env) : fp_exact_sub_f64(a, b, env);
+    uint64_t result;
+    return host_add_f64(a, fp_neg_f64(b), &result, env) ? result : fp_exact_sub_f64(a, b, env);
+}
+
+static inline bool host_mul_f32(uint32_t a, uint32_t b, uint32_t *out, struct fp_env *env)
+{
+    unsigned csr;
+    if (!fit_f32(a) || !fit_f32(b) || !host_fits(env, &csr)) {
+        return false;
+    }
+    float x = load_f32(a);
+    float y = load_f32(b);
+    float r = x * y;
+    *out = bits_f32(r);
+    double exact = (double)x * (double)y; /* 48 bits fit */
+    if (!safe_f32(*out) && exact != 0.0) {
+        return give_up(csr);
+    }
+    raise_inexact(env, (double)r != exact);
+    return true;
 }
 
 uint32_t fp_mul_f32(uint32_t a, uint32_t b, struct fp_env *env)
 {
-    if (nearest(env) && fit_f32(a) && fit_f32(b)) {
-        float r = as_f32(a) * as_f32(b);
-        double exact = (double)as_f32(a) * (double)as_f32(b); /* 48 bits fit */
-        if (safe_f32(bits_f32(r)) || exact == 0.0) {
-            raise_inexact(env, (double)r != exact);
-            return bits_f32(r);
-        }
+    uint32_t result;
+    return host_mul_f32(a, b, &result, env) ? result : fp_exact_mul_f32(a, b, env);
+}
+
+static inline bool host_div_f32(uint32_t a, uint32_t b, uint32_t *out, struct fp_env *env)
+{
+    unsigned csr;
+    if (!fit_f32(a) || !fit_f32(b) || !host_fits(env, &csr)) {
+        return false;
     }
-    return fp_exact_mul_f32(a, b, env);
+    float x = load_f32(a);
+    float y = load_f32(b);
+    float r = x / y;
+    *out = bits_f32(r);
+    if (!safe_f32(*out)) {
+        return give_up(csr);
+    }
+    raise_inexact(env, (double)r * (double)y != (double)x);
+    return true;
 }
 
 uint32_t fp_div_f32(uint32_t a, uint32_t b, struct fp_env *env)
 {
-    if (nearest(env) && fit_f32(a) && fit_f32(b)) {
-        float r = as_f32(a) / as_f32(b);
-        if (safe_f32(bits_f32(r))) {
-            raise_inexact(env, (double)r * (double)as_f32(b) != (double)as_f32(a));
-            return bits_f32(r);
-        }
-    }
-    return fp_exact_div_f32(a, b, env);
+    uint32_t result;
+    return host_div_f32(a, b, &result, env) ? result : fp_exact_div_f32(a, b, env);
 }
 
 uint32_t fp_sqrt_f32(uint32_t a, struct fp_env *env)
 {
-    if (nearest(env) && fit_f32(a) && (int32_t)a > 0) {
-        float r = _mm_cvtss_f32(_mm_sqrt_ss(_mm_set_ss(as_f32(a))));
-        raise_inexact(env, (double)r * (double)r != (double)as_f32(a));
-        return bits_f32(r);
+    unsigned csr;
+    if (!fit_f32(a) || (int32_t)a <= 0 || !host_fits(env, &csr)) {
+        return fp_exact_sqrt_f32(a, env);
     }
-    return fp_exact_sqrt_f32(a, env);
+    float x = load_f32(a);
+    float r = _mm_cvtss_f32(_mm_sqrt_ss(_mm_set_ss(x)));
+    raise_inexact(env, (double)r * (double)r != (double)x);
+    return bits_f32(r);
 }
 
 /* The rest needs the host's fused multiply-add. */
 
-__attribute__((target("fma"))) static bool muladd_fma_f32(uint32_t c, uint32_t a, uint32_t b,
-                                                          uint32_t *out, struct fp_env *env)
-{
-    double product = (double)as_f32(a) * (double)as_f32(b);
-    double sum = product + (double)as_f32(c);
-    bool sum_rounded = sum_inexact_f64(product, (double)as_f32(c), sum);
-    float r = __builtin_fmaf(as_f32(a), as_f32(b), as_f32(c));
+#define HOST_FMA __attribute__((target("fma")))
 
-    if (!safe_f32(bits_f32(r)) && (sum != 0.0 || sum_rounded)) {
+static inline bool have_fma(void)
+{
+    return __builtin_cpu_supports("fma") != 0;
+}
+
+HOST_FMA static bool host_muladd_f32(uint32_t c, uint32_t a, uint32_t b, uint32_t *out,
+                                     struct fp_env *env)
+{
+    unsigned csr;
+    if (!fit_f32(a) || !fit_f32(b) || !fit_f32(c) || !host_fits(env, &csr)) {
         return false;
     }
-    raise_inexact(env, sum_rounded || (double)r != sum);
+    float x = load_f32(a);
+    float y = load_f32(b);
+    float z = load_f32(c);
+    double product = (double)x * (double)y;
+    double sum = product + (double)z;
+    bool sum_rounded = sum_inexact_f64(product, (double)z, sum);
+    float r = __builtin_fmaf(x, y, z);
+
     *out = bits_f32(r);
+    if (!safe_f32(*out) && (sum != 0.0 || sum_rounded)) {
+        return give_up(csr);
+    }
+    raise_inexact(env, sum_rounded || (double)r != sum);
     return true;
 }
 
 uint32_t fp_muladd_f32(uint32_t c, uint32_t a, uint32_t b, struct fp_env *env)
 {
     uint32_t result;
-    if (nearest(env) && fit_f32(a) && fit_f32(b) && fit_f32(c) && __builtin_cpu_supports("fma") &&
-        muladd_fma_f32(c, a, b, &result, env)) {
-        return result;
-    }
-    return fp_exact_muladd_f32(c, a, b, env);
+    return have_fma() && host_muladd_f32(c, a, b, &result, env) ? result
+                                                                : fp_exact_muladd_f32(c, a, b, env);
 }
 
 /* Only with IXC set already, because nothing cheap tells whether the sum was exact. */
-__attribute__((target("fma"))) static bool muladd_fma_f64(uint64_t c, uint64_t a, uint64_t b,
-                                                          uint64_t *out)
+HOST_FMA static bool host_muladd_f64(uint64_t c, uint64_t a, uint64_t b, uint64_t *out,
+                                     const struct fp_env *env)
 {
-    double r = __builtin_fma(as_f64(a), as_f64(b), as_f64(c));
-    *out = bits_f64(r);
-    return safe_f64(*out);
+    unsigned csr;
+    if ((env->flags & FP_IXC) == 0 || !fit_f64(a) || !fit_f64(b) || !fit_f64(c) ||
+        !host_fits(env, &csr)) {
+        return false;
+    }
+    *out = bits_f64(__builtin_fma(load_f64(a), load_f64(b), load_f64(c)));
+    return safe_f64(*out) || give_up(csr);
 }
 
 uint64_t fp_muladd_f64(uint64_t c, uint64_t a, uint64_t b, struct fp_env *env)
 {
     uint64_t result;
-    if (nearest(env) && (env->flags & FP_IXC) != 0 && fit_f64(a) && fit_f64(b) && fit_f64(c) &&
-        __builtin_cpu_supports("fma") && muladd_fma_f64(c, a, b, &result)) {
-        return result;
-    }
-    return fp_exact_muladd_f64(c, a, b, env);
+    return have_fma() && host_muladd_f64(c, a, b, &result, env) ? result
+                                                                : fp_exact_muladd_f64(c, a, b, env);
 }
 
-__attribute__((target("fma"))) static bool mul_fma_f64(uint64_t a, uint64_t b, uint64_t *out,
-                                                       struct fp_env *env)
+HOST_FMA static bool host_mul_f64(uint64_t a, uint64_t b, uint64_t *out, struct fp_env *env)
 {
-    double r = as_f64(a) * as_f64(b);
-    *out = bits_f64(r);
-    if (r == 0.0) {
-        return a << 1 == 0 || b << 1 == 0;
-    }
-    if (!safe_f64(*out) || exp_f64(*out) < F64_MIN_REMAINDER) {
+    unsigned csr;
+    if (!fit_f64(a) || !fit_f64(b) || !host_fits(env, &csr)) {
         return false;
     }
-    raise_inexact(env, __builtin_fma(as_f64(a), as_f64(b), -r) != 0.0);
+    double x = load_f64(a);
+    double y = load_f64(b);
+    double r = x * y;
+    *out = bits_f64(r);
+    if (x == 0.0 || y == 0.0) {
+        return true;
+    }
+    if (!safe_f64(*out) || exp_f64(*out) < F64_MIN_REMAINDER) {
+        return give_up(csr);
+    }
+    raise_inexact(env, __builtin_fma(x, y, -r) != 0.0);
     return true;
 }
 
 uint64_t fp_mul_f64(uint64_t a, uint64_t b, struct fp_env *env)
 {
     uint64_t result;
-    if (nearest(env) && fit_f64(a) && fit_f64(b) && __builtin_cpu_supports("fma") &&
-        mul_fma_f64(a, b, &result, env)) {
-        return result;
-    }
-    return fp_exact_mul_f64(a, b, env);
+    return have_fma() && host_mul_f64(a, b, &result, env) ? result : fp_exact_mul_f64(a, b, env);
 }
 
-__attribute__((target("fma"))) static bool div_fma_f64(uint64_t a, uint64_t b, uint64_t *out,
-                                                       struct fp_env *env)
+HOST_FMA static bool host_div_f64(uint64_t a, uint64_t b, uint64_t *out, struct fp_env *env)
 {
-    double r = as_f64(a) / as_f64(b);
-    *out = bits_f64(r);
-    if (!safe_f64(*out)) {
+    unsigned csr;
+    if (!fit_f64(a) || !fit_f64(b) || exp_f64(a) < F64_MIN_REMAINDER || !host_fits(env, &csr)) {
         return false;
     }
-    raise_inexact(env, __builtin_fma(-r, as_f64(b), as_f64(a)) != 0.0);
+    double x = load_f64(a);
+    double y = load_f64(b);
+    double r = x / y;
+    *out = bits_f64(r);
+    if (!safe_f64(*out)) {
+        return give_up(csr);
+    }
+    raise_inexact(env, __builtin_fma(-r, y, x) != 0.0);
     return true;
 }
 
 uint64_t fp_div_f64(uint64_t a, uint64_t b, struct fp_env *env)
 {
     uint64_t result;
-    if (nearest(env) && fit_f64(a) && fit_f64(b) && exp_f64(a) >= F64_MIN_REMAINDER &&
-        __builtin_cpu_supports("fma") && div_fma_f64(a, b, &result, env)) {
-        return result;
-    }
-    return fp_exact_div_f64(a, b, env);
+    return have_fma() && host_div_f64(a, b, &result, env) ? result : fp_exact_div_f64(a, b, env);
 }
 
-__attribute__((target("fma"))) static uint64_t sqrt_fma_f64(uint64_t a, struct fp_env *env)
+HOST_FMA static bool host_sqrt_f64(uint64_t a, uint64_t *out, struct fp_env *env)
 {
-    __m128d x = _mm_set_sd(as_f64(a));
-    double r = _mm_cvtsd_f64(_mm_sqrt_sd(x, x));
-    raise_inexact(env, __builtin_fma(-r, r, as_f64(a)) != 0.0);
-    return bits_f64(r);
+    unsigned csr;
+    if (!fit_f64(a) || (int64_t)a <= 0 || exp_f64(a) < F64_MIN_REMAINDER || !host_fits(env, &csr)) {
+        return false;
+    }
+    double x = load_f64(a);
+    double r = _mm_cvtsd_f64(_mm_sqrt_sd(_mm_set_sd(x), _mm_set_sd(x)));
+    *out = bits_f64(r);
+    raise_inexact(env, __builtin_fma(-r, r, x) != 0.0);
+    return true;
 }
 
 uint64_t fp_sqrt_f64(uint64_t a, struct fp_env *env)
 {
-    if (nearest(env) && fit_f64(a) && (int64_t)a > 0 && exp_f64(a) >= F64_MIN_REMAINDER &&
-        __builtin_cpu_supports("fma")) {
-        return sqrt_fma_f64(a, env);
-    }
-    return fp_exact_sqrt_f64(a, env);
+    uint64_t result;
+    return have_fma() && host_sqrt_f64(a, &result, env) ? result : fp_exact_sqrt_f64(a, env);
 }

@@ -38,8 +38,8 @@ static uint64_t generic_to_int(const struct fp_format *f, uint64_t bits, unsigne
         return 0;
     }
     if (n.class == FPC_FINITE) {
-        in_range = fp_round_to_integer(n.sign, n.exp + (int)fbits, n.sig, rounding, &magnitude,
-                                       &inexact);
+        in_range =
+            fp_round_to_integer(n.sign, n.exp + (int)fbits, n.sig, rounding, &magnitude, &inexact);
     }
     uint64_t result = saturate(n.sign, magnitude, in_range, width, is_unsigned, &saturated);
     env->flags |= saturated ? FP_IOC : inexact ? FP_IXC : 0;

@@ -161,8 +161,8 @@ uint64_t fp_round_cv(const struct fp_format *f, bool sign, int exp, uint64_t sig
  * Rounds sig * 2^(exp - 63) to an integer. False if it is 2^64 or more (*out unchanged); *inexact
  * tells whether anything was lost.
  */
-bool fp_round_to_integer(bool sign, int exp, uint64_t sig, enum fp_rounding rounding,
-                         uint64_t *out, bool *inexact);
+bool fp_round_to_integer(bool sign, int exp, uint64_t sig, enum fp_rounding rounding, uint64_t *out,
+                         bool *inexact);
 
 /* fp_add.c: the sum of two numbers not both zero, times 2^scale, rounded. */
 struct fp_wide fp_widen(const struct fp_num *n);

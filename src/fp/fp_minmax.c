@@ -59,22 +59,22 @@ static uint64_t generic_minmaxnum(const struct fp_format *f, uint64_t abits, uin
     return generic_minmax(f, abits, bbits, max, env);
 }
 
-#define DEFINE_MINMAX(N)                                                                           \
-    uint##N##_t fp_min_f##N(uint##N##_t a, uint##N##_t b, struct fp_env *env)                      \
-    {                                                                                              \
-        return (uint##N##_t)generic_minmax(&fp_format_f##N, a, b, false, env);                     \
-    }                                                                                              \
-    uint##N##_t fp_max_f##N(uint##N##_t a, uint##N##_t b, struct fp_env *env)                      \
-    {                                                                                              \
-        return (uint##N##_t)generic_minmax(&fp_format_f##N, a, b, true, env);                      \
-    }                                                                                              \
-    uint##N##_t fp_minnum_f##N(uint##N##_t a, uint##N##_t b, struct fp_env *env)                   \
-    {                                                                                              \
-        return (uint##N##_t)generic_minmaxnum(&fp_format_f##N, a, b, false, env);                  \
-    }                                                                                              \
-    uint##N##_t fp_maxnum_f##N(uint##N##_t a, uint##N##_t b, struct fp_env *env)                   \
-    {                                                                                              \
-        return (uint##N##_t)generic_minmaxnum(&fp_format_f##N, a, b, true, env);                   \
+#define DEFINE_MINMAX(N)                                                          \
+    uint##N##_t fp_min_f##N(uint##N##_t a, uint##N##_t b, struct fp_env *env)     \
+    {                                                                             \
+        return (uint##N##_t)generic_minmax(&fp_format_f##N, a, b, false, env);    \
+    }                                                                             \
+    uint##N##_t fp_max_f##N(uint##N##_t a, uint##N##_t b, struct fp_env *env)     \
+    {                                                                             \
+        return (uint##N##_t)generic_minmax(&fp_format_f##N, a, b, true, env);     \
+    }                                                                             \
+    uint##N##_t fp_minnum_f##N(uint##N##_t a, uint##N##_t b, struct fp_env *env)  \
+    {                                                                             \
+        return (uint##N##_t)generic_minmaxnum(&fp_format_f##N, a, b, false, env); \
+    }                                                                             \
+    uint##N##_t fp_maxnum_f##N(uint##N##_t a, uint##N##_t b, struct fp_env *env)  \
+    {                                                                             \
+        return (uint##N##_t)generic_minmaxnum(&fp_format_f##N, a, b, true, env);  \
     }
 
 DEFINE_MINMAX(16)

@@ -66,8 +66,7 @@ static uint64_t generic_muladd(const struct fp_format *f, uint64_t cbits, uint64
         /* An invalid product wins over a quiet NaN addend. */
         return n[0].class == FPC_QNAN && invalid_product ? fp_raise_invalid(f, env) : result;
     }
-    if (invalid_product ||
-        (n[0].class == FPC_INF && product_inf && n[0].sign != product_sign)) {
+    if (invalid_product || (n[0].class == FPC_INF && product_inf && n[0].sign != product_sign)) {
         return fp_raise_invalid(f, env);
     }
     if (n[0].class == FPC_INF || product_inf) {
@@ -79,20 +78,20 @@ static uint64_t generic_muladd(const struct fp_format *f, uint64_t cbits, uint64
     return fp_add_wide(f, fp_widen(&n[0]), fp_multiply(&n[1], &n[2]), 0, env);
 }
 
-#define DEFINE_MUL(prefix, N)                                                                      \
-    uint##N##_t prefix##mul_f##N(uint##N##_t a, uint##N##_t b, struct fp_env *env)                 \
-    {                                                                                              \
-        return (uint##N##_t)fp_generic_mul(&fp_format_f##N, a, b, 0, env);                         \
-    }                                                                                              \
-    uint##N##_t prefix##muladd_f##N(uint##N##_t c, uint##N##_t a, uint##N##_t b,                   \
-                                    struct fp_env *env)                                            \
-    {                                                                                              \
-        return (uint##N##_t)generic_muladd(&fp_format_f##N, c, a, b, env);                         \
-    }                                                                                              \
-    uint##N##_t fp_mulx_f##N(uint##N##_t a, uint##N##_t b, struct fp_env *env)                     \
-    {                                                                                              \
-        const struct fp_format *f = &fp_format_f##N;                                               \
-        return (uint##N##_t)fp_generic_mul(f, a, b, fp_power_of_two(f, 1), env);                   \
+#define DEFINE_MUL(prefix, N)                                                      \
+    uint##N##_t prefix##mul_f##N(uint##N##_t a, uint##N##_t b, struct fp_env *env) \
+    {                                                                              \
+        return (uint##N##_t)fp_generic_mul(&fp_format_f##N, a, b, 0, env);         \
+    }                                                                              \
+    uint##N##_t prefix##muladd_f##N(uint##N##_t c, uint##N##_t a, uint##N##_t b,   \
+                                    struct fp_env *env)                            \
+    {                                                                              \
+        return (uint##N##_t)generic_muladd(&fp_format_f##N, c, a, b, env);         \
+    }                                                                              \
+    uint##N##_t fp_mulx_f##N(uint##N##_t a, uint##N##_t b, struct fp_env *env)     \
+    {                                                                              \
+        const struct fp_format *f = &fp_format_f##N;                               \
+        return (uint##N##_t)fp_generic_mul(f, a, b, fp_power_of_two(f, 1), env);   \
     }
 
 DEFINE_MUL(fp_, 16)

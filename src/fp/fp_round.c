@@ -96,8 +96,8 @@ uint64_t fp_round_cv(const struct fp_format *f, bool sign, int exp, uint64_t sig
     return round_pack(f, sign, exp, sig, !half && env->fz, half && env->ahp, env);
 }
 
-bool fp_round_to_integer(bool sign, int exp, uint64_t sig, enum fp_rounding rounding,
-                         uint64_t *out, bool *inexact)
+bool fp_round_to_integer(bool sign, int exp, uint64_t sig, enum fp_rounding rounding, uint64_t *out,
+                         bool *inexact)
 {
     *inexact = false;
     if (exp > 63) {

@@ -38,8 +38,8 @@ static uint64_t generic_step(const struct fp_format *f, struct step step, uint64
     if (fp_process_nans(f, 2, n, (uint64_t[]){abits, bbits}, env, &result)) {
         return result;
     }
-    uint64_t product = is_inf_times_zero(n) ? fp_zero(f, false)
-                                            : fp_generic_mul(f, abits, bbits, 0, env);
+    uint64_t product =
+        is_inf_times_zero(n) ? fp_zero(f, false) : fp_generic_mul(f, abits, bbits, 0, env);
     return fp_generic_add(f, step.minuend, product, true, step.scale, env);
 }
 
@@ -63,26 +63,26 @@ static uint64_t generic_step_fused(const struct fp_format *f, struct step step, 
     return fp_add_wide(f, fp_widen(&minuend), fp_multiply(&n[0], &n[1]), step.scale, env);
 }
 
-#define DEFINE_STEP(N)                                                                             \
-    uint##N##_t fp_recip_step_f##N(uint##N##_t a, uint##N##_t b, struct fp_env *env)               \
-    {                                                                                              \
-        const struct fp_format *f = &fp_format_f##N;                                               \
-        return (uint##N##_t)generic_step(f, recip_step(f), a, b, env);                             \
-    }                                                                                              \
-    uint##N##_t fp_rsqrt_step_f##N(uint##N##_t a, uint##N##_t b, struct fp_env *env)               \
-    {                                                                                              \
-        const struct fp_format *f = &fp_format_f##N;                                               \
-        return (uint##N##_t)generic_step(f, rsqrt_step(f), a, b, env);                             \
-    }                                                                                              \
-    uint##N##_t fp_recip_step_fused_f##N(uint##N##_t a, uint##N##_t b, struct fp_env *env)         \
-    {                                                                                              \
-        const struct fp_format *f = &fp_format_f##N;                                               \
-        return (uint##N##_t)generic_step_fused(f, recip_step(f), a, b, env);                       \
-    }                                                                                              \
-    uint##N##_t fp_rsqrt_step_fused_f##N(uint##N##_t a, uint##N##_t b, struct fp_env *env)         \
-    {                                                                                              \
-        const struct fp_format *f = &fp_format_f##N;                                               \
-        return (uint##N##_t)generic_step_fused(f, rsqrt_step(f), a, b, env);                       \
+#define DEFINE_STEP(N)                                                                     \
+    uint##N##_t fp_recip_step_f##N(uint##N##_t a, uint##N##_t b, struct fp_env *env)       \
+    {                                                                                      \
+        const struct fp_format *f = &fp_format_f##N;                                       \
+        return (uint##N##_t)generic_step(f, recip_step(f), a, b, env);                     \
+    }                                                                                      \
+    uint##N##_t fp_rsqrt_step_f##N(uint##N##_t a, uint##N##_t b, struct fp_env *env)       \
+    {                                                                                      \
+        const struct fp_format *f = &fp_format_f##N;                                       \
+        return (uint##N##_t)generic_step(f, rsqrt_step(f), a, b, env);                     \
+    }                                                                                      \
+    uint##N##_t fp_recip_step_fused_f##N(uint##N##_t a, uint##N##_t b, struct fp_env *env) \
+    {                                                                                      \
+        const struct fp_format *f = &fp_format_f##N;                                       \
+        return (uint##N##_t)generic_step_fused(f, recip_step(f), a, b, env);               \
+    }                                                                                      \
+    uint##N##_t fp_rsqrt_step_fused_f##N(uint##N##_t a, uint##N##_t b, struct fp_env *env) \
+    {                                                                                      \
+        const struct fp_format *f = &fp_format_f##N;                                       \
+        return (uint##N##_t)generic_step_fused(f, rsqrt_step(f), a, b, env);               \
     }
 
 DEFINE_STEP(16)

@@ -10,8 +10,8 @@ const struct fp_format fp_format_f16 = {.bits = 16, .exp_bits = 5, .frac_bits = 
 const struct fp_format fp_format_f32 = {.bits = 32, .exp_bits = 8, .frac_bits = 23, .bias = 127};
 const struct fp_format fp_format_f64 = {.bits = 64, .exp_bits = 11, .frac_bits = 52, .bias = 1023};
 
-static void unpack_denormal(const struct fp_format *f, uint64_t frac, bool flush,
-                            struct fp_num *n, struct fp_env *env)
+static void unpack_denormal(const struct fp_format *f, uint64_t frac, bool flush, struct fp_num *n,
+                            struct fp_env *env)
 {
     if (frac == 0) {
         return;

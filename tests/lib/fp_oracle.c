@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Driver of the floating-point differential tests: makes seeded requests, runs the oracle program on
- * them in one go, compares its answers with the library. All files are in a temporary folder that
- * is removed before anything can fail on a difference. Single-threaded.
+ * Driver of the floating-point differential tests: makes seeded requests, runs the oracle program
+ * on them in one go, compares its answers with the library. All files are in a temporary folder
+ * that is removed before anything can fail on a difference. Single-threaded.
  */
 #include "fp_oracle.h"
 
@@ -17,7 +17,7 @@
 
 #include "insn/fp_oracle/fp_record.h"
 
-#define MAX_PRINTED 5
+#define MAX_PRINTED   5
 #define MAX_ARGUMENTS 16
 
 static unsigned env_number(const char *name, unsigned fallback)
@@ -55,8 +55,8 @@ static int run_program(char *const argv[], const char *in, const char *out)
 static int compile_oracle(const struct fp_oracle *oracle, char *path)
 {
     char compiler[64], flags[128], source[4096];
-    char *argv[MAX_ARGUMENTS] = {compiler, (char[]){"-static"}, (char[]){"-O1"},
-                                 (char[]){"-o"}, path, source};
+    char *argv[MAX_ARGUMENTS] = {
+        compiler, (char[]){"-static"}, (char[]){"-O1"}, (char[]){"-o"}, path, source};
     char *rest = NULL;
 
     snprintf(compiler, sizeof compiler, "%s", oracle->compiler);
@@ -102,8 +102,8 @@ static void make_requests(const struct fp_oracle *oracle, struct fp_gen *gen, un
 /* What the library says; only the lowest lane of a vector result is computed and compared. */
 static struct fp_answer expect(const struct fp_op *op, const struct fp_request *r)
 {
-    struct fp_env env = op->env == FP_ENV_VFP ? fp_env_from_fpscr(r->fpscr)
-                                           : fp_env_standard(r->fpscr);
+    struct fp_env env =
+        op->env == FP_ENV_VFP ? fp_env_from_fpscr(r->fpscr) : fp_env_standard(r->fpscr);
     struct fp_answer answer = {.result = op->eval(r->a, r->b, r->c, &env)};
 
     answer.fpscr = r->fpscr | env.flags;
@@ -120,8 +120,8 @@ static bool same(const struct fp_op *op, const struct fp_answer *got, const stru
     return same_result && got->fpscr == want->fpscr;
 }
 
-static unsigned compare_op(const struct fp_op *op, unsigned count, const struct fp_request *requests,
-                           const struct fp_answer *answers)
+static unsigned compare_op(const struct fp_op *op, unsigned count,
+                           const struct fp_request *requests, const struct fp_answer *answers)
 {
     unsigned differences = 0;
     for (unsigned i = 0; i < count; i++) {

@@ -9,34 +9,35 @@
 
 #include "fp/fp.h"
 
-#define ZERO 0x00000000u
-#define ONE 0x3f800000u
-#define TWO 0x40000000u
-#define THREE 0x40400000u
-#define INF 0x7f800000u
-#define MAX_NORMAL 0x7f7fffffu
-#define MIN_NORMAL 0x00800000u
+#define ZERO         0x00000000u
+#define ONE          0x3f800000u
+#define TWO          0x40000000u
+#define THREE        0x40400000u
+#define INF          0x7f800000u
+#define MAX_NORMAL   0x7f7fffffu
+#define MIN_NORMAL   0x00800000u
 #define MIN_DENORMAL 0x00000001u
-#define DEFAULT_NAN 0x7fc00000u
-#define QNAN1 0x7fc00011u
-#define QNAN2 0xffc00022u
-#define SNAN1 0x7f800033u
-#define SNAN2 0xff800044u
-#define QUIET 0x00400000u
-#define MINUS 0x80000000u
+#define DEFAULT_NAN  0x7fc00000u
+#define QNAN1        0x7fc00011u
+#define QNAN2        0xffc00022u
+#define SNAN1        0x7f800033u
+#define SNAN2        0xff800044u
+#define QUIET        0x00400000u
+#define MINUS        0x80000000u
 
 static const struct fp_env rn = {.rounding = FP_RN};
 static const struct fp_env standard = {.rounding = FP_RN, .fz = true, .dn = true};
 
-/* Evaluates a call that uses `env`, starting from a copy of `start`, and checks result and flags. */
-#define EXPECT(start, call, result, raised)                                                        \
-    do {                                                                                           \
-        struct fp_env env = start;                                                                 \
-        uint64_t got = (call);                                                                     \
-        cr_expect(got == (uint64_t)(result), "%s: %" PRIx64 ", not %" PRIx64, #call, got,          \
-                  (uint64_t)(result));                                                             \
-        cr_expect(env.flags == (raised), "%s: flags %x, not %x", #call, env.flags,                 \
-                  (unsigned)(raised));                                                             \
+/* Evaluates a call that uses `env`, starting from a copy of `start`, and checks result and flags.
+ */
+#define EXPECT(start, call, result, raised)                                               \
+    do {                                                                                  \
+        struct fp_env env = start;                                                        \
+        uint64_t got = (call);                                                            \
+        cr_expect(got == (uint64_t)(result), "%s: %" PRIx64 ", not %" PRIx64, #call, got, \
+                  (uint64_t)(result));                                                    \
+        cr_expect(env.flags == (raised), "%s: flags %x, not %x", #call, env.flags,        \
+                  (unsigned)(raised));                                                    \
     } while (0)
 
 Test(fp_special, nan_selection)
@@ -301,7 +302,8 @@ Test(fp_special, steps)
     EXPECT(rn, fp_rsqrt_step_fused_f32(INF, ONE, &env), INF | MINUS, 0);
     /* The product 1 - 2^-46 rounds to 1 in the two-step form only. */
     EXPECT(rn, fp_recip_step_f32(0x3f800001u, 0x3f7ffffeu, &env), ONE, FP_IXC);
-    EXPECT(rn, fp_recip_step_fused_f64(UINT64_C(0x3ff0000000000001), UINT64_C(0x4000000000000000),
-                                       &env),
-           UINT64_C(0xbcc0000000000000), 0);
+    EXPECT(
+        rn,
+        fp_recip_step_fused_f64(UINT64_C(0x3ff0000000000001), UINT64_C(0x4000000000000000), &env),
+        UINT64_C(0xbcc0000000000000), 0);
 }

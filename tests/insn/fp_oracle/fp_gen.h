@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Seeded operands for floating-point tests, biased towards the edges: specials, denormals, exponents
- * at the ends of ranges and of integer conversions, sparse fractions (ties), and second and third
- * operands close to what cancels. One struct fp_gen per test, not shared between threads.
+ * Seeded operands for floating-point tests, biased towards the edges: specials, denormals,
+ * exponents at the ends of ranges and of integer conversions, sparse fractions (ties), and second
+ * and third operands close to what cancels. One struct fp_gen per test, not shared between threads.
  */
 #pragma once
 
@@ -116,9 +116,25 @@ static inline uint64_t fp_gen_special(struct fp_gen *g, struct fp_gen_format f)
     uint64_t inf = (uint64_t)f.exp_max << f.frac_bits;
     uint64_t one = (uint64_t)f.bias << f.frac_bits;
     const uint64_t table[] = {
-        0,   0,       1,         half_frac, one_exp - 1,     one_exp,         one_exp + 1,
-        one, one + 1, one - 1,   one + one_exp, one + half_frac, inf - 1,     inf,
-        inf, inf + 1, inf + half_frac, inf + half_frac + 1, inf + half_frac - 1,
+        0,
+        0,
+        1,
+        half_frac,
+        one_exp - 1,
+        one_exp,
+        one_exp + 1,
+        one,
+        one + 1,
+        one - 1,
+        one + one_exp,
+        one + half_frac,
+        inf - 1,
+        inf,
+        inf,
+        inf + 1,
+        inf + half_frac,
+        inf + half_frac + 1,
+        inf + half_frac - 1,
         inf + half_frac + (fp_gen_u64(g) & (half_frac - 1)),
         inf + 1 + (fp_gen_u64(g) & (half_frac - 2)),
     };

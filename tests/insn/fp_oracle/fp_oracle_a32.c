@@ -7,20 +7,19 @@
 #include "fp_ops_a32.h"
 #include "fp_oracle_main.h"
 
-#define DEFINE_RUN(name, env, operand, bits, code, expression)                                     \
-    static void run_##name(const struct fp_request *r, struct fp_answer *answer)                   \
-    {                                                                                              \
-        __asm__ volatile("vmsr fpscr, %[in]\n"                                                     \
-                         "vldr d0, %[c]\n"                                                         \
-                         "vldr d2, %[a]\n"                                                         \
-                         "vldr d3, %[a]\n"                                                         \
-                         "vldr d4, %[b]\n"                                                         \
-                         code "\n"                                                                 \
-                         "vstr d0, %[result]\n"                                                    \
-                         "vmrs %[out], fpscr\n"                                                    \
-                         : [result] "=m"(answer->result), [out] "=&r"(answer->fpscr)               \
-                         : [in] "r"(r->fpscr), [a] "m"(r->a), [b] "m"(r->b), [c] "m"(r->c)         \
-                         : "d0", "d1", "d2", "d3", "d4", "memory");                                \
+#define DEFINE_RUN(name, env, operand, bits, code, expression)                             \
+    static void run_##name(const struct fp_request *r, struct fp_answer *answer)           \
+    {                                                                                      \
+        __asm__ volatile("vmsr fpscr, %[in]\n"                                             \
+                         "vldr d0, %[c]\n"                                                 \
+                         "vldr d2, %[a]\n"                                                 \
+                         "vldr d3, %[a]\n"                                                 \
+                         "vldr d4, %[b]\n" code "\n"                                       \
+                         "vstr d0, %[result]\n"                                            \
+                         "vmrs %[out], fpscr\n"                                            \
+                         : [result] "=m"(answer->result), [out] "=&r"(answer->fpscr)       \
+                         : [in] "r"(r->fpscr), [a] "m"(r->a), [b] "m"(r->b), [c] "m"(r->c) \
+                         : "d0", "d1", "d2", "d3", "d4", "memory");                        \
     }
 
 FP_OPS_A32(DEFINE_RUN)

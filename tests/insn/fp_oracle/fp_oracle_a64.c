@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Oracle program for A64 floating point, like fp_oracle_a32.c: FPCR and FPSR are one word with A32's
- * layout, whose bits 31:28 take NZCV of a comparison. Built with an arm64 cross compiler for
+ * Oracle program for A64 floating point, like fp_oracle_a32.c: FPCR and FPSR are one word with
+ * A32's layout, whose bits 31:28 take NZCV of a comparison. Built with an arm64 cross compiler for
  * ARMv8.2 with FP16; single-threaded.
  */
 #include "fp_ops_a64.h"
 #include "fp_oracle_main.h"
 
 #define FPSR_FLAGS 0x9fu
-#define NZCV_BITS 4
+#define NZCV_BITS  4
 
 #define DEFINE_RUN(name, env, operand, bits, code, expression)                                     \
     static void run_##name(const struct fp_request *r, struct fp_answer *answer)                   \
@@ -18,13 +18,11 @@
                          "msr fpsr, %[fpsr]\n"                                                     \
                          "ldr d0, %[c]\n"                                                          \
                          "ldr d1, %[a]\n"                                                          \
-                         "ldr d2, %[b]\n"                                                          \
-                         code "\n"                                                                 \
+                         "ldr d2, %[b]\n" code "\n"                                                \
                          "str d0, %[result]\n"                                                     \
                          "mrs %[nzcv], nzcv\n"                                                     \
                          "mrs %[flags], fpsr\n"                                                    \
-                         : [result] "=m"(answer->result), [flags] "=&r"(flags),                    \
-                           [nzcv] "=&r"(nzcv)                                                      \
+                         : [result] "=m"(answer->result), [flags] "=&r"(flags), [nzcv] "=&r"(nzcv) \
                          : [fpcr] "r"((uint64_t)(r->fpscr & ~FPSR_FLAGS)),                         \
                            [fpsr] "r"((uint64_t)(r->fpscr & FPSR_FLAGS)), [a] "m"(r->a),           \
                            [b] "m"(r->b), [c] "m"(r->c)                                            \

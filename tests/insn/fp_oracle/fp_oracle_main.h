@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The request loop of an oracle program: a function per instruction, each request answered in order.
- * Included by the one source file of the program, which is built without the rest of the tree.
+ * The request loop of an oracle program: a function per instruction, each request answered in
+ * order. Included by the one source file of the program, which is built without the rest of the
+ * tree.
  */
 #pragma once
 
