@@ -8,9 +8,9 @@
  * Owns the granule table. An entry serves all granules that hash to it (by physical address: aliases of
  * one page share it); a collision only makes a STREX fail that could have succeeded, which the
  * architecture allows. The entry is `version << 1 | lock`: the lock bit is held around the one
- * compare-and-swap or exchange of a store, nothing else, and never waited for by LDREX or STREX (they
- * record respectively report a failure, and the guest's loop comes round again). Only a swap, which must
- * not fail, spins for it, yielding to a holder that was preempted.
+ * compare-and-swap or exchange of a store, nothing else. LDREX looks at it a bounded number of times and
+ * gives the processor to a holder that was preempted, STREX fails at once; either way the guest's loop
+ * comes round again. Only a swap, which must not fail, waits for as long as it takes.
  *
  * Orderings: the version is read with acquire before the value, so a store that completed its unlock is
  * seen in both; a store is the locked compare-and-swap on the entry, then one on the value, and a release
@@ -20,9 +20,7 @@
  */
 #include "vcpu/exclusive.h"
 
-#include "mmu/mmu.h"
 #include "tcg/ir/ir.h"
-#include "vcpu/arm.h"
 
 #include <sched.h>
 
@@ -31,11 +29,6 @@
 #define ENTRY_LOCKED 1u
 #define ENTRY_STEP 2u
 #define SPINS_BEFORE_YIELD 200u
-
-/* External abort on a memory access that is not RAM; short and long-descriptor format. */
-#define FSR_EXTERNAL_SHORT 0x008u
-#define FSR_EXTERNAL_LONG 0x210u
-#define FSR_WNR (1u << 11)
 
 static _Alignas(CACHE_LINE) _Atomic uint64_t granule_table[1u << TABLE_BITS];
 
@@ -91,10 +84,32 @@ static uint64_t location_swap(void *host, unsigned size, uint64_t value)
     }
 }
 
+/* The entry is locked: wait a little, then let others run, and take what is there. */
+static __attribute__((noinline)) uint64_t version_after_wait(_Atomic uint64_t *entry)
+{
+    uint64_t version = ENTRY_LOCKED;
+
+    for (unsigned spins = 0; (version & ENTRY_LOCKED) && spins < SPINS_BEFORE_YIELD; spins++) {
+        __builtin_ia32_pause();
+        version = atomic_load_explicit(entry, memory_order_acquire);
+    }
+    if (version & ENTRY_LOCKED) {
+        sched_yield();
+        version = atomic_load_explicit(entry, memory_order_acquire);
+    }
+    return version;
+}
+
 uint64_t exclusive_load_at(struct vcpu *v, const void *host, gpa_t gpa, unsigned size)
 {
-    uint64_t version = atomic_load_explicit(granule_entry(gpa), memory_order_acquire);
-    uint64_t value = location_read(host, size);
+    _Atomic uint64_t *entry = granule_entry(gpa);
+    uint64_t version = atomic_load_explicit(entry, memory_order_acquire);
+    uint64_t value;
+
+    if (__builtin_expect(version & ENTRY_LOCKED, 0)) {
+        version = version_after_wait(entry);
+    }
+    value = location_read(host, size);
 
     v->excl.armed = true;
     v->excl.size = size;
@@ -149,59 +164,4 @@ uint64_t exclusive_swap_at(void *host, gpa_t gpa, unsigned size, uint64_t value)
 
     atomic_store_explicit(entry, version + ENTRY_STEP, memory_order_release);
     return old;
-}
-
-/* Exclusive and atomic accesses to devices are not supported by the interconnect: external abort. */
-static _Noreturn void raise_external(struct vcpu *v, uint32_t gva, bool write, uintptr_t ra)
-{
-    uint32_t fsr = (arm_mmu_regs(v)->ttbcr & TTBCR_EAE) ? FSR_EXTERNAL_LONG : FSR_EXTERNAL_SHORT;
-
-    vcpu_raise(v, ra, ARM_EXC_DABT, fsr | (write ? FSR_WNR : 0), gva);
-}
-
-uint64_t exclusive_helper_load(struct vcpu *v, uint32_t gva, uint32_t memop)
-{
-    uintptr_t ra = VCPU_RA();
-    gpa_t gpa = 0;
-    void *host;
-
-    v->excl.armed = false;
-    host = mmu_helper_host(v, gva, MMU_READ, memop, ra, &gpa);
-    if (!host) {
-        raise_external(v, gva, false, ra);
-    }
-    v->excl.addr = gva;
-    return exclusive_load_at(v, host, gpa, MEMOP_SIZE(memop));
-}
-
-/*
- * A STREX that fails by the local monitor alone does not look at memory: whether it would have
- * aborted is IMPLEMENTATION DEFINED (A3.4.5), alignment apart.
- */
-uint32_t exclusive_helper_store(struct vcpu *v, uint32_t gva, uint64_t value, uint32_t memop)
-{
-    uintptr_t ra = VCPU_RA();
-    bool aligned = !(gva & ((1u << MEMOP_SIZE(memop)) - 1));
-    gpa_t gpa = 0;
-    void *host;
-
-    if (!v->excl.armed && aligned) {
-        return 1;
-    }
-    host = mmu_helper_host(v, gva, MMU_WRITE, memop, ra, &gpa);
-    if (!host) {
-        raise_external(v, gva, true, ra);
-    }
-    return !exclusive_store_at(v, host, gpa, MEMOP_SIZE(memop), value);
-}
-
-uint32_t exclusive_swap(struct vcpu *v, uint32_t gva, uint32_t value, uint32_t memop, uintptr_t ra)
-{
-    gpa_t gpa = 0;
-    void *host = mmu_helper_host(v, gva, MMU_WRITE, memop, ra, &gpa);
-
-    if (!host) {
-        raise_external(v, gva, true, ra);
-    }
-    return (uint32_t)exclusive_swap_at(host, gpa, MEMOP_SIZE(memop), value);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The exclusive monitor: LDREX, STREX and the atomic swaps, as one call each. See exclusive.c.
+ * The exclusive monitor: LDREX, STREX and the atomic swaps, as one call each. See exclusive.c (the
+ * monitor) and exclusive_access.c (guest addresses).
  *
  * Addresses are guest virtual; `memop` is MEMOP_ALIGN, the size and MEMOP_PRIV (tcg/ir/ir.h). Values are
  * raw memory contents: byte order is the front end's business. All functions run on the vCPU's thread and
