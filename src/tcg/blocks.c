@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The table of a vCPU's translations: found by physical address, linked to each other, invalidated by
- * physical page. A dead block's code stays in place until the cache is emptied, since the vCPU may be in
- * the middle of it.
+ * The table of a vCPU's translations: found by physical address, linked to each other, invalidated
+ * by physical page. A dead block's code stays in place until the cache is emptied, since the vCPU
+ * may be in the middle of it.
  */
 #include "base/stats.h"
 #include "mmu/mmu.h"
@@ -92,7 +92,8 @@ static void unlink_incoming(struct tcg *t, struct tb *tb)
     tb->incoming = NULL;
 }
 
-/* A dead block leaves the incoming lists of its targets, so that a list never holds a link twice. */
+/* A dead block leaves the incoming lists of its targets, so that a list never holds a link twice.
+ */
 static void unlink_outgoing(struct tb *tb)
 {
     for (unsigned i = 0; i < tb->nlinks; i++) {
@@ -184,5 +185,7 @@ struct tb *tb_by_host_pc(const struct tcg *t, uintptr_t host_pc)
     }
     if (!lo)
         return NULL;
-    return host_pc <= (uintptr_t)t->by_code[lo - 1]->code + t->by_code[lo - 1]->host_bytes ? t->by_code[lo - 1] : NULL;
+    return host_pc <= (uintptr_t)t->by_code[lo - 1]->code + t->by_code[lo - 1]->host_bytes
+               ? t->by_code[lo - 1]
+               : NULL;
 }

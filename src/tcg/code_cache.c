@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A vCPU's code cache and the arena of its metadata. The cache is one memfd mapped twice, writable and
- * executable, so that no mapping is both (I-8). Space is handed out in order and reclaimed all at once; only
- * the owning vCPU is affected when it is emptied.
+ * A vCPU's code cache and the arena of its metadata. The cache is one memfd mapped twice, writable
+ * and executable, so that no mapping is both (I-8). Space is handed out in order and reclaimed all
+ * at once; only the owning vCPU is affected when it is emptied.
  */
 #include "tcg/tcg_internal.h"
 
@@ -12,8 +12,8 @@
 #include <unistd.h>
 
 #define DEFAULT_CACHE_BYTES ((size_t)64 << 20)
-#define MIN_CACHE_BYTES ((size_t)1 << 20)
-#define BYTES_PER_BLOCK 128 /* fewest host bytes we expect of a block, for the size of by_code */
+#define MIN_CACHE_BYTES     ((size_t)1 << 20)
+#define BYTES_PER_BLOCK     128 /* fewest host bytes we expect of a block, for the size of by_code */
 
 static int map_code(struct tcg *t, size_t bytes)
 {
@@ -36,7 +36,8 @@ static int map_code(struct tcg *t, size_t bytes)
 
 static void *map_anon(size_t bytes)
 {
-    return mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    return mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+                -1, 0);
 }
 
 int code_cache_create(struct tcg *t, size_t bytes)
@@ -78,7 +79,8 @@ void code_cache_destroy(struct tcg *t)
 
 struct code_buffer code_cache_room(const struct tcg *t)
 {
-    return (struct code_buffer){.rw = t->rw + t->used, .rx = t->rx + t->used, .room = t->cache_bytes - t->used};
+    return (struct code_buffer){
+        .rw = t->rw + t->used, .rx = t->rx + t->used, .room = t->cache_bytes - t->used};
 }
 
 void *code_cache_alloc(struct tcg *t, size_t bytes)

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Where to go on after a host fault in generated code (SPT mode). Runs on the vCPU's normal stack, called by
- * the fault stub, with all registers of the generated code saved.
+ * Where to go on after a host fault in generated code (SPT mode). Runs on the vCPU's normal stack,
+ * called by the fault stub, with all registers of the generated code saved.
  *
- * RAM is mapped and the access retried. Anything else goes to the site's slow path, which performs the
- * access or raises the guest fault; a site that hit a device is patched to go there at once.
+ * RAM is mapped and the access retried. Anything else goes to the site's slow path, which performs
+ * the access or raises the guest fault; a site that hit a device is patched to go there at once.
  */
 #include "base/log.h"
 #include "base/stats.h"
@@ -34,7 +34,8 @@ uintptr_t tcg_fault_resume(struct vcpu *v, uintptr_t host_pc, hva_t addr, uint32
 
     STAT_INC(&stats_vcpu[v->index], spt_faults);
     if (!tcg_find_site(v, host_pc, &site, &start) || site.kind == SITE_CALL)
-        vm_bug("host fault at %#lx (address %#lx) is not a guest access", (unsigned long)host_pc, (unsigned long)addr);
+        vm_bug("host fault at %#lx (address %#lx) is not a guest access", (unsigned long)host_pc,
+               (unsigned long)addr);
     if (mmu_spt_fault(v, host_pc, addr, error_code & PF_WRITE, site.memop) == MMU_FAULT_RETRY)
         return host_pc;
     slow = start + site.slow_off;

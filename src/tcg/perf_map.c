@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The map by which perf names translated blocks: /tmp/perf-PID.map, one line a block. Enabled by
- * perf_map_open(); shared by all vCPUs under a lock of its own (a debugging aid, off the fast path).
+ * perf_map_open(); shared by all vCPUs under a lock of its own (a debugging aid, off the fast
+ * path).
  */
 #include "tcg/perf_map.h"
 
@@ -33,8 +34,8 @@ void perf_map_add(const struct vcpu *v, const struct tb *tb)
     if (!map)
         return;
     pthread_mutex_lock(&map_lock);
-    fprintf(map, "%lx %x cpu%u:%s:%08lx\n", (unsigned long)(uintptr_t)tb->code, tb->host_bytes, v->index,
-            (tb->exec_flags & EXEC_PRIV) ? "priv" : "user", (unsigned long)tb->pc);
+    fprintf(map, "%lx %x cpu%u:%s:%08lx\n", (unsigned long)(uintptr_t)tb->code, tb->host_bytes,
+            v->index, (tb->exec_flags & EXEC_PRIV) ? "priv" : "user", (unsigned long)tb->pc);
     pthread_mutex_unlock(&map_lock);
 }
 

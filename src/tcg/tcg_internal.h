@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Private to src/tcg: one vCPU's translator. All of it is owned by the vCPU thread; nothing is locked.
+ * Private to src/tcg: one vCPU's translator. All of it is owned by the vCPU thread; nothing is
+ * locked.
  */
 #pragma once
 
 #include "tcg/tcg.h"
 
-#define TB_HASH_BITS 15
+#define TB_HASH_BITS   15
 #define PAGE_HASH_BITS 12
-#define NO_PAGE UINT64_MAX
+#define NO_PAGE        UINT64_MAX
 
 struct tb;
 
@@ -22,9 +23,9 @@ struct tb_link {
 /* One translation. Lives in the arena until the whole cache is emptied, also after invalidation. */
 struct tb {
     gva_t pc;
-    gpa_t gpa;                /* of pc */
-    gpa_t page[2];            /* physical pages its bytes came from; page[1] = NO_PAGE when in one */
-    uint8_t *code;            /* executable address */
+    gpa_t gpa;     /* of pc */
+    gpa_t page[2]; /* physical pages its bytes came from; page[1] = NO_PAGE when in one */
+    uint8_t *code; /* executable address */
     struct tb *hash_next;
     struct tb *page_next[2];
     struct tb_link *link;
@@ -85,8 +86,12 @@ void tb_flush_all(struct vcpu *v);
 struct tb *tb_by_host_pc(const struct tcg *t, uintptr_t host_pc);
 
 /* ---- translate.c ---- */
-/* Translate at v's state; NULL with v->exc set when the fetch faults. */
-struct tb *tcg_translate(struct vcpu *v, gpa_t gpa, const uint8_t *page);
+/*
+ * Translate at v's state, whose page was fetched at mmu_epoch() `epoch`. NULL with v->exc set: the
+ * fetch of a second page faults. NULL without: requests of others were served meanwhile and the
+ * fetch is stale; fetch again.
+ */
+struct tb *tcg_translate(struct vcpu *v, gpa_t gpa, const uint8_t *page, uint32_t epoch);
 
 /* ---- tcg_log.c, perf_map.c ---- */
 void tcg_log_guest(const struct tb *tb, const uint8_t *page, unsigned len);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * -d in_asm, op, out_asm: a block's guest code, IR and host code, disassembled with Capstone. Any vCPU thread;
- * one piece of the log is written at a time. A Capstone handle is opened per piece: this is a debugging aid.
+ * -d in_asm, op, out_asm: a block's guest code, IR and host code, disassembled with Capstone. Any
+ * vCPU thread; one piece of the log is written at a time. A Capstone handle is opened per piece:
+ * this is a debugging aid.
  */
 #include "base/log.h"
 #include "tcg/tcg_internal.h"
@@ -9,7 +10,8 @@
 
 #include <capstone/capstone.h>
 
-static void disassemble(FILE *f, cs_arch arch, cs_mode mode, const uint8_t *code, size_t len, uint64_t address)
+static void disassemble(FILE *f, cs_arch arch, cs_mode mode, const uint8_t *code, size_t len,
+                        uint64_t address)
 {
     csh h;
     cs_insn *insn;
@@ -22,7 +24,8 @@ static void disassemble(FILE *f, cs_arch arch, cs_mode mode, const uint8_t *code
     cs_option(h, CS_OPT_SKIPDATA, CS_OPT_ON);
     n = cs_disasm(h, code, len, address, 0, &insn);
     for (size_t i = 0; i < n; i++)
-        fprintf(f, "  %08llx  %-8s %s\n", (unsigned long long)insn[i].address, insn[i].mnemonic, insn[i].op_str);
+        fprintf(f, "  %08llx  %-8s %s\n", (unsigned long long)insn[i].address, insn[i].mnemonic,
+                insn[i].op_str);
     if (n)
         cs_free(insn, n);
     cs_close(&h);
@@ -36,7 +39,8 @@ static void print_head(FILE *f, const char *what, const struct tb *tb)
 void tcg_log_guest(const struct tb *tb, const uint8_t *page, unsigned len)
 {
     size_t off = tb->pc & ~GUEST_PAGE_MASK, room = GUEST_PAGE_SIZE - off;
-    cs_mode mode = (tb->exec_flags & EXEC_T) ? CS_MODE_THUMB | CS_MODE_V8 : CS_MODE_ARM | CS_MODE_V8;
+    cs_mode mode =
+        (tb->exec_flags & EXEC_T) ? CS_MODE_THUMB | CS_MODE_V8 : CS_MODE_ARM | CS_MODE_V8;
     FILE *f;
 
     if (!log_on(LOG_IN_ASM))

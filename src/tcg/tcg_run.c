@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Entering generated code, finding the next block when it comes back for one, and the answers the
- * fault path needs about host addresses. Owning vCPU thread; *_sig functions run in its SIGSEGV handler.
+ * fault path needs about host addresses. Owning vCPU thread; *_sig functions run in its SIGSEGV
+ * handler.
  */
 #include "base/log.h"
 #include "base/stats.h"
@@ -15,7 +16,8 @@
 
 int tcg_create(struct vcpu *v, size_t cache_bytes)
 {
-    struct tcg *t = mmap(NULL, sizeof(*t), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    struct tcg *t =
+        mmap(NULL, sizeof(*t), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     struct code_buffer buf;
     int err;
 
@@ -68,8 +70,10 @@ static bool second_page_current(struct vcpu *v, const struct tb *tb)
            (f.gpa & GUEST_PAGE_MASK) == tb->page[1];
 }
 
-static struct tb *find_or_translate(struct vcpu *v)
+/* NULL without an exception pending: what was fetched became stale on the way. */
+static struct tb *find_or_translate_once(struct vcpu *v)
 {
+    uint32_t epoch = mmu_epoch(v);
     struct mmu_fetch f;
     struct tb *tb;
 
@@ -84,7 +88,17 @@ static struct tb *find_or_translate(struct vcpu *v)
         tb_invalidate(v, tb);
         tb = NULL;
     }
-    return tb ? tb : tcg_translate(v, f.gpa, f.page);
+    return tb ? tb : tcg_translate(v, f.gpa, f.page, epoch);
+}
+
+static struct tb *find_or_translate(struct vcpu *v)
+{
+    struct tb *tb;
+
+    do
+        tb = find_or_translate_once(v);
+    while (!tb && v->exc == ARM_EXC_NONE);
+    return tb;
 }
 
 /* The block for the state PC; NULL: prefetch abort pending. */
@@ -99,17 +113,20 @@ static struct tb *lookup(struct vcpu *v)
     tb = find_or_translate(v);
     /* -d exec shows every block, so nothing may bypass the run loop then. */
     if (tb && !log_on(LOG_EXEC))
-        *e = (struct jump_cache_entry){.pc = v->r[15], .key = cache_key(v), .code = tb->code, .tb = tb};
+        *e = (struct jump_cache_entry){
+            .pc = v->r[15], .key = cache_key(v), .code = tb->code, .tb = tb};
     return tb;
 }
 
-/* Follow a direct exit that is not linked yet and link it, unless finding the target emptied the cache. */
+/* Follow a direct exit that is not linked yet and link it, unless finding the target emptied the
+ * cache. */
 static struct tb *lookup_and_link(struct vcpu *v)
 {
     uint64_t flushes = stats_vcpu[v->index].cache_flushes;
     struct tb *from = v->exit_tb, *to = lookup(v);
 
-    if (to && !log_on(LOG_EXEC) && stats_vcpu[v->index].cache_flushes == flushes && to->exec_flags == from->exec_flags) {
+    if (to && !log_on(LOG_EXEC) && stats_vcpu[v->index].cache_flushes == flushes &&
+        to->exec_flags == from->exec_flags) {
         tb_link_to(v->tcg, &from->link[v->exit_arg], to);
         STAT_INC(&stats_vcpu[v->index], links);
     }
@@ -124,8 +141,8 @@ enum tcg_exit tcg_run(struct vcpu *v)
         enum tcg_exit why;
 
         if (log_on(LOG_EXEC))
-            log_printf("cpu%u: exec %08x flags %04x r0 %08x r1 %08x sp %08x lr %08x\n", v->index, v->r[15],
-                       v->exec_flags, v->r[0], v->r[1], v->r[13], v->r[14]);
+            log_printf("cpu%u: exec %08x flags %04x r0 %08x r1 %08x sp %08x lr %08x\n", v->index,
+                       v->r[15], v->exec_flags, v->r[0], v->r[1], v->r[13], v->r[14]);
         why = v->tcg->stubs.enter(v, tb->code);
         if (why == TCG_EXIT_LINK)
             tb = lookup_and_link(v);

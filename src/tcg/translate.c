@@ -3,8 +3,8 @@
  * One translation: guest code at the vCPU's PC to IR to host code in its cache. Reading path:
  * tcg_translate() > arm_translate_block() (arm/) > ir_optimize() (ir/) > x64_compile() (x64/).
  *
- * The page is announced to mmu_code_page_translate() before its bytes are read, so that a write after
- * that is caught; a write before it is seen.
+ * The page is announced to mmu_code_page_translate() before its bytes are read, so that a write
+ * after that is caught; a write before it is seen.
  */
 #include "base/log.h"
 #include "base/stats.h"
@@ -16,7 +16,7 @@
 #include <errno.h>
 #include <string.h>
 
-#define MAX_INSNS 64
+#define MAX_INSNS  64
 #define CODE_ALIGN 16
 
 /* struct tcg_source.next_page: the page after the one that holds the block's PC. */
@@ -36,7 +36,8 @@ static const uint8_t *fetch_next_page(struct vcpu *v)
     return f.page;
 }
 
-/* Front end and passes; false when the one instruction crosses into a page that cannot be fetched. */
+/* Front end and passes; false when the one instruction crosses into a page that cannot be fetched.
+ */
 static bool make_ir(struct vcpu *v, const uint8_t *page, unsigned max_insns, struct tcg_source *src)
 {
     struct ir_block *b = v->tcg->ir;
@@ -85,12 +86,14 @@ static bool keep_tables(struct tcg *t, struct tb *tb, const struct x64_result *r
     return true;
 }
 
-/* Host code and tables for the IR; -ENOSPC: empty the cache and come back; -E2BIG: fewer instructions. */
+/* Host code and tables for the IR; -ENOSPC: empty the cache and come back; -E2BIG: fewer
+ * instructions. */
 static int make_code(struct vcpu *v, struct tb *tb)
 {
     struct tcg *t = v->tcg;
     struct code_buffer buf = code_cache_room(t);
-    struct x64_options o = {.soft_mmu = v->vm->opt->mmu.mode == MMU_SOFT, .tb = tb, .link_page_bits = GUEST_PAGE_BITS};
+    struct x64_options o = {
+        .soft_mmu = v->vm->opt->mmu.mode == MMU_SOFT, .tb = tb, .link_page_bits = GUEST_PAGE_BITS};
     struct x64_result r = {.site = t->sites};
     int err = x64_compile(t->ir, &o, &buf, &r);
 
@@ -106,7 +109,8 @@ static int make_code(struct vcpu *v, struct tb *tb)
     return 0;
 }
 
-static int try_translate(struct vcpu *v, gpa_t gpa, const uint8_t *page, unsigned max_insns, struct tb **out)
+static int try_translate(struct vcpu *v, gpa_t gpa, const uint8_t *page, unsigned max_insns,
+                         struct tb **out)
 {
     struct tcg_source src;
     struct tb *tb;
@@ -135,19 +139,18 @@ static int try_translate(struct vcpu *v, gpa_t gpa, const uint8_t *page, unsigne
     return 0;
 }
 
-struct tb *tcg_translate(struct vcpu *v, gpa_t gpa, const uint8_t *page)
+/* One attempt after another with less, until the block fits. NULL: the fetch faults. */
+static struct tb *translate_to_fit(struct vcpu *v, gpa_t gpa, const uint8_t *page)
 {
-    uint64_t start = stats_now_ns();
     unsigned max_insns = MAX_INSNS;
     struct tb *tb = NULL;
     bool emptied = false;
 
-    mmu_code_page_translate(v, gpa);
     for (;;) {
         int err = try_translate(v, gpa, page, max_insns, &tb);
 
         if (!err || err == -EFAULT)
-            break;
+            return tb;
         if (err == -E2BIG && max_insns > 1) {
             max_insns /= 2;
         } else if (err == -ENOSPC && !emptied) {
@@ -157,6 +160,21 @@ struct tb *tcg_translate(struct vcpu *v, gpa_t gpa, const uint8_t *page)
         } else {
             vm_bug("one instruction at %#lx does not fit: %d", (unsigned long)v->r[15], err);
         }
+    }
+}
+
+struct tb *tcg_translate(struct vcpu *v, gpa_t gpa, const uint8_t *page, uint32_t epoch)
+{
+    uint64_t start = stats_now_ns();
+    struct tb *tb;
+
+    mmu_code_page_translate(v, gpa);
+    if (mmu_epoch(v) != epoch)
+        return NULL;
+    tb = translate_to_fit(v, gpa, page);
+    if (tb && mmu_epoch(v) != epoch) {
+        tb_invalidate(v, tb);
+        tb = NULL;
     }
     STAT_ADD(&stats_vcpu[v->index], translate_ns, stats_now_ns() - start);
     return tb;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The CPUs a guest can see, and their identification registers. Values as in the Cortex-A15 (r4p0) and
- * Cortex-A7 (r0p5) Technical Reference Manuals, but that the fields for the Security and Virtualization extensions
- * read as "not implemented" (ID_PFR1, ID_ISAR4.SMC): this machine starts its guests at EL1.
+ * The CPUs a guest can see, and their identification registers. Values as in the Cortex-A15 (r4p0)
+ * and Cortex-A7 (r0p5) Technical Reference Manuals, but that the fields for the Security and
+ * Virtualization extensions read as "not implemented" (ID_PFR1, ID_ISAR4.SMC): this machine starts
+ * its guests at EL1.
  */
 #include "vcpu/arm_sys_internal.h"
 #include "vm.h"
@@ -12,12 +13,13 @@
 #define A15_ACTLR_SMP (1u << 6)
 #define A15_ACTLR_IBE (1u << 0) /* firmware enables invalidation of the BTB by ICIALLU */
 
-#define A15_COMMON \
-    .compatible = "arm,cortex-a15", .ctr = 0x8444c004, .id_pfr0 = 0x00001131, .id_pfr1 = 0x00010001, \
-    .id_dfr0 = 0x02010555, .id_mmfr = {0x10201105, 0x20000000, 0x01240000, 0x02102211}, .clidr = 0x0a200023, \
-    .ccsidr_l1d = 0x701fe00a, .ccsidr_l1i = 0x201fe00a, .ccsidr_l2 = 0x711fe07a, \
-    .actlr = A15_ACTLR_SMP | A15_ACTLR_IBE, .sctlr_reset = 0x00c50078, .fpsid = 0x410430f0, .mvfr0 = 0x10110222, \
-    .dbgdidr = 0x3515f021, .dbgdevid = 0x01110f13, .pmcr_id = 0x410f3000
+#define A15_COMMON                                                                          \
+    .compatible = "arm,cortex-a15", .ctr = 0x8444c004, .id_pfr0 = 0x00001131,               \
+    .id_pfr1 = 0x00010001, .id_dfr0 = 0x02010555,                                           \
+    .id_mmfr = {0x10201105, 0x20000000, 0x01240000, 0x02102211}, .clidr = 0x0a200023,       \
+    .ccsidr_l1d = 0x701fe00a, .ccsidr_l1i = 0x201fe00a, .ccsidr_l2 = 0x711fe07a,            \
+    .actlr = A15_ACTLR_SMP | A15_ACTLR_IBE, .sctlr_reset = 0x00c50078, .fpsid = 0x410430f0, \
+    .mvfr0 = 0x10110222, .dbgdidr = 0x3515f021, .dbgdevid = 0x01110f13, .pmcr_id = 0x410f3000
 
 static const struct arm_cpu_model models[] = {
     {
@@ -53,7 +55,8 @@ static const struct arm_cpu_model models[] = {
         .pmcr_id = 0x41073000,
     },
     {
-        /* Cortex-A15 plus the ARMv8 AArch32 instructions that user code finds by ID_ISAR5 and MVFR2. */
+        /* Cortex-A15 plus the ARMv8 AArch32 instructions that user code finds by ID_ISAR5 and
+           MVFR2. */
         .name = "max",
         .features = ARM_FEAT_LPAE | ARM_FEAT_PMU | ARM_FEAT_V8_AARCH32,
         .midr = 0x414fc0f0,
@@ -83,14 +86,14 @@ const char *arm_cpu_model_compatible(const struct arm_cpu_model *m)
 }
 
 /* ---- registers ---- */
-#define MODEL_READ(fn, expr) \
+#define MODEL_READ(fn, expr)                                   \
     static uint64_t fn(struct vcpu *v, const struct sysreg *r) \
-    { \
-        const struct arm_cpu_model *m = v->sys->model; \
-        unsigned opc2 = r->key & 15; \
-        (void)m; \
-        (void)opc2; \
-        return (expr); \
+    {                                                          \
+        const struct arm_cpu_model *m = v->sys->model;         \
+        unsigned opc2 = r->key & 15;                           \
+        (void)m;                                               \
+        (void)opc2;                                            \
+        return (expr);                                         \
     }
 
 #define MPIDR_MP (1u << 31)
@@ -102,7 +105,10 @@ MODEL_READ(revidr_read, m->revidr)
 MODEL_READ(aidr_read, m->aidr)
 MODEL_READ(isar_read, m->id_isar[opc2])
 MODEL_READ(mmfr_read, m->id_mmfr[opc2 - 4])
-MODEL_READ(feature_read, opc2 == 0 ? m->id_pfr0 : opc2 == 1 ? m->id_pfr1 : opc2 == 2 ? m->id_dfr0 : m->id_afr0)
+MODEL_READ(feature_read, opc2 == 0   ? m->id_pfr0
+                         : opc2 == 1 ? m->id_pfr1
+                         : opc2 == 2 ? m->id_dfr0
+                                     : m->id_afr0)
 MODEL_READ(clidr_read, m->clidr)
 /* CSSELR: bit 0 = instruction, bits 3:1 = level - 1. What is not there reads as zero. */
 MODEL_READ(ccsidr_read, v->sys->csselr == 0   ? m->ccsidr_l1d

@@ -8,7 +8,8 @@
 #include "tcg/tcg.h"
 #include "vcpu/arm.h"
 
-/* By enum arm_exception; lr_* is what the link register holds beyond the preferred address in r[15]. */
+/* By enum arm_exception; lr_* is what the link register holds beyond the preferred address in
+ * r[15]. */
 static const struct exception_entry {
     const char *name;
     uint8_t mode, vector, lr_arm, lr_thumb;
@@ -48,8 +49,8 @@ static void log_entry(const struct vcpu *v, enum arm_exception e)
 {
     if (!log_on(LOG_INT))
         return;
-    log_printf("cpu%u: %s at %08x cpsr %08x fsr %08x far %08x lr %08x\n", v->index, entry_table[e].name,
-               v->r[15], arm_cpsr_read(v), v->exc_fsr, v->exc_far, v->r[14]);
+    log_printf("cpu%u: %s at %08x cpsr %08x fsr %08x far %08x lr %08x\n", v->index,
+               entry_table[e].name, v->r[15], arm_cpsr_read(v), v->exc_fsr, v->exc_far, v->r[14]);
 }
 
 /* ITAdvance(): SVC completes as an instruction, so its saved state is that of the next one. */

@@ -1,26 +1,28 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Performance monitors, PMUv2 (Arm ARM DDI0406C C12): the cycle counter, which counts nanoseconds of host time (a
- * 1 GHz CPU), with overflow interrupt; and the event counters of a Cortex-A15 for software increments.
+ * Performance monitors, PMUv2 (Arm ARM DDI0406C C12): the cycle counter, which counts nanoseconds
+ * of host time (a 1 GHz CPU), with overflow interrupt; and the event counters of a Cortex-A15 for
+ * software increments.
  *
- * Threads: the owner's; the overflow callback on the I/O thread only raises the line and a flag bit.
+ * Threads: the owner's; the overflow callback on the I/O thread only raises the line and a flag
+ * bit.
  */
 #include "vcpu/arm_sys_internal.h"
 #include "vm.h"
 
 #include <string.h>
 
-#define PMCR_E 1u
-#define PMCR_P 2u
-#define PMCR_C 4u
-#define PMCR_D 8u
-#define PMCR_N (PMU_COUNTERS << 11)
-#define CYCLE_BIT (1u << 31)
-#define COUNTER_BITS ((1u << PMU_COUNTERS) - 1)
-#define VALID_BITS (CYCLE_BIT | COUNTER_BITS)
-#define SEL_CYCLE 31
+#define PMCR_E        1u
+#define PMCR_P        2u
+#define PMCR_C        4u
+#define PMCR_D        8u
+#define PMCR_N        (PMU_COUNTERS << 11)
+#define CYCLE_BIT     (1u << 31)
+#define COUNTER_BITS  ((1u << PMU_COUNTERS) - 1)
+#define VALID_BITS    (CYCLE_BIT | COUNTER_BITS)
+#define SEL_CYCLE     31
 #define EVENT_SW_INCR 0x00
-#define USEREN_EN 1u
+#define USEREN_EN     1u
 
 static bool cycles_on(const struct arm_pmu *p)
 {
@@ -41,7 +43,8 @@ static void update_line(struct vcpu *v)
 {
     struct arm_pmu *p = &v->sys->pmu;
 
-    irq_set(&v->vm->ppi_pmu[v->index], __atomic_load_n(&p->ovs, __ATOMIC_ACQUIRE) & p->inten && (p->pmcr & PMCR_E));
+    irq_set(&v->vm->ppi_pmu[v->index],
+            __atomic_load_n(&p->ovs, __ATOMIC_ACQUIRE) & p->inten && (p->pmcr & PMCR_E));
 }
 
 /* The counter wraps after the rest of its 32 bits. */
@@ -73,7 +76,10 @@ static void overflowed(void *opaque)
 }
 
 /* ---- registers ---- */
-static bool allow_user(struct vcpu *v, bool priv) { return priv || (v->sys->pmu.useren & USEREN_EN); }
+static bool allow_user(struct vcpu *v, bool priv)
+{
+    return priv || (v->sys->pmu.useren & USEREN_EN);
+}
 
 static uint64_t pmcr_read(struct vcpu *v, const struct sysreg *r)
 {
@@ -130,7 +136,8 @@ static void swinc_write(struct vcpu *v, const struct sysreg *r, uint64_t value)
 
     (void)r;
     for (unsigned i = 0; i < PMU_COUNTERS; i++) {
-        bool counts = (p->pmcr & PMCR_E) && (p->cnten >> i & 1) && (p->type[i] & 0xff) == EVENT_SW_INCR;
+        bool counts =
+            (p->pmcr & PMCR_E) && (p->cnten >> i & 1) && (p->type[i] & 0xff) == EVENT_SW_INCR;
 
         if (counts && (value >> i & 1) && ++p->count[i] == 0)
             __atomic_fetch_or(&p->ovs, 1u << i, __ATOMIC_ACQ_REL);
@@ -159,7 +166,9 @@ static void ccntr_write(struct vcpu *v, const struct sysreg *r, uint64_t value)
 /* The type register PMSELR names; 31 is the cycle counter's filter. NULL: no such counter. */
 static uint32_t *selected_type(struct arm_pmu *p)
 {
-    return p->sel < PMU_COUNTERS ? &p->type[p->sel] : p->sel == SEL_CYCLE ? &p->type[PMU_COUNTERS] : NULL;
+    return p->sel < PMU_COUNTERS ? &p->type[p->sel]
+           : p->sel == SEL_CYCLE ? &p->type[PMU_COUNTERS]
+                                 : NULL;
 }
 
 static uint64_t type_read(struct vcpu *v, const struct sysreg *r)
@@ -203,7 +212,7 @@ static void useren_write(struct vcpu *v, const struct sysreg *r, uint64_t value)
 }
 
 #define EVENTS_SUPPORTED (1u << EVENT_SW_INCR)
-#define PM_USER PL0_RW_PL1_RW, .allow = allow_user
+#define PM_USER          PL0_RW_PL1_RW, .allow = allow_user
 
 static const struct sysreg pmu_regs[] = {
     CP15("PMCR", 9, 0, 12, 0, PM_USER, .read = pmcr_read, .write = pmcr_write),

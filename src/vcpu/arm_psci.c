@@ -1,28 +1,29 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * PSCI 1.1 with the 0.2 function numbers (Arm DEN0022), reached by HVC (the conduit the device tree names) and
- * by SMC. Calls run on the calling vCPU's thread. Other immediates and unknown SMC functions are what they are on a CPU
- * without the extension: UNDEFINED for SMC, NOT_SUPPORTED in r0 for HVC.
+ * PSCI 1.1 with the 0.2 function numbers (Arm DEN0022), reached by HVC (the conduit the device tree
+ * names) and by SMC. Calls run on the calling vCPU's thread. Other immediates and unknown SMC
+ * functions are what they are on a CPU without the extension: UNDEFINED for SMC, NOT_SUPPORTED in
+ * r0 for HVC.
  */
 #include "tcg/tcg.h"
 #include "vcpu/arm_sys_internal.h"
 #include "vm.h"
 
-#define PSCI_VERSION 0x84000000u
-#define PSCI_CPU_SUSPEND 0x84000001u
-#define PSCI_CPU_OFF 0x84000002u
-#define PSCI_CPU_ON 0x84000003u
-#define PSCI_AFFINITY_INFO 0x84000004u
+#define PSCI_VERSION           0x84000000u
+#define PSCI_CPU_SUSPEND       0x84000001u
+#define PSCI_CPU_OFF           0x84000002u
+#define PSCI_CPU_ON            0x84000003u
+#define PSCI_AFFINITY_INFO     0x84000004u
 #define PSCI_MIGRATE_INFO_TYPE 0x84000006u
-#define PSCI_SYSTEM_OFF 0x84000008u
-#define PSCI_SYSTEM_RESET 0x84000009u
-#define PSCI_FEATURES 0x8400000au
-#define PSCI_SYSTEM_RESET2 0x84000012u
-#define SMCCC_VERSION 0x80000000u
+#define PSCI_SYSTEM_OFF        0x84000008u
+#define PSCI_SYSTEM_RESET      0x84000009u
+#define PSCI_FEATURES          0x8400000au
+#define PSCI_SYSTEM_RESET2     0x84000012u
+#define SMCCC_VERSION          0x80000000u
 
-#define PSCI_1_1 0x00010001u
-#define SMCCC_1_1 0x00010001u
-#define MIGRATE_NOT_NEEDED 2u
+#define PSCI_1_1               0x00010001u
+#define SMCCC_1_1              0x00010001u
+#define MIGRATE_NOT_NEEDED     2u
 
 enum psci_result {
     PSCI_SUCCESS = 0,
@@ -67,16 +68,25 @@ static int affinity_info(struct vcpu *v, uint32_t target, uint32_t level)
 static int features(uint32_t fn)
 {
     switch (fn) {
-    case PSCI_VERSION: case PSCI_CPU_SUSPEND: case PSCI_CPU_OFF: case PSCI_CPU_ON: case PSCI_AFFINITY_INFO:
-    case PSCI_MIGRATE_INFO_TYPE: case PSCI_SYSTEM_OFF: case PSCI_SYSTEM_RESET: case PSCI_FEATURES:
-    case PSCI_SYSTEM_RESET2: case SMCCC_VERSION:
+    case PSCI_VERSION:
+    case PSCI_CPU_SUSPEND:
+    case PSCI_CPU_OFF:
+    case PSCI_CPU_ON:
+    case PSCI_AFFINITY_INFO:
+    case PSCI_MIGRATE_INFO_TYPE:
+    case PSCI_SYSTEM_OFF:
+    case PSCI_SYSTEM_RESET:
+    case PSCI_FEATURES:
+    case PSCI_SYSTEM_RESET2:
+    case SMCCC_VERSION:
         return PSCI_SUCCESS;
     default:
         return PSCI_NOT_SUPPORTED;
     }
 }
 
-/* StateType bit 16 = power-down: come back at the entry point as after CPU_ON; else standby, which is WFI. */
+/* StateType bit 16 = power-down: come back at the entry point as after CPU_ON; else standby, which
+ * is WFI. */
 static int cpu_suspend(struct vcpu *v, uint32_t state, uint32_t entry, uint32_t context)
 {
     if (state & ~0x0301ffffu)

@@ -3,23 +3,29 @@
  * CPSR and SPSR: assembling, distributing, register banks, and the execution flags that follow from
  * them. Arm ARM DDI0406C B1.3. Owning thread only.
  *
- * CPSR.T, E and IT live in exec_flags, NZCV, Q and GE in their own words, M, A, I and F in cpsr_rest;
- * r13, r14 and (for FIQ) r8-r12 of modes that are not current live in the bank arrays.
+ * CPSR.T, E and IT live in exec_flags, NZCV, Q and GE in their own words, M, A, I and F in
+ * cpsr_rest; r13, r14 and (for FIQ) r8-r12 of modes that are not current live in the bank arrays.
  */
 #include "vcpu/arm.h"
 
 #include "mmu/mmu.h"
 #include "vcpu/vcpu_internal.h"
 
-#define CPSR_T (1u << 5)
-#define CPSR_AIF 0x1c0u
-#define CPSR_E (1u << 9)
+#define CPSR_T    (1u << 5)
+#define CPSR_AIF  0x1c0u
+#define CPSR_E    (1u << 9)
 #define CPSR_REST (CPSR_AIF | 0x1fu)
 
 bool arm_mode_valid(uint32_t mode)
 {
     switch (mode) {
-    case ARM_USR: case ARM_FIQ: case ARM_IRQ: case ARM_SVC: case ARM_ABT: case ARM_UND: case ARM_SYS:
+    case ARM_USR:
+    case ARM_FIQ:
+    case ARM_IRQ:
+    case ARM_SVC:
+    case ARM_ABT:
+    case ARM_UND:
+    case ARM_SYS:
         return true;
     default: /* Monitor and Hyp belong to extensions this CPU does not have */
         return false;
@@ -29,12 +35,18 @@ bool arm_mode_valid(uint32_t mode)
 enum arm_bank arm_mode_bank(uint32_t mode)
 {
     switch (mode) {
-    case ARM_FIQ: return BANK_FIQ;
-    case ARM_IRQ: return BANK_IRQ;
-    case ARM_SVC: return BANK_SVC;
-    case ARM_ABT: return BANK_ABT;
-    case ARM_UND: return BANK_UND;
-    default: return BANK_USR;
+    case ARM_FIQ:
+        return BANK_FIQ;
+    case ARM_IRQ:
+        return BANK_IRQ;
+    case ARM_SVC:
+        return BANK_SVC;
+    case ARM_ABT:
+        return BANK_ABT;
+    case ARM_UND:
+        return BANK_UND;
+    default:
+        return BANK_USR;
     }
 }
 

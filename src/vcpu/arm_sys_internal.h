@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Private to the ARM system level (src/vcpu/arm_*.c): the register file of one vCPU and the form of the
- * system register tables. Owner thread, but for the timers, which carry their own lock.
+ * Private to the ARM system level (src/vcpu/arm_*.c): the register file of one vCPU and the form of
+ * the system register tables. Owner thread, but for the timers, which carry their own lock.
  */
 #pragma once
 
@@ -10,7 +10,7 @@
 
 #include <pthread.h>
 
-#define PMU_COUNTERS 6
+#define PMU_COUNTERS    6
 #define DBG_BREAKPOINTS 6
 #define DBG_WATCHPOINTS 4
 
@@ -26,7 +26,8 @@ struct arm_cpu_model {
     uint32_t dbgdidr, dbgdevid, pmcr_id;
 };
 
-/* One generic timer: virtual or physical. ctl and cval change under the lock; the I/O thread reads them. */
+/* One generic timer: virtual or physical. ctl and cval change under the lock; the I/O thread reads
+ * them. */
 struct arm_gtimer {
     pthread_mutex_t lock;
     uint32_t ctl; /* ENABLE, IMASK; ISTATUS is computed */
@@ -37,7 +38,8 @@ struct arm_gtimer {
 
 struct arm_pmu {
     uint32_t pmcr, cnten, ovs, sel, useren, inten;
-    uint64_t cycle_base;  /* cycle counter = running total - base while enabled, else the held value */
+    uint64_t
+        cycle_base; /* cycle counter = running total - base while enabled, else the held value */
     uint32_t cycle_held;
     uint32_t type[PMU_COUNTERS + 1], count[PMU_COUNTERS];
     struct io_timer overflow;
@@ -56,11 +58,11 @@ struct arm_sys {
 };
 
 /* Access permissions of a register. */
-#define PL0_R 1u
-#define PL0_W 2u
-#define PL1_R 4u
-#define PL1_W 8u
-#define PL1_RW (PL1_R | PL1_W)
+#define PL0_R         1u
+#define PL0_W         2u
+#define PL1_R         4u
+#define PL1_W         8u
+#define PL1_RW        (PL1_R | PL1_W)
 #define PL0_RW_PL1_RW (PL0_R | PL0_W | PL1_RW)
 
 /* Result of an access function. */
@@ -88,15 +90,23 @@ struct sysreg_table {
 };
 
 /* One register each; `...` are further designated members. */
-#define SYS_FIELD(f) .offset = offsetof(struct arm_sys, f), .width = sizeof(((struct arm_sys *)0)->f)
-#define CP15(nm, crn, op1, crm, op2, pm, ...) \
-    {.key = ARM_SYSREG_KEY(15, crn, op1, crm, op2), .name = nm, .perm = pm, __VA_ARGS__}
-#define CP15_64(nm, op1, crm, pm, ...) {.key = ARM_SYSREG_KEY64(15, op1, crm), .name = nm, .perm = pm, __VA_ARGS__}
-#define CP14(nm, crn, op1, crm, op2, pm, ...) \
-    {.key = ARM_SYSREG_KEY(14, crn, op1, crm, op2), .name = nm, .perm = pm, __VA_ARGS__}
+#define SYS_FIELD(f) \
+    .offset = offsetof(struct arm_sys, f), .width = sizeof(((struct arm_sys *)0)->f)
+#define CP15(nm, crn, op1, crm, op2, pm, ...)                                              \
+    {                                                                                      \
+        .key = ARM_SYSREG_KEY(15, crn, op1, crm, op2), .name = nm, .perm = pm, __VA_ARGS__ \
+    }
+#define CP15_64(nm, op1, crm, pm, ...)                                             \
+    {                                                                              \
+        .key = ARM_SYSREG_KEY64(15, op1, crm), .name = nm, .perm = pm, __VA_ARGS__ \
+    }
+#define CP14(nm, crn, op1, crm, op2, pm, ...)                                              \
+    {                                                                                      \
+        .key = ARM_SYSREG_KEY(14, crn, op1, crm, op2), .name = nm, .perm = pm, __VA_ARGS__ \
+    }
 
-extern const struct sysreg_table arm_id_regs, arm_mmu_sysregs, arm_cache_regs, arm_tlb_regs, arm_timer_regs, arm_pmu_regs,
-    arm_debug_regs, arm_thread_regs;
+extern const struct sysreg_table arm_id_regs, arm_mmu_sysregs, arm_cache_regs, arm_tlb_regs,
+    arm_timer_regs, arm_pmu_regs, arm_debug_regs, arm_thread_regs;
 
 /* Field access for registers that are words of struct arm_sys. */
 uint64_t sysreg_field_read(struct vcpu *v, const struct sysreg *r);

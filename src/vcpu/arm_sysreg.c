@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Access to CP14 and CP15: one sorted directory made of the tables in the arm_*.c files, looked up by
- * (coprocessor, CRn, opc1, CRm, opc2). What is not in a table does not exist and is UNDEFINED.
+ * Access to CP14 and CP15: one sorted directory made of the tables in the arm_*.c files, looked up
+ * by (coprocessor, CRn, opc1, CRm, opc2). What is not in a table does not exist and is UNDEFINED.
  * Arm ARM DDI0406C B3.17, B4.1. The directory is built once and constant afterwards; any thread.
  */
 #include "base/log.h"
@@ -20,7 +20,8 @@ static pthread_once_t directory_once = PTHREAD_ONCE_INIT;
 
 static int compare_entries(const void *a, const void *b)
 {
-    uint32_t x = (*(const struct sysreg *const *)a)->key, y = (*(const struct sysreg *const *)b)->key;
+    uint32_t x = (*(const struct sysreg *const *)a)->key,
+             y = (*(const struct sysreg *const *)b)->key;
 
     return x < y ? -1 : x > y;
 }
@@ -28,8 +29,8 @@ static int compare_entries(const void *a, const void *b)
 static void build_directory(void)
 {
     static const struct sysreg_table *const tables[] = {
-        &arm_id_regs, &arm_mmu_sysregs, &arm_cache_regs, &arm_tlb_regs, &arm_timer_regs, &arm_pmu_regs, &arm_debug_regs,
-        &arm_thread_regs,
+        &arm_id_regs,    &arm_mmu_sysregs, &arm_cache_regs, &arm_tlb_regs,
+        &arm_timer_regs, &arm_pmu_regs,    &arm_debug_regs, &arm_thread_regs,
     };
 
     for (unsigned t = 0; t < ARRAY_SIZE(tables); t++)
@@ -40,7 +41,8 @@ static void build_directory(void)
     qsort(directory, directory_size, sizeof(directory[0]), compare_entries);
     for (unsigned i = 1; i < directory_size; i++)
         if (directory[i]->key == directory[i - 1]->key)
-            vm_bug("system registers %s and %s share an encoding", directory[i]->name, directory[i - 1]->name);
+            vm_bug("system registers %s and %s share an encoding", directory[i]->name,
+                   directory[i - 1]->name);
 }
 
 static const struct sysreg *find(uint32_t key)
@@ -77,9 +79,9 @@ static const struct sysreg *find_or_undef(struct vcpu *v, uint32_t key, bool wri
     if (r && allowed(v, r, write))
         return r;
     if (log_on(LOG_GUEST_ERROR))
-        log_printf("cpu%u: %s of %s system register cp%u c%u,%u,c%u,%u\n", v->index, write ? "write" : "read",
-                   r ? "an inaccessible" : "an unknown", key >> 16 & 15, key >> 12 & 15, key >> 4 & 15, key >> 8 & 15,
-                   key & 15);
+        log_printf("cpu%u: %s of %s system register cp%u c%u,%u,c%u,%u\n", v->index,
+                   write ? "write" : "read", r ? "an inaccessible" : "an unknown", key >> 16 & 15,
+                   key >> 12 & 15, key >> 4 & 15, key >> 8 & 15, key & 15);
     vcpu_raise(v, ra, ARM_EXC_UNDEF, 0, 0);
 }
 
@@ -111,7 +113,10 @@ unsigned arm_sysreg_access_flags(uint32_t key, bool write)
 
 bool arm_sysreg_state_slot(uint32_t key, bool write, bool privileged, uint32_t *offset)
 {
-    static const struct { uint32_t key, offset; uint8_t perm; } slots[] = {
+    static const struct {
+        uint32_t key, offset;
+        uint8_t perm;
+    } slots[] = {
         {ARM_SYSREG_KEY(15, 13, 0, 0, 2), offsetof(struct vcpu, tpidrurw), PL0_RW_PL1_RW},
         {ARM_SYSREG_KEY(15, 13, 0, 0, 3), offsetof(struct vcpu, tpidruro), PL0_R | PL1_RW},
         {ARM_SYSREG_KEY(15, 13, 0, 0, 4), offsetof(struct vcpu, tpidrprw), PL1_RW},
@@ -159,7 +164,8 @@ void sysreg_write_ignored(struct vcpu *v, const struct sysreg *r, uint64_t value
     (void)value;
 }
 
-/* ---- thread registers (B4.1.149..151): words of struct vcpu, so that generated code reads them itself ---- */
+/* ---- thread registers (B4.1.149..151): words of struct vcpu, so that generated code reads them
+ * itself ---- */
 static uint32_t *thread_reg(struct vcpu *v, const struct sysreg *r)
 {
     uint32_t opc2 = r->key & 15;
@@ -241,9 +247,9 @@ void arm_sys_reset(struct vcpu *v)
 }
 
 #define CPACR_CP10_SHIFT 20
-#define CPACR_ASEDIS (1u << 31)
-#define FPEXC_EN (1u << 30)
-#define FPSCR_SPECIAL 0x07c00000u /* AHP, DN, FZ, RMode */
+#define CPACR_ASEDIS     (1u << 31)
+#define FPEXC_EN         (1u << 30)
+#define FPSCR_SPECIAL    0x07c00000u /* AHP, DN, FZ, RMode */
 
 void arm_exec_flags_refresh(struct vcpu *v)
 {

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * CP14: the debug registers that software probes (v7.1 Debug, Arm ARM DDI0406C C11), ThumbEE and trivial
- * Jazelle identification. Breakpoint and watchpoint registers hold what is written; no debug event is
- * generated, which an implementation may choose while DBGDSCR.MDBGen is clear: so MDBGen stays clear and
- * software sees that monitor debug is not to be had.
+ * CP14: the debug registers that software probes (v7.1 Debug, Arm ARM DDI0406C C11), ThumbEE and
+ * trivial Jazelle identification. Breakpoint and watchpoint registers hold what is written; no
+ * debug event is generated, which an implementation may choose while DBGDSCR.MDBGen is clear: so
+ * MDBGen stays clear and software sees that monitor debug is not to be had.
  */
 #include "vcpu/arm_sys_internal.h"
 
 #define DSCR_MDBGEN (1u << 15)
 #define OSLSR_OSLM0 1u /* OS lock implemented, no save/restore: OSLM = 0b10 */
 #define OSLSR_OSLM1 8u
-#define OSLSR_OSLK 2u
-#define OSLAR_KEY 0xc5acce55u
-#define CLAIM_BITS 0xffu
+#define OSLSR_OSLK  2u
+#define OSLAR_KEY   0xc5acce55u
+#define CLAIM_BITS  0xffu
 
 static uint64_t didr_read(struct vcpu *v, const struct sysreg *r)
 {
@@ -57,10 +57,12 @@ static void claim_write(struct vcpu *v, const struct sysreg *r, uint64_t value)
     v->sys->dbgclaim = (r->key >> 8 & 15) == 8 ? v->sys->dbgclaim | bits : v->sys->dbgclaim & ~bits;
 }
 
-#define BREAKPOINT(n) \
-    CP14("DBGBVR" #n, 0, 0, n, 4, PL1_RW, SYS_FIELD(bvr[n])), CP14("DBGBCR" #n, 0, 0, n, 5, PL1_RW, SYS_FIELD(bcr[n]))
-#define WATCHPOINT(n) \
-    CP14("DBGWVR" #n, 0, 0, n, 6, PL1_RW, SYS_FIELD(wvr[n])), CP14("DBGWCR" #n, 0, 0, n, 7, PL1_RW, SYS_FIELD(wcr[n]))
+#define BREAKPOINT(n)                                         \
+    CP14("DBGBVR" #n, 0, 0, n, 4, PL1_RW, SYS_FIELD(bvr[n])), \
+        CP14("DBGBCR" #n, 0, 0, n, 5, PL1_RW, SYS_FIELD(bcr[n]))
+#define WATCHPOINT(n)                                         \
+    CP14("DBGWVR" #n, 0, 0, n, 6, PL1_RW, SYS_FIELD(wvr[n])), \
+        CP14("DBGWCR" #n, 0, 0, n, 7, PL1_RW, SYS_FIELD(wcr[n]))
 
 static const struct sysreg debug_regs[] = {
     CP14("DBGDIDR", 0, 0, 0, 0, PL0_R | PL1_R, .read = didr_read),
@@ -68,8 +70,16 @@ static const struct sysreg debug_regs[] = {
     CP14("DBGDTRint", 0, 0, 5, 0, PL0_RW_PL1_RW, SYS_FIELD(dbgdtr)),
     CP14("DBGVCR", 0, 0, 7, 0, PL1_RW, SYS_FIELD(dbgvcr)),
     CP14("DBGDSCRext", 0, 0, 2, 2, PL1_RW, SYS_FIELD(dbgdscr), .write = dscr_write),
-    BREAKPOINT(0), BREAKPOINT(1), BREAKPOINT(2), BREAKPOINT(3), BREAKPOINT(4), BREAKPOINT(5),
-    WATCHPOINT(0), WATCHPOINT(1), WATCHPOINT(2), WATCHPOINT(3),
+    BREAKPOINT(0),
+    BREAKPOINT(1),
+    BREAKPOINT(2),
+    BREAKPOINT(3),
+    BREAKPOINT(4),
+    BREAKPOINT(5),
+    WATCHPOINT(0),
+    WATCHPOINT(1),
+    WATCHPOINT(2),
+    WATCHPOINT(3),
     CP14("DBGDRAR", 1, 0, 0, 0, PL0_R | PL1_R),
     {.key = ARM_SYSREG_KEY64(14, 0, 1), .name = "DBGDRAR", .perm = PL0_R | PL1_R},
     CP14("DBGOSLAR", 1, 0, 0, 4, PL1_W, .write = oslar_write),

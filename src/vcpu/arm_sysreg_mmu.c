@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * CP15 c1-c3, c5, c6, c10, c12, c13 and the VA-to-PA operations of c7: control and translation
- * registers. Arm ARM DDI0406C B3.17, B4.1. Each write has the effect on translation the architecture
- * gives it, through the mmu_* hooks.
+ * registers. Arm ARM DDI0406C B3.17, B4.1. Each write has the effect on translation the
+ * architecture gives it, through the mmu_* hooks.
  */
 #include "mmu/mmu.h"
 #include "vcpu/arm_sys_internal.h"
 
-/* SCTLR bits that software may change on a Cortex-A15 (TRM 4.3.27); the rest keep their reset value. */
-#define SCTLR_WRITABLE \
-    (SCTLR_M | SCTLR_A | SCTLR_C | 1u << 10 /* SW */ | 1u << 11 /* Z */ | 1u << 12 /* I */ | SCTLR_V | SCTLR_WXN | \
-     SCTLR_UWXN | SCTLR_EE | SCTLR_TRE | SCTLR_AFE | SCTLR_TE)
+/* SCTLR bits that software may change on a Cortex-A15 (TRM 4.3.27); the rest keep their reset
+ * value. */
+#define SCTLR_WRITABLE                                                                       \
+    (SCTLR_M | SCTLR_A | SCTLR_C | 1u << 10 /* SW */ | 1u << 11 /* Z */ | 1u << 12 /* I */ | \
+     SCTLR_V | SCTLR_WXN | SCTLR_UWXN | SCTLR_EE | SCTLR_TRE | SCTLR_AFE | SCTLR_TE)
 
 static void sctlr_write(struct vcpu *v, const struct sysreg *r, uint64_t value)
 {
@@ -29,7 +30,8 @@ static void cpacr_write(struct vcpu *v, const struct sysreg *r, uint64_t value)
     uint32_t w = (uint32_t)value & CPACR_WRITABLE & ~(1u << 30);
 
     (void)r;
-    /* cp10 and cp11 must agree; when they do not the effect is that of cp10 (B4.1.40: UNPREDICTABLE). */
+    /* cp10 and cp11 must agree; when they do not the effect is that of cp10 (B4.1.40:
+     * UNPREDICTABLE). */
     v->sys->cpacr = w;
     arm_exec_flags_refresh(v);
 }
@@ -41,7 +43,8 @@ static void context_write(struct vcpu *v, const struct sysreg *r, uint64_t value
     mmu_context_changed(v);
 }
 
-/* PRRR and NMRR are MAIR0 and MAIR1 under another name (B4.1.104): which one they are depends on TTBCR.EAE. */
+/* PRRR and NMRR are MAIR0 and MAIR1 under another name (B4.1.104): which one they are depends on
+ * TTBCR.EAE. */
 static void remap_write(struct vcpu *v, const struct sysreg *r, uint64_t value)
 {
     sysreg_field_write(v, r, value);
@@ -83,16 +86,17 @@ static uint64_t isr_read(struct vcpu *v, const struct sysreg *r)
 }
 
 /* ---- ATS1C*: PAR in the format of the translation regime (B4.1.112) ---- */
-#define PAR_F 1u
+#define PAR_F    1u
 #define PAR_LPAE (1u << 11)
-#define PAR_SS (1u << 1)
+#define PAR_SS   (1u << 1)
 
 static uint64_t par_success(const struct arm_mmu_regs *m, const struct mmu_translation *t)
 {
     if (m->ttbcr & TTBCR_EAE)
         return (t->gpa & 0xfffffff000ull) | t->par_attr | PAR_LPAE;
     if (t->page_size == 1u << 24)
-        return (uint32_t)((t->gpa & 0xff000000u) | (t->gpa >> 32 & 0xff) << 16 | t->par_attr | PAR_SS);
+        return (uint32_t)((t->gpa & 0xff000000u) | (t->gpa >> 32 & 0xff) << 16 | t->par_attr |
+                          PAR_SS);
     return (uint32_t)((t->gpa & 0xfffff000u) | t->par_attr);
 }
 
@@ -117,15 +121,23 @@ static void ats1c_write(struct vcpu *v, const struct sysreg *r, uint64_t value)
 }
 
 static const struct sysreg mmu_regs[] = {
-    CP15("SCTLR", 1, 0, 0, 0, PL1_RW, SYS_FIELD(mmu.sctlr), .write = sctlr_write, .flags = SYSREG_END_BLOCK),
+    CP15("SCTLR", 1, 0, 0, 0, PL1_RW, SYS_FIELD(mmu.sctlr), .write = sctlr_write,
+         .flags = SYSREG_END_BLOCK),
     CP15("ACTLR", 1, 0, 0, 1, PL1_RW, SYS_FIELD(actlr)),
-    CP15("CPACR", 1, 0, 0, 2, PL1_RW, SYS_FIELD(cpacr), .write = cpacr_write, .flags = SYSREG_END_BLOCK),
-    CP15("TTBR0", 2, 0, 0, 0, PL1_RW, SYS_FIELD(mmu.ttbr0), .write = ttbr32_write, .flags = SYSREG_END_BLOCK),
-    CP15("TTBR1", 2, 0, 0, 1, PL1_RW, SYS_FIELD(mmu.ttbr1), .write = ttbr32_write, .flags = SYSREG_END_BLOCK),
-    CP15("TTBCR", 2, 0, 0, 2, PL1_RW, SYS_FIELD(mmu.ttbcr), .write = ttbcr_write, .flags = SYSREG_END_BLOCK),
-    CP15_64("TTBR0", 0, 2, PL1_RW, SYS_FIELD(mmu.ttbr0), .write = context_write, .flags = SYSREG_END_BLOCK),
-    CP15_64("TTBR1", 1, 2, PL1_RW, SYS_FIELD(mmu.ttbr1), .write = context_write, .flags = SYSREG_END_BLOCK),
-    CP15("DACR", 3, 0, 0, 0, PL1_RW, SYS_FIELD(mmu.dacr), .write = context_write, .flags = SYSREG_END_BLOCK),
+    CP15("CPACR", 1, 0, 0, 2, PL1_RW, SYS_FIELD(cpacr), .write = cpacr_write,
+         .flags = SYSREG_END_BLOCK),
+    CP15("TTBR0", 2, 0, 0, 0, PL1_RW, SYS_FIELD(mmu.ttbr0), .write = ttbr32_write,
+         .flags = SYSREG_END_BLOCK),
+    CP15("TTBR1", 2, 0, 0, 1, PL1_RW, SYS_FIELD(mmu.ttbr1), .write = ttbr32_write,
+         .flags = SYSREG_END_BLOCK),
+    CP15("TTBCR", 2, 0, 0, 2, PL1_RW, SYS_FIELD(mmu.ttbcr), .write = ttbcr_write,
+         .flags = SYSREG_END_BLOCK),
+    CP15_64("TTBR0", 0, 2, PL1_RW, SYS_FIELD(mmu.ttbr0), .write = context_write,
+            .flags = SYSREG_END_BLOCK),
+    CP15_64("TTBR1", 1, 2, PL1_RW, SYS_FIELD(mmu.ttbr1), .write = context_write,
+            .flags = SYSREG_END_BLOCK),
+    CP15("DACR", 3, 0, 0, 0, PL1_RW, SYS_FIELD(mmu.dacr), .write = context_write,
+         .flags = SYSREG_END_BLOCK),
     CP15("DFSR", 5, 0, 0, 0, PL1_RW, SYS_FIELD(mmu.dfsr)),
     CP15("IFSR", 5, 0, 0, 1, PL1_RW, SYS_FIELD(mmu.ifsr)),
     CP15("ADFSR", 5, 0, 1, 0, PL1_RW, SYS_FIELD(mmu.adfsr)),
@@ -138,13 +150,16 @@ static const struct sysreg mmu_regs[] = {
     CP15("ATS1CPW", 7, 0, 8, 1, PL1_W, .write = ats1c_write),
     CP15("ATS1CUR", 7, 0, 8, 2, PL1_W, .write = ats1c_write),
     CP15("ATS1CUW", 7, 0, 8, 3, PL1_W, .write = ats1c_write),
-    CP15("PRRR/MAIR0", 10, 0, 2, 0, PL1_RW, SYS_FIELD(mmu.mair0), .write = remap_write, .flags = SYSREG_END_BLOCK),
-    CP15("NMRR/MAIR1", 10, 0, 2, 1, PL1_RW, SYS_FIELD(mmu.mair1), .write = remap_write, .flags = SYSREG_END_BLOCK),
+    CP15("PRRR/MAIR0", 10, 0, 2, 0, PL1_RW, SYS_FIELD(mmu.mair0), .write = remap_write,
+         .flags = SYSREG_END_BLOCK),
+    CP15("NMRR/MAIR1", 10, 0, 2, 1, PL1_RW, SYS_FIELD(mmu.mair1), .write = remap_write,
+         .flags = SYSREG_END_BLOCK),
     CP15("AMAIR0", 10, 0, 3, 0, PL1_RW, SYS_FIELD(amair0)),
     CP15("AMAIR1", 10, 0, 3, 1, PL1_RW, SYS_FIELD(amair1)),
     CP15("VBAR", 12, 0, 0, 0, PL1_RW, SYS_FIELD(mmu.vbar), .write = vbar_write),
     CP15("ISR", 12, 0, 1, 0, PL1_R, .read = isr_read),
     CP15("FCSEIDR", 13, 0, 0, 0, PL1_RW, .write = sysreg_write_ignored),
-    CP15("CONTEXTIDR", 13, 0, 0, 1, PL1_RW, SYS_FIELD(mmu.contextidr), .write = context_write, .flags = SYSREG_END_BLOCK),
+    CP15("CONTEXTIDR", 13, 0, 0, 1, PL1_RW, SYS_FIELD(mmu.contextidr), .write = context_write,
+         .flags = SYSREG_END_BLOCK),
 };
 const struct sysreg_table arm_mmu_sysregs = {mmu_regs, ARRAY_SIZE(mmu_regs)};

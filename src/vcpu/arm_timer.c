@@ -1,18 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Generic timer: CNTFRQ, CNTPCT/CNTVCT, and the physical and virtual EL1 timers with their interrupt
- * lines. Arm ARM DDI0406C B8. The counter is the host's monotonic clock at 62.5 MHz; the virtual offset is 0.
+ * Generic timer: CNTFRQ, CNTPCT/CNTVCT, and the physical and virtual EL1 timers with their
+ * interrupt lines. Arm ARM DDI0406C B8. The counter is the host's monotonic clock at 62.5 MHz; the
+ * virtual offset is 0.
  *
  * Threads: registers are the owner's; the expiry callback runs on the I/O thread. Both evaluate the
- * timer under its lock, so the line always shows the last evaluation: whoever comes later sees the newer registers.
+ * timer under its lock, so the line always shows the last evaluation: whoever comes later sees the
+ * newer registers.
  */
 #include "vcpu/arm_sys_internal.h"
 #include "vm.h"
 
 #include <string.h>
 
-#define CTL_ENABLE 1u
-#define CTL_IMASK 2u
+#define CTL_ENABLE  1u
+#define CTL_IMASK   2u
 #define CTL_ISTATUS 4u
 #define NS_PER_TICK (1000000000u / ARM_CNTFRQ)
 
@@ -135,13 +137,25 @@ static uint64_t count_read(struct vcpu *v, const struct sysreg *r)
 /* ---- CNTKCTL: what user mode may touch (B4.1.26) ---- */
 #define KCTL_PL0PCTEN 1u
 #define KCTL_PL0VCTEN 2u
-#define KCTL_PL0VTEN (1u << 8)
-#define KCTL_PL0PTEN (1u << 9)
+#define KCTL_PL0VTEN  (1u << 8)
+#define KCTL_PL0PTEN  (1u << 9)
 
-static bool allow_pct(struct vcpu *v, bool priv) { return priv || (v->sys->cntkctl & KCTL_PL0PCTEN); }
-static bool allow_vct(struct vcpu *v, bool priv) { return priv || (v->sys->cntkctl & KCTL_PL0VCTEN); }
-static bool allow_vt(struct vcpu *v, bool priv) { return priv || (v->sys->cntkctl & KCTL_PL0VTEN); }
-static bool allow_pt(struct vcpu *v, bool priv) { return priv || (v->sys->cntkctl & KCTL_PL0PTEN); }
+static bool allow_pct(struct vcpu *v, bool priv)
+{
+    return priv || (v->sys->cntkctl & KCTL_PL0PCTEN);
+}
+static bool allow_vct(struct vcpu *v, bool priv)
+{
+    return priv || (v->sys->cntkctl & KCTL_PL0VCTEN);
+}
+static bool allow_vt(struct vcpu *v, bool priv)
+{
+    return priv || (v->sys->cntkctl & KCTL_PL0VTEN);
+}
+static bool allow_pt(struct vcpu *v, bool priv)
+{
+    return priv || (v->sys->cntkctl & KCTL_PL0PTEN);
+}
 static bool allow_frq(struct vcpu *v, bool priv)
 {
     return priv || (v->sys->cntkctl & (KCTL_PL0PCTEN | KCTL_PL0VCTEN));
@@ -150,14 +164,20 @@ static bool allow_frq(struct vcpu *v, bool priv)
 static const struct sysreg timer_regs[] = {
     CP15("CNTFRQ", 14, 0, 0, 0, PL0_R | PL1_R, .value = ARM_CNTFRQ, .allow = allow_frq),
     CP15("CNTKCTL", 14, 0, 1, 0, PL1_RW, SYS_FIELD(cntkctl)),
-    CP15("CNTP_TVAL", 14, 0, 2, 0, PL0_RW_PL1_RW, .read = tval_read, .write = tval_write, .allow = allow_pt),
-    CP15("CNTP_CTL", 14, 0, 2, 1, PL0_RW_PL1_RW, .read = ctl_read, .write = ctl_write, .allow = allow_pt),
-    CP15("CNTV_TVAL", 14, 0, 3, 0, PL0_RW_PL1_RW, .read = tval_read, .write = tval_write, .allow = allow_vt),
-    CP15("CNTV_CTL", 14, 0, 3, 1, PL0_RW_PL1_RW, .read = ctl_read, .write = ctl_write, .allow = allow_vt),
+    CP15("CNTP_TVAL", 14, 0, 2, 0, PL0_RW_PL1_RW, .read = tval_read, .write = tval_write,
+         .allow = allow_pt),
+    CP15("CNTP_CTL", 14, 0, 2, 1, PL0_RW_PL1_RW, .read = ctl_read, .write = ctl_write,
+         .allow = allow_pt),
+    CP15("CNTV_TVAL", 14, 0, 3, 0, PL0_RW_PL1_RW, .read = tval_read, .write = tval_write,
+         .allow = allow_vt),
+    CP15("CNTV_CTL", 14, 0, 3, 1, PL0_RW_PL1_RW, .read = ctl_read, .write = ctl_write,
+         .allow = allow_vt),
     CP15_64("CNTPCT", 0, 14, PL0_R | PL1_R, .read = count_read, .allow = allow_pct),
     CP15_64("CNTVCT", 1, 14, PL0_R | PL1_R, .read = count_read, .allow = allow_vct),
-    CP15_64("CNTP_CVAL", 2, 14, PL0_RW_PL1_RW, .read = cval_read, .write = cval_write, .allow = allow_pt),
-    CP15_64("CNTV_CVAL", 3, 14, PL0_RW_PL1_RW, .read = cval_read, .write = cval_write, .allow = allow_vt),
+    CP15_64("CNTP_CVAL", 2, 14, PL0_RW_PL1_RW, .read = cval_read, .write = cval_write,
+            .allow = allow_pt),
+    CP15_64("CNTV_CVAL", 3, 14, PL0_RW_PL1_RW, .read = cval_read, .write = cval_write,
+            .allow = allow_vt),
 };
 const struct sysreg_table arm_timer_regs = {timer_regs, ARRAY_SIZE(timer_regs)};
 

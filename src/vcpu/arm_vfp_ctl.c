@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * FPSCR as software sees it (Arm ARM DDI0406C B4.1.58). Cumulative flags come from two places: what
- * helpers recorded in fpscr_rest, and the sticky bits of the host's MXCSR, which generated code works with.
- * Called from generated code, so the live MXCSR is the guest's.
+ * helpers recorded in fpscr_rest, and the sticky bits of the host's MXCSR, which generated code
+ * works with. Called from generated code, so the live MXCSR is the guest's.
  */
 #include "vcpu/arm.h"
 
 #include <xmmintrin.h>
 
-#define MXCSR_DEFAULT 0x1f80u /* all exceptions masked, round to nearest */
-#define MXCSR_STICKY 0x3fu
+#define MXCSR_DEFAULT    0x1f80u /* all exceptions masked, round to nearest */
+#define MXCSR_STICKY     0x3fu
 #define FPSCR_CUMULATIVE 0x9fu
-#define FPSCR_QC (1u << 27)
+#define FPSCR_QC         (1u << 27)
 /* AHP, DN, FZ, RMode, Stride, Len, cumulative flags, QC. Trap enables are RAZ/WI on these CPUs. */
-#define FPSCR_REST (FPSCR_QC | 0x07f70000u | FPSCR_CUMULATIVE)
+#define FPSCR_REST       (FPSCR_QC | 0x07f70000u | FPSCR_CUMULATIVE)
 
 /* MXCSR bits IE, ZE, OE, UE, PE to IOC, DZC, OFC, UFC, IXC. */
 static uint32_t sticky_to_fpscr(uint32_t mxcsr)
@@ -23,7 +23,8 @@ static uint32_t sticky_to_fpscr(uint32_t mxcsr)
 
 uint32_t arm_helper_fpscr_read(struct vcpu *v)
 {
-    return (v->fpscr_nzcv & 0xf0000000u) | v->fpscr_rest | sticky_to_fpscr(_mm_getcsr() & MXCSR_STICKY);
+    return (v->fpscr_nzcv & 0xf0000000u) | v->fpscr_rest |
+           sticky_to_fpscr(_mm_getcsr() & MXCSR_STICKY);
 }
 
 void arm_helper_fpscr_write(struct vcpu *v, uint32_t value)

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * How other threads reach a vCPU, and how a vCPU sleeps: poll word, interrupt lines, event register,
- * quiescence, power.
+ * How other threads reach a vCPU, and how a vCPU sleeps: poll word, interrupt lines, event
+ * register, quiescence, power.
  *
- * No wake-up is lost: the sleeper stores halted = 1, then reads its reasons to stay awake; a waker makes the
- * reason true, then reads halted. All four are sequentially consistent, so at least one of the two
- * sees the other (Dekker), and the futex re-checks halted in the kernel.
+ * No wake-up is lost: the sleeper stores halted = 1, then reads its reasons to stay awake; a waker
+ * makes the reason true, then reads halted. All four are sequentially consistent, so at least one
+ * of the two sees the other (Dekker), and the futex re-checks halted in the kernel.
  *
  * Quiescence (I-2) is the same pattern: the owner stores in_guest = 1, then reads the poll word; a
- * requester sets the poll word, then reads in_guest. Either the requester sees 0 — then the owner will
- * see the request before it does anything with the guest — or it waits for the acknowledgement.
+ * requester sets the poll word, then reads in_guest. Either the requester sees 0 — then the owner
+ * will see the request before it does anything with the guest — or it waits for the
+ * acknowledgement.
  */
 #include "vcpu/vcpu.h"
 
@@ -45,7 +46,8 @@ static void wake(struct vcpu *v)
 void vcpu_kick(struct vcpu *v, uint32_t poll_bits)
 {
     atomic_fetch_or(&v->poll, poll_bits);
-    /* A sleeper is quiescent and serves MMU and code requests before it goes on: no need to wake it for those. */
+    /* A sleeper is quiescent and serves MMU and code requests before it goes on: no need to wake it
+     * for those. */
     if (poll_bits & ~(POLL_MMU | POLL_CODE))
         wake(v);
 }
@@ -88,7 +90,8 @@ static bool must_leave(const struct vcpu *v)
 }
 
 /* Sleep once unless `awake` holds; wake-ups may be spurious. */
-static void sleep_unless(struct vcpu *v, bool (*awake)(const struct vcpu *), const struct timespec *timeout)
+static void sleep_unless(struct vcpu *v, bool (*awake)(const struct vcpu *),
+                         const struct timespec *timeout)
 {
     atomic_store(&v->halted, 1);
     if (!awake(v))
@@ -143,8 +146,8 @@ bool vcpu_power_on(struct vcpu *v, uint32_t pc, uint32_t arg)
 {
     uint32_t off = VCPU_OFF;
 
-    /* Two callers may race: the state word decides before the start address is written, and the vCPU
-       reads the address only after it has seen VCPU_ON_PENDING published below. */
+    /* Two callers may race: the state word decides before the start address is written, and the
+       vCPU reads the address only after it has seen VCPU_ON_PENDING published below. */
     if (!atomic_compare_exchange_strong(&v->powered, &off, VCPU_POWER_CLAIMED))
         return false;
     atomic_store(&v->power_pc, pc);

@@ -3,8 +3,8 @@
  * The life of a vCPU thread: power states, serving requests, taking exceptions and interrupts,
  * running translated code. Owns struct vcpu.
  *
- * Threads: everything runs on the owner but vcpu_create/destroy (the machine's thread, while no vCPU
- * thread runs). Cross-thread calls are in vcpu_kick.c.
+ * Threads: everything runs on the owner but vcpu_create/destroy (the machine's thread, while no
+ * vCPU thread runs). Cross-thread calls are in vcpu_kick.c.
  */
 #include "vcpu/vcpu.h"
 
@@ -42,8 +42,8 @@ static void dump_current(FILE *f)
 
     if (!v)
         return;
-    fprintf(f, "cpu%u: cpsr %08x exec_flags %08x poll %x\n", v->index, arm_cpsr_read(v), v->exec_flags,
-            atomic_load(&v->poll));
+    fprintf(f, "cpu%u: cpsr %08x exec_flags %08x poll %x\n", v->index, arm_cpsr_read(v),
+            v->exec_flags, atomic_load(&v->poll));
     for (unsigned i = 0; i < 16; i++)
         fprintf(f, "r%-2u %08x%c", i, v->r[i], i % 4 == 3 ? '\n' : ' ');
 }
@@ -70,7 +70,8 @@ no_mmu:
 
 int vcpu_create(struct vm *vm, unsigned index, struct vcpu **out)
 {
-    struct vcpu *v = mmap(NULL, sizeof(*v), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    struct vcpu *v =
+        mmap(NULL, sizeof(*v), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     int err;
 
     if (v == MAP_FAILED)
@@ -131,7 +132,8 @@ void vcpu_restore_state(struct vcpu *v, uintptr_t ra)
     if (!tcg_find_site(v, ra, &site, NULL))
         vm_bug("no guest state for host address %#lx", (unsigned long)ra);
     v->r[15] = site.pc;
-    v->exec_flags = (v->exec_flags & ~EXEC_IT_MASK) | ((uint32_t)(site.extra & 0xff) << EXEC_IT_SHIFT);
+    v->exec_flags =
+        (v->exec_flags & ~EXEC_IT_MASK) | ((uint32_t)(site.extra & 0xff) << EXEC_IT_SHIFT);
 }
 
 void vcpu_raise(struct vcpu *v, uintptr_t ra, enum arm_exception e, uint32_t fsr, gva_t far)
@@ -143,7 +145,8 @@ void vcpu_raise(struct vcpu *v, uintptr_t ra, enum arm_exception e, uint32_t fsr
     tcg_unwind(v, TCG_EXIT_EXCEPTION);
 }
 
-/* Requests of other threads that are not the MMU's are seen by the run loop in the state they changed. */
+/* Requests of other threads that are not the MMU's are seen by the run loop in the state they
+ * changed. */
 static void serve_poll(struct vcpu *v)
 {
     uint32_t bits = atomic_exchange(&v->poll, 0);
