@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Guest loads and stores.
+ *
+ * SPT: one host access on [window base + address], a site record, and at least five bytes so that it can be
+ * patched into a jump to its slow path. The sum base + index + displacement may leave the 4 GiB by the
+ * displacement only: the window's guards fault and the slow path computes the address modulo 2^32.
+ * Soft MMU: inline lookup of the software TLB. The compare covers the page of the last byte and the
+ * alignment bits, so that crossing and misaligned accesses miss.
+ *
+ * The slow path, after the block, starts from the values' homes alone (never from scratch registers), so that
+ * it can be entered from a failed check, a patched site or a host fault alike. It saves the live
+ * caller-saved registers, calls mmu/, and goes on behind the access.
+ */
+#include "x64_internal.h"
+#include "mmu/mmu.h"
+#include "base/log.h"
+
+#define SITE_MIN_BYTES 5
+
+static unsigned access_size(uint32_t memop)
+{
+    return 1u << MEMOP_SIZE(memop);
+}
+
+/* Required alignment in bytes. */
+static unsigned access_align(uint32_t memop)
+{
+    unsigned size = access_size(memop);
+    if (memop & MEMOP_ALIGN)
+        return size;
+    return (memop & MEMOP_ALIGN4) && size >= 4 ? 4 : 1;
+}
+
+/* d = guest address, modulo 2^32 */
+static void load_address(struct x64_ctx *c, struct x_gpr d, ir_ref i)
+{
+    const struct x64_val *v = &c->val[i];
+    struct x_gpr base;
+    uint64_t k;
+    if (x64_const(c, v->base, &k)) {
+        x_mov_ri(&c->e, d, (uint32_t)(k + (uint64_t)(int64_t)v->adisp));
+    } else if (v->adisp && x64_in_gpr(c, v->base, &base)) {
+        x_lea(&c->e, X_32, d, x_at(base, v->adisp));
+    } else {
+        x64_load(c, d, v->base);
+        if (v->adisp)
+            x_alu_ri(&c->e, X_ADD, X_32, d, v->adisp);
+    }
+}
+
+/* ---- the access itself ---- */
+static void emit_host_load(struct x64_ctx *c, struct x_gpr d, struct x_mem m, uint32_t memop, bool wide)
+{
+    bool sign = (memop & MEMOP_SIGN) && !(memop & MEMOP_BSWAP);
+    enum x_width w = wide && sign ? X_64 : X_32;
+    switch (MEMOP_SIZE(memop)) {
+    case MEMOP_8: x_movx_rm(&c->e, w, sign ? X_MOVSX8 : X_MOVZX8, d, m); break;
+    case MEMOP_16: x_movx_rm(&c->e, w, sign ? X_MOVSX16 : X_MOVZX16, d, m); break;
+    case MEMOP_32: x_movx_rm(&c->e, w, w == X_64 ? X_MOVSXD : X_MOV_LOAD, d, m); break;
+    default: x_mov_rm(&c->e, X_64, d, m); break;
+    }
+}
+
+/* Byte order and sign of a big-endian load, after the access. */
+static void emit_load_fixup(struct x64_ctx *c, struct x_gpr d, uint32_t memop, bool wide)
+{
+    if (!(memop & MEMOP_BSWAP))
+        return;
+    enum x_width w = wide ? X_64 : X_32;
+    switch (MEMOP_SIZE(memop)) {
+    case MEMOP_8:
+        if (memop & MEMOP_SIGN)
+            x_movx_rr(&c->e, w, X_MOVSX8, d, d);
+        break;
+    case MEMOP_16:
+        x_rol16_ri(&c->e, d, 8);
+        if (memop & MEMOP_SIGN)
+            x_movx_rr(&c->e, w, X_MOVSX16, d, d);
+        break;
+    case MEMOP_32:
+        x_bswap(&c->e, X_32, d);
+        if (wide && (memop & MEMOP_SIGN))
+            x_movx_rr(&c->e, X_64, X_MOVSXD, d, d);
+        break;
+    default:
+        x_bswap(&c->e, X_64, d);
+        break;
+    }
+}
+
+/* What a store writes: an immediate, or a register with the bytes in memory order. */
+struct store_value {
+    bool imm;
+    int32_t k;
+    struct x_gpr r;
+};
+
+static struct store_value store_value(struct x64_ctx *c, ir_ref v, uint32_t memop, struct x_gpr scratch)
+{
+    struct store_value s = {0};
+    uint64_t k;
+    bool swap = (memop & MEMOP_BSWAP) && MEMOP_SIZE(memop) != MEMOP_8;
+    if (!swap && x64_const(c, v, &k) && (MEMOP_SIZE(memop) != MEMOP_64 || x_fits32((int64_t)k))) {
+        s.imm = true;
+        s.k = (int32_t)(uint32_t)k;
+        return s;
+    }
+    if (!swap) {
+        s.r = x64_use(c, v, scratch);
+        return s;
+    }
+    x64_load(c, scratch, v);
+    if (MEMOP_SIZE(memop) == MEMOP_16)
+        x_rol16_ri(&c->e, scratch, 8);
+    else
+        x_bswap(&c->e, MEMOP_SIZE(memop) == MEMOP_64 ? X_64 : X_32, scratch);
+    s.r = scratch;
+    return s;
+}
+
+static void emit_host_store(struct x64_ctx *c, const struct store_value *s, struct x_mem m, uint32_t memop)
+{
+    switch (MEMOP_SIZE(memop)) {
+    case MEMOP_8:
+        if (s->imm)
+            x_mov_mi8(&c->e, m, (uint8_t)s->k);
+        else
+            x_mov_mr8(&c->e, m, s->r);
+        break;
+    case MEMOP_16:
+        if (s->imm)
+            x_mov_mi16(&c->e, m, (uint16_t)s->k);
+        else
+            x_mov_mr16(&c->e, m, s->r);
+        break;
+    default:
+        if (s->imm)
+            x_mov_mi(&c->e, MEMOP_SIZE(memop) == MEMOP_64 ? X_64 : X_32, m, s->k);
+        else
+            x_mov_mr(&c->e, MEMOP_SIZE(memop) == MEMOP_64 ? X_64 : X_32, m, s->r);
+        break;
+    }
+}
+
+/* ---- SPT ---- */
+static void check_alignment(struct x64_ctx *c, ir_ref i, struct x64_slow *slow, struct x_gpr base,
+                            int32_t disp, unsigned align)
+{
+    (void)i;
+    if (align == 1)
+        return;
+    if (disp & (int32_t)(align - 1)) {
+        x_lea(&c->e, X_32, RCX, x_at(base, disp));
+        base = RCX;
+    }
+    x_test_ri8(&c->e, base, (uint8_t)(align - 1));
+    x64_slow_jcc(c, slow, X_NE);
+}
+
+/* [window + address], with the alignment check done. Uses RAX for the address, RCX for another window. */
+static struct x_mem spt_operand(struct x64_ctx *c, ir_ref i, struct x64_slow *slow, uint32_t memop)
+{
+    const struct x64_val *v = &c->val[i];
+    struct x_gpr base = RAX, window = R15;
+    int32_t disp = 0;
+    if (c->val[v->base].kind == VAL_CONST) {
+        load_address(c, RAX, i);
+    } else {
+        base = x64_use(c, v->base, RAX);
+        disp = v->adisp;
+    }
+    check_alignment(c, i, slow, base, disp, access_align(memop));
+    if ((memop & MEMOP_USER) && c->b->privileged) {
+        window = RCX;
+        x_mov_rm(&c->e, X_64, RCX, x64_state(STATE(win_base[0])));
+    }
+    struct x_mem m = x_at_index(window, base, 0, disp);
+    m.wide = true;
+    return m;
+}
+
+static void spt_access(struct x64_ctx *c, ir_ref i, struct x64_slow *slow)
+{
+    const struct ir_node *n = x64_node(c, i);
+    uint32_t memop = (uint32_t)n->imm;
+    bool load = n->op == IR_LD;
+    struct store_value s = {0};
+    struct x_mem m = spt_operand(c, i, slow, memop);
+    if (!load)
+        s = store_value(c, n->arg[1], memop, RDX);
+    uint32_t at = x64_pos(c);
+    if (load)
+        emit_host_load(c, x64_dest(c, i), m, memop, n->type == IR_I64);
+    else
+        emit_host_store(c, &s, m, memop);
+    if (x64_pos(c) - at < SITE_MIN_BYTES)
+        x_nop(&c->e, SITE_MIN_BYTES - (x64_pos(c) - at));
+    struct tcg_site site = {.host_off = at, .pc = c->pc, .extra = c->extra, .memop = memop,
+                            .kind = load ? SITE_LOAD : SITE_STORE, .host_len = (uint8_t)(x64_pos(c) - at)};
+    x64_site(c, &site);
+    slow->site = c->out->nsites;
+}
+
+/* ---- soft MMU ---- */
+static void soft_access(struct x64_ctx *c, ir_ref i, struct x64_slow *slow)
+{
+    const struct ir_node *n = x64_node(c, i);
+    uint32_t memop = (uint32_t)n->imm;
+    bool load = n->op == IR_LD, user = (memop & MEMOP_USER) || !c->b->privileged;
+    unsigned size = access_size(memop), align = access_align(memop);
+    int32_t table = user ? STATE(softtlb[0]) : STATE(softtlb[1]);
+    int32_t tag = (int32_t)offsetof(struct softtlb_entry, tag) + (load ? MMU_READ : MMU_WRITE) * 8;
+    _Static_assert(sizeof(struct softtlb_entry) == 32, "index scaling below");
+    load_address(c, RAX, i);
+    x_mov_rr(&c->e, X_32, RCX, RAX);
+    x_shift_ri(&c->e, X_SHR, X_32, RCX, GUEST_PAGE_BITS - 5);
+    x_alu_ri(&c->e, X_AND, X_32, RCX, (SOFTTLB_SIZE - 1) << 5);
+    if (size > align)
+        x_lea(&c->e, X_32, RDX, x_at(RAX, (int32_t)(size - align)));
+    else
+        x_mov_rr(&c->e, X_32, RDX, RAX);
+    x_alu_ri(&c->e, X_AND, X_32, RDX, (int32_t)((uint32_t)GUEST_PAGE_MASK | (align - 1)));
+    x_alu_rm(&c->e, X_OR, X_64, RDX, x64_state(STATE(ctx_tag)));
+    x_alu_rm(&c->e, X_CMP, X_64, RDX, x_at_index(RBP, RCX, 0, table + tag));
+    x64_slow_jcc(c, slow, X_NE);
+    x_alu_rm(&c->e, X_ADD, X_64, RAX,
+             x_at_index(RBP, RCX, 0, table + (int32_t)offsetof(struct softtlb_entry, addend)));
+    if (load) {
+        emit_host_load(c, x64_dest(c, i), x_at(RAX, 0), memop, n->type == IR_I64);
+    } else {
+        struct store_value s = store_value(c, n->arg[1], memop, RDX);
+        emit_host_store(c, &s, x_at(RAX, 0), memop);
+    }
+}
+
+void x64_emit_access(struct x64_ctx *c, ir_ref i)
+{
+    const struct ir_node *n = x64_node(c, i);
+    struct x64_slow *slow = x64_slow_new(c, SLOW_ACCESS, i);
+    if (c->o->soft_mmu)
+        soft_access(c, i, slow);
+    else
+        spt_access(c, i, slow);
+    if (n->op == IR_LD)
+        emit_load_fixup(c, x64_dest(c, i), (uint32_t)n->imm, n->type == IR_I64);
+    slow->resume = x64_pos(c);
+    if (n->op == IR_LD)
+        x64_finish(c, i, x64_dest(c, i));
+}
+
+/* ---- slow path ---- */
+static void save_live(struct x64_ctx *c, const struct x64_slow *s, bool restore)
+{
+    int32_t at = FRAME_SAVE;
+    for (unsigned r = 0; r < 16; r++) {
+        if (!((s->live_gpr & CALLER_SAVED_GPR) >> r & 1))
+            continue;
+        if (restore)
+            x_mov_rm(&c->e, X_64, X_GPR((uint8_t)r), x_at(RSP, at));
+        else
+            x_mov_mr(&c->e, X_64, x_at(RSP, at), X_GPR((uint8_t)r));
+        at += 8;
+    }
+    for (unsigned r = 0; r < 16; r++)
+        if (s->live_xmm >> r & 1)
+            x_sse_rm(&c->e, restore ? X_MOVAPS : X_MOVAPS + 1, X_XMM((uint8_t)r),
+                     x_at(RSP, FRAME_XMM + (int32_t)r * 16));
+}
+
+/* reg = the address behind the call that follows; returns the displacement's place. */
+static uint8_t *load_return_address(struct x64_ctx *c, struct x_gpr reg)
+{
+    x_lea_rip(&c->e, reg, 0);
+    return c->e.p - 4;
+}
+
+void x64_emit_slow_access(struct x64_ctx *c, struct x64_slow *s)
+{
+    const struct ir_node *n = x64_node(c, s->node);
+    uint32_t memop = (uint32_t)n->imm;
+    bool load = n->op == IR_LD;
+    if (s->site)
+        c->out->site[s->site - 1].slow_off = x64_pos(c);
+    save_live(c, s, false);
+    if (!load)
+        x64_load(c, RDX, n->arg[1]);
+    load_address(c, RSI, s->node);
+    x_lea(&c->e, X_64, RDI, x_at(RBP, -VCPU_BIAS));
+    x_mov_ri(&c->e, load ? RDX : RCX, memop);
+    uint8_t *ra = load_return_address(c, load ? RCX : R8);
+    x64_call_host(c, load ? (const void *)mmu_slow_load : (const void *)mmu_slow_store);
+    int32_t rel = (int32_t)(c->e.p - (ra + 4));
+    memcpy(ra, &rel, 4);
+    struct tcg_site site = {.host_off = x64_pos(c), .pc = s->pc, .extra = s->extra, .kind = SITE_CALL,
+                            .memop = memop};
+    x64_site(c, &site);
+    if (load && x64_dest(c, s->node).n != RAX.n)
+        x_mov_rr(&c->e, n->type == IR_I64 ? X_64 : X_32, x64_dest(c, s->node), RAX);
+    save_live(c, s, true);
+    if (!c->o->soft_mmu) /* the call may have served requests that change windows */
+        x_mov_rm(&c->e, X_64, R15, x64_state(c->b->privileged ? STATE(win_base[1]) : STATE(win_base[0])));
+    x_jmp(&c->e, 0);
+    x64_set_rel32(c, x64_pos(c) - 4, s->resume);
+}

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * First pass of the back end: use counts, last uses, address folding, which GETs may be read from
+ * the state where they are used, which additions must leave their flags. One forward walk each.
+ */
+#include "x64_internal.h"
+#include "../ir/ir_internal.h"
+
+unsigned x64_args(const struct x64_ctx *c, ir_ref i, ir_ref arg[6])
+{
+    const struct ir_node *n = x64_node(c, i);
+    unsigned nargs = n->op == IR_CALL ? c->b->call[n->imm].nargs : ir_ops[n->op].nargs;
+    for (unsigned k = 0; k < nargs; k++)
+        arg[k] = n->arg[k];
+    if (n->op == IR_LD || n->op == IR_ST)
+        arg[0] = c->val[i].base;
+    return nargs;
+}
+
+/* Node of the last write of each 4-byte granule of the state. */
+struct writes {
+    ir_ref granule[IR_SLOT_SPAN / 4];
+    ir_ref all; /* last write of anything else: helper calls, offsets beyond the span */
+};
+
+static void note_put(struct writes *w, const struct ir_node *n, ir_ref i)
+{
+    if (n->off >= IR_SLOT_SPAN || n->size > IR_SLOT_SPAN - n->off) {
+        w->all = i;
+        return;
+    }
+    for (uint32_t g = n->off / 4; g <= (n->off + n->size - 1u) / 4; g++)
+        w->granule[g] = i;
+}
+
+static bool written_since(const struct writes *w, const struct ir_node *n, ir_ref def)
+{
+    if (w->all > def || n->off >= IR_SLOT_SPAN || n->size > IR_SLOT_SPAN - n->off)
+        return true;
+    for (uint32_t g = n->off / 4; g <= (n->off + n->size - 1u) / 4; g++)
+        if (w->granule[g] > def)
+            return true;
+    return false;
+}
+
+static void note_use(struct x64_ctx *c, const struct writes *w, ir_ref a, ir_ref at)
+{
+    struct x64_val *v = &c->val[a];
+    const struct ir_node *n = x64_node(c, a);
+    v->last = at;
+    if (n->op == IR_GET && written_since(w, n, a))
+        v->unclean = true;
+}
+
+/* Address = value + constant: take the constant into the access when nobody else wants the sum. */
+static void fold_address(struct x64_ctx *c, ir_ref i)
+{
+    struct x64_val *v = &c->val[i];
+    ir_ref a = x64_node(c, i)->arg[0];
+    const struct ir_node *n = x64_node(c, a);
+    uint64_t k;
+    v->base = a;
+    v->adisp = 0;
+    if ((n->op != IR_ADD && n->op != IR_SUB) || c->val[a].uses != 1 || !x64_const(c, n->arg[1], &k))
+        return;
+    if (n->type != IR_I32)
+        return;
+    int64_t d = n->op == IR_ADD ? (int32_t)k : -(int64_t)(int32_t)k;
+    if (d < -ADDR_DISP_MAX || d > ADDR_DISP_MAX || x64_node(c, n->arg[0])->op == IR_CONST)
+        return;
+    v->base = n->arg[0];
+    v->adisp = (int32_t)d;
+    c->val[a].folded = true;
+}
+
+/* A flag of a + b: ask a nearby ADD of the same operands for a real `add`. */
+static void want_add_flags(struct x64_ctx *c, ir_ref i)
+{
+    const struct ir_node *n = x64_node(c, i);
+    for (unsigned k = i - 1; k > 0 && k + 12 > i; k--) {
+        const struct ir_node *m = x64_node(c, (ir_ref)k);
+        if (m->op == IR_ADD && m->arg[0] == n->arg[0] && m->arg[1] == n->arg[1])
+            c->val[k].want_flags = true;
+    }
+}
+
+static void count_uses(struct x64_ctx *c)
+{
+    const struct ir_block *b = c->b;
+    for (unsigned i = 1; i < b->n; i++) {
+        const struct ir_node *n = &b->node[i];
+        unsigned nargs = n->op == IR_CALL ? b->call[n->imm].nargs : ir_ops[n->op].nargs;
+        c->val[i] = (struct x64_val){.kind = n->op == IR_CONST ? VAL_CONST : VAL_NONE};
+        for (unsigned k = 0; k < nargs; k++)
+            c->val[n->arg[k]].uses++;
+    }
+}
+
+void x64_analyse(struct x64_ctx *c)
+{
+    const struct ir_block *b = c->b;
+    struct writes w = {{0}, 0};
+    count_uses(c);
+    c->ncalls = 0;
+    for (unsigned i = 1; i < b->n; i++) {
+        const struct ir_node *n = &b->node[i];
+        if (n->op == IR_LD || n->op == IR_ST)
+            fold_address(c, (ir_ref)i);
+        else if (n->op == IR_ADD_C || n->op == IR_ADD_V)
+            want_add_flags(c, (ir_ref)i);
+        ir_ref arg[6];
+        unsigned nargs = x64_args(c, (ir_ref)i, arg);
+        for (unsigned k = 0; k < nargs; k++)
+            note_use(c, &w, arg[k], (ir_ref)i);
+        if (n->op == IR_PUT)
+            note_put(&w, n, (ir_ref)i);
+        else if (n->op == IR_CALL && (b->call[n->imm].flags & (CALL_WRITES | CALL_RAISES)))
+            w.all = (ir_ref)i;
+        c->ncalls += n->op == IR_CALL;
+    }
+    uint16_t next = 0xffff;
+    for (unsigned i = b->n; i-- > 1;) {
+        c->next_call[i] = next;
+        if (b->node[i].op == IR_CALL)
+            next = (uint16_t)i;
+    }
+}

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Ways out of a block: linkable direct jumps, jump-cache lookups, exits to the run loop, and the poll at the
+ * entry. Every block polls, so every cycle of linked blocks does.
+ */
+#include "x64_internal.h"
+
+/* Leave with a reason: the frame holds the exit stub's address. */
+static void emit_leave(struct x64_ctx *c, enum tcg_exit reason)
+{
+    x_mov_ri(&c->e, RAX, reason);
+    x_jmp_m(&c->e, x_at(RSP, 0));
+}
+
+static void put_pc(struct x64_ctx *c, uint64_t pc)
+{
+    x_mov_mi(&c->e, X_32, x64_state(STATE(r[15])), (int32_t)(uint32_t)pc);
+}
+
+void x64_emit_poll(struct x64_ctx *c)
+{
+    x_alu_mi(&c->e, X_CMP, X_32, x64_state(STATE(poll)), 0);
+    x64_slow_jcc(c, x64_slow_new(c, SLOW_POLL, 0), X_NE);
+}
+
+/* A jump whose rel32 is 4-byte aligned, so that relinking is one atomic store. */
+static void emit_link(struct x64_ctx *c, ir_ref i)
+{
+    uint64_t pc = x64_node(c, i)->imm;
+    unsigned pad = (0u - ((unsigned)(uintptr_t)c->rx + x64_pos(c) + 1)) & 3;
+    x_nop(&c->e, pad);
+    x_jmp(&c->e, 0);
+    struct x64_slow *s = x64_slow_new(c, SLOW_LINK, i);
+    s->jump[s->njumps++] = x64_pos(c) - 4;
+    s->slot = c->out->nslots;
+    c->out->slot[c->out->nslots++] = (struct tcg_jump_slot){.patch_off = x64_pos(c) - 4, .target_pc = pc};
+}
+
+static void emit_lookup_const(struct x64_ctx *c, ir_ref i)
+{
+    uint64_t pc = x64_node(c, i)->imm;
+    int32_t e = STATE(jump_cache) + (int32_t)(jump_cache_index(pc) * sizeof(struct jump_cache_entry));
+    struct x64_slow *s = x64_slow_new(c, SLOW_LOOKUP, i);
+    x_mov_ri(&c->e, RCX, pc);
+    x_mov_rm(&c->e, X_64, RAX, x64_state(STATE(exec_flags)));
+    x_alu_mr(&c->e, X_CMP, X_64, x64_state(e + (int32_t)offsetof(struct jump_cache_entry, pc)), RCX);
+    x64_slow_jcc(c, s, X_NE);
+    x_alu_mr(&c->e, X_CMP, X_64, x64_state(e + (int32_t)offsetof(struct jump_cache_entry, key)), RAX);
+    x64_slow_jcc(c, s, X_NE);
+    x_jmp_m(&c->e, x64_state(e + (int32_t)offsetof(struct jump_cache_entry, code)));
+}
+
+/* RCX = offset of the jump-cache entry for the pc in EAX: jump_cache_index() * 32. */
+static void emit_jump_cache_index(struct x64_ctx *c)
+{
+    _Static_assert(sizeof(struct jump_cache_entry) == 32 && GUEST_PAGE_BITS == 12 && JUMP_CACHE_GROUP == 64 &&
+                   JUMP_CACHE_SIZE / JUMP_CACHE_GROUP == 64, "shifts and masks below");
+    x_mov_rr(&c->e, X_32, RCX, RAX);
+    x_shift_ri(&c->e, X_SHR, X_32, RCX, 1);
+    x_alu_ri(&c->e, X_AND, X_32, RCX, 63 << 11);
+    x_mov_rr(&c->e, X_32, RDX, RAX);
+    x_shift_ri(&c->e, X_SHL, X_32, RDX, 4);
+    x_alu_ri(&c->e, X_AND, X_32, RDX, 63 << 5);
+    x_alu_rr(&c->e, X_OR, X_32, RCX, RDX);
+}
+
+static void emit_lookup(struct x64_ctx *c, ir_ref i)
+{
+    int32_t e = STATE(jump_cache);
+    struct x64_slow *s = x64_slow_new(c, SLOW_LOOKUP, i);
+    x_mov_rm(&c->e, X_32, RAX, x64_state(STATE(r[15])));
+    emit_jump_cache_index(c);
+    x_mov_rm(&c->e, X_64, RDX, x64_state(STATE(exec_flags)));
+    x_alu_mr(&c->e, X_CMP, X_64, x_at_index(RBP, RCX, 0, e + (int32_t)offsetof(struct jump_cache_entry, pc)),
+             RAX);
+    x64_slow_jcc(c, s, X_NE);
+    x_alu_mr(&c->e, X_CMP, X_64, x_at_index(RBP, RCX, 0, e + (int32_t)offsetof(struct jump_cache_entry, key)),
+             RDX);
+    x64_slow_jcc(c, s, X_NE);
+    x_jmp_m(&c->e, x_at_index(RBP, RCX, 0, e + (int32_t)offsetof(struct jump_cache_entry, code)));
+}
+
+void x64_emit_exit(struct x64_ctx *c, ir_ref i)
+{
+    const struct ir_node *n = x64_node(c, i);
+    if (n->op == IR_EXIT)
+        emit_leave(c, (enum tcg_exit)n->imm);
+    else if (n->op == IR_GOTO_IND)
+        emit_lookup(c, i);
+    else if ((n->imm ^ c->b->pc) >> c->o->link_page_bits == 0 && c->out->nslots < TCG_MAX_SLOTS)
+        emit_link(c, i);
+    else
+        emit_lookup_const(c, i);
+}
+
+void x64_emit_slow_exit(struct x64_ctx *c, struct x64_slow *s)
+{
+    const struct ir_node *n = x64_node(c, s->node);
+    switch (s->kind) {
+    case SLOW_POLL:
+        put_pc(c, c->b->pc);
+        emit_leave(c, TCG_EXIT_POLL);
+        break;
+    case SLOW_LINK:
+        c->out->slot[s->slot].unlinked_off = x64_pos(c);
+        put_pc(c, n->imm);
+        x_mov_ri(&c->e, RAX, (uintptr_t)c->o->tb);
+        x_mov_mr(&c->e, X_64, x64_state(STATE(exit_tb)), RAX);
+        x_mov_mi(&c->e, X_32, x64_state(STATE(exit_arg)), (int32_t)s->slot);
+        emit_leave(c, TCG_EXIT_LINK);
+        break;
+    default:
+        if (n->op == IR_GOTO)
+            put_pc(c, n->imm);
+        emit_leave(c, TCG_EXIT_LOOKUP);
+        break;
+    }
+}
