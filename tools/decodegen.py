@@ -13,6 +13,7 @@ generator and the tests read. Encodings that overlap outside a { } group are an 
 """
 
 import argparse
+import copy
 import os
 import re
 import sys
@@ -231,7 +232,7 @@ class Table:
         if m and not CONST_RE.match(tok):
             if m[1] in e.fields or m[1] in e.consts or m[2] not in e.fields:
                 e.fail(f'bad copy {tok}')
-            e.fields[m[1]] = e.fields[m[2]]
+            e.fields[m[1]] = copy.copy(e.fields[m[2]])
             return
         m = JOIN_RE.match(tok)
         if m:
@@ -290,7 +291,7 @@ def check_overlaps(encodings):
         if a.group:
             before = [b for b in encodings
                       if b.path == a.path and b.group == a.group and b.line < a.line]
-            plain = [(b.mask, b.value) for b in before if not b.excl]
+            plain = [(b.mask, b.value) for b in before if set(b.excl) <= set(a.excl)]
             if witness(a.mask, a.value, a.excl + plain) is None:
                 errors.append(f'{a.where()}: hidden by earlier members of its group')
     return errors

@@ -3,59 +3,81 @@
  * The decoders of each instruction set, in the order in which they are asked. The tables of one set are
  * disjoint (a test proves it), so the order matters for speed only: frequent groups first.
  *
- * Threads: the translating vCPU thread.
+ * Threads: the translating vCPU thread; the tables are constant.
  */
+#include "arm_tables.h"
 #include "arm_internal.h"
 #include "a32_bits_decode.h"
 #include "a32_branch_decode.h"
 #include "a32_dp_decode.h"
-#include "t16_branch_decode.h"
-#include "t16_dp_decode.h"
-#include "t32_bits_decode.h"
-#include "t32_branch_decode.h"
-#include "t32_dp_decode.h"
 #include "a32_ldst_decode.h"
 #include "a32_media_decode.h"
 #include "a32_mul_decode.h"
 #include "a32_sys_decode.h"
+#include "t16_branch_decode.h"
+#include "t16_dp_decode.h"
 #include "t16_ldst_decode.h"
+#include "t16_mul_decode.h"
+#include "t16_mul_decode.h"
 #include "t16_sys_decode.h"
+#include "t32_bits_decode.h"
+#include "t32_branch_decode.h"
+#include "t32_dp_decode.h"
 #include "t32_ldst_decode.h"
 #include "t32_media_decode.h"
 #include "t32_mul_decode.h"
 #include "t32_sys_decode.h"
 
-typedef bool (*decoder)(struct arm_ctx *s, uint32_t insn);
+#define TABLE(stem) { #stem, stem##_decode, stem##_lookup, stem##_encodings, &stem##_encodings_count }
 
-static const decoder a32_decoders[] = {
-    a32_dp_decode, a32_ldst_decode, a32_branch_decode, a32_bits_decode, a32_mul_decode,
-    a32_media_decode, a32_sys_decode,
+static const struct arm_table a32_tables[] = {
+    TABLE(a32_dp), TABLE(a32_ldst), TABLE(a32_branch), TABLE(a32_bits), TABLE(a32_mul),
+    TABLE(a32_media), TABLE(a32_sys),
 };
-static const decoder t32_decoders[] = {
-    t32_dp_decode, t32_ldst_decode, t32_branch_decode, t32_bits_decode, t32_mul_decode,
-    t32_media_decode, t32_sys_decode,
+static const struct arm_table t32_tables[] = {
+    TABLE(t32_dp), TABLE(t32_ldst), TABLE(t32_branch), TABLE(t32_bits), TABLE(t32_mul),
+    TABLE(t32_media), TABLE(t32_sys),
 };
-static const decoder t16_decoders[] = {
-    t16_dp_decode, t16_ldst_decode, t16_branch_decode, t16_sys_decode,
+static const struct arm_table t16_tables[] = {
+    TABLE(t16_dp), TABLE(t16_ldst), TABLE(t16_branch), TABLE(t16_mul),
+    TABLE(t16_sys), TABLE(t16_mul),
 };
 
-static bool try_all(struct arm_ctx *s, const decoder *d, unsigned n)
+static const struct {
+    const struct arm_table *table;
+    unsigned count;
+} sets[ARM_ISA_COUNT] = {
+    [ARM_ISA_A32] = { a32_tables, ARRAY_SIZE(a32_tables) },
+    [ARM_ISA_T32] = { t32_tables, ARRAY_SIZE(t32_tables) },
+    [ARM_ISA_T16] = { t16_tables, ARRAY_SIZE(t16_tables) },
+};
+
+const struct arm_table *arm_tables(enum arm_isa isa, unsigned *count)
 {
-    for (unsigned i = 0; i < n; i++) {
-        if (d[i](s, s->insn)) {
-            return true;
+    *count = sets[isa].count;
+    return sets[isa].table;
+}
+
+const struct decode_encoding *arm_find_encoding(enum arm_isa isa, uint32_t insn)
+{
+    for (unsigned i = 0; i < sets[isa].count; i++) {
+        int k = sets[isa].table[i].lookup(insn);
+
+        if (k >= 0) {
+            return &sets[isa].table[i].encoding[k];
         }
     }
-    return false;
+    return NULL;
 }
 
 bool arm_decode(struct arm_ctx *s)
 {
-    if (!s->thumb) {
-        return try_all(s, a32_decoders, ARRAY_SIZE(a32_decoders));
+    enum arm_isa isa = !s->thumb ? ARM_ISA_A32 : s->insn_len == 2 ? ARM_ISA_T16 : ARM_ISA_T32;
+
+    for (unsigned i = 0; i < sets[isa].count; i++) {
+        if (sets[isa].table[i].decode(s, s->insn)) {
+            return true;
+        }
     }
-    if (s->insn_len == 2) {
-        return try_all(s, t16_decoders, ARRAY_SIZE(t16_decoders));
-    }
-    return try_all(s, t32_decoders, ARRAY_SIZE(t32_decoders));
+    return false;
 }
