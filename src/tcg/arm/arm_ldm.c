@@ -130,8 +130,12 @@ static void load_multiple_and_branch(struct arm_ctx *s, const struct block_trans
     }
 }
 
+/* A base that is loaded and written back is UNPREDICTABLE. */
 bool trans_LDM(struct arm_ctx *s, const struct arg_LDM *a)
 {
+    if (a->w && (a->list & (1u << a->rn))) {
+        return false;
+    }
     load_multiple_and_branch(s, &(struct block_transfer){ a->rn, a->p, a->u, a->w, a->list, false });
     return true;
 }
@@ -151,7 +155,7 @@ bool trans_LDM_t16(struct arm_ctx *s, const struct arg_LDM_t16 *a)
     return true;
 }
 
-/* T32 lists never hold SP; fewer than two registers or a loaded, written-back base are UNPREDICTABLE. */
+/* Fewer than two registers, or a base in the list that is written back: UNPREDICTABLE. */
 static bool t32_list_valid(uint32_t list, unsigned rn, unsigned w)
 {
     return __builtin_popcount(list) >= 2 && !(w && (list & (1u << rn)));
@@ -213,7 +217,7 @@ bool trans_STM_user(struct arm_ctx *s, const struct arg_STM_user *a)
 
 bool trans_LDM_eret(struct arm_ctx *s, const struct arg_LDM_eret *a)
 {
-    if (!s->privileged) {
+    if (!s->privileged || (a->w && (a->list & (1u << a->rn)))) {
         return false;
     }
     arm_exception_return(s, load_multiple(s, &(struct block_transfer){ a->rn, a->p, a->u, a->w,

@@ -79,18 +79,14 @@ bool trans_MLS(struct arm_ctx *s, const struct arg_MLS *a)
     return true;
 }
 
-/* The two halves of a 64-bit result must differ: UNPREDICTABLE otherwise. */
+/* Equal registers for the halves of a result are UNPREDICTABLE: the high half wins. */
 typedef ir_ref multiply_fn(struct arm_ctx *s, ir_ref x, ir_ref y);
 
 static bool multiply_long(struct arm_ctx *s, const struct arg_UMULL *a, multiply_fn *multiply,
                           bool accumulate)
 {
-    ir_ref v;
+    ir_ref v = multiply(s, arm_read_reg(s, a->rn), arm_read_reg(s, a->rm));
 
-    if (a->rdlo == a->rdhi) {
-        return false;
-    }
-    v = multiply(s, arm_read_reg(s, a->rn), arm_read_reg(s, a->rm));
     if (accumulate) {
         v = ir_op2(s->b, IR_ADD, v, arm_mul_read_pair(s, a->rdlo, a->rdhi));
     }
@@ -121,12 +117,8 @@ bool trans_SMLAL(struct arm_ctx *s, const struct arg_SMLAL *a)
 /* Two 32-bit accumulators: the sum cannot overflow 64 bits. */
 bool trans_UMAAL(struct arm_ctx *s, const struct arg_UMAAL *a)
 {
-    ir_ref v;
+    ir_ref v = mul_unsigned(s, arm_read_reg(s, a->rn), arm_read_reg(s, a->rm));
 
-    if (a->rdlo == a->rdhi) {
-        return false;
-    }
-    v = mul_unsigned(s, arm_read_reg(s, a->rn), arm_read_reg(s, a->rm));
     v = ir_op2(s->b, IR_ADD, v, ir_op1(s->b, IR_ZEXT32, arm_read_reg(s, a->rdlo)));
     v = ir_op2(s->b, IR_ADD, v, ir_op1(s->b, IR_ZEXT32, arm_read_reg(s, a->rdhi)));
     arm_mul_write_pair(s, a->rdlo, a->rdhi, v);

@@ -49,12 +49,8 @@ bool trans_SMLAxy(struct arm_ctx *s, const struct arg_SMLAxy *a)
 
 bool trans_SMLALxy(struct arm_ctx *s, const struct arg_SMLALxy *a)
 {
-    ir_ref v;
+    ir_ref v = half_product(s, arm_read_reg(s, a->rn), a->nh, arm_read_reg(s, a->rm), a->mh);
 
-    if (a->rdlo == a->rdhi) {
-        return false;
-    }
-    v = half_product(s, arm_read_reg(s, a->rn), a->nh, arm_read_reg(s, a->rm), a->mh);
     accumulate_long(s, a->rdlo, a->rdhi, ir_op1(s->b, IR_SEXT32, v));
     return true;
 }
@@ -135,14 +131,8 @@ bool trans_SMLSD(struct arm_ctx *s, const struct arg_SMLSD *a)
 
 static bool dual_long(struct arm_ctx *s, const struct arg_SMLALD *a, enum ir_op op)
 {
-    struct products p;
-    ir_ref v;
-
-    if (a->rdlo == a->rdhi) {
-        return false;
-    }
-    p = dual_products(s, a->rn, a->rm, a->x);
-    v = ir_op2(s->b, op, ir_op1(s->b, IR_SEXT32, p.low), ir_op1(s->b, IR_SEXT32, p.high));
+    struct products p = dual_products(s, a->rn, a->rm, a->x);
+    ir_ref v = ir_op2(s->b, op, ir_op1(s->b, IR_SEXT32, p.low), ir_op1(s->b, IR_SEXT32, p.high));
     accumulate_long(s, a->rdlo, a->rdhi, v);
     return true;
 }
