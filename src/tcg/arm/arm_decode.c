@@ -18,7 +18,6 @@
 #include "t16_dp_decode.h"
 #include "t16_ldst_decode.h"
 #include "t16_mul_decode.h"
-#include "t16_mul_decode.h"
 #include "t16_sys_decode.h"
 #include "t32_bits_decode.h"
 #include "t32_branch_decode.h"
@@ -40,7 +39,7 @@ static const struct arm_table t32_tables[] = {
 };
 static const struct arm_table t16_tables[] = {
     TABLE(t16_dp), TABLE(t16_ldst), TABLE(t16_branch), TABLE(t16_mul),
-    TABLE(t16_sys), TABLE(t16_mul),
+    TABLE(t16_sys),
 };
 
 static const struct {
