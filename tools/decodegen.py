@@ -486,8 +486,11 @@ class Writer:
                 out += ['};', '#endif']
             if e.name not in names:
                 names.add(e.name)
-                out += [f'#define arg_{e.name} {struct}',
-                        f'bool trans_{e.name}(struct {self.ctx} *s, const struct {struct} *a);']
+                # Several tables may declare it; arg_NAME keeps the compiler's check that they agree.
+                guard = f'DECODE_TRANS_{e.name}'
+                out += [f'#define arg_{e.name} {struct}', f'#ifndef {guard}', f'#define {guard}',
+                        f'bool trans_{e.name}(struct {self.ctx} *s, const struct {struct} *a);',
+                        '#endif']
         out += ['', f'/* Index into {t.stem}_encodings[], -1 when nothing matches. */',
                 f'int {t.stem}_lookup(uint32_t insn);',
                 f'bool {t.stem}_decode(struct {self.ctx} *s, uint32_t insn);',
