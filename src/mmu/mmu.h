@@ -91,6 +91,12 @@ void mmu_tlbi(struct vcpu *v, enum tlbi_kind kind, gva_t va, uint32_t asid, bool
 void mmu_dsb(struct vcpu *v);
 /* Poll bit POLL_MMU / POLL_CODE, and before (re)entering the guest: serve what other vCPUs asked. */
 void mmu_serve_requests(struct vcpu *v);
+/*
+ * A number that changes whenever requests of others were served or dirty code was dropped. Code that looked
+ * something up (a fetch page, the bytes of a page to translate) and then called anything that may wait
+ * (mmu_code_page_translate) compares it, and starts over when it changed: what it found may be stale.
+ */
+uint32_t mmu_epoch(const struct vcpu *v);
 
 /* ---- code pages (codepages.c) ---- */
 /*

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Translation contexts: everything that decides how this vCPU translates an address (table bases, ASID,
+ * DACR, format and control bits, memory attributes) is a key; each key seen has a small id that tags
+ * soft-TLB and jump-cache entries. Changing a register picks another context and flushes nothing.
+ *
+ * An id names one key for as long as it exists: killing a context's entries means giving it a new id,
+ * killing all means a new epoch, which makes every id unassigned. When the 16-bit ids run out, both caches are
+ * cleared and numbering starts again. All of it belongs to the owning thread.
+ */
+#include "mmu_internal.h"
+
+#include "base/stats.h"
+#include "spt.h"
+#include "tcg/tcg.h"
+
+#include <string.h>
+
+#define SCTLR_KEY (SCTLR_M | SCTLR_WXN | SCTLR_UWXN | SCTLR_EE | SCTLR_TRE | SCTLR_AFE)
+#define ASID_SHIFT_LONG 48
+#define TTBCR_A1 (1u << 22)
+
+/* With the MMU off all registers but SCTLR.M are irrelevant: one context serves all. */
+static void make_key(struct vcpu *v, struct context_key *k)
+{
+    const struct arm_mmu_regs *r = arm_mmu_regs(v);
+
+    memset(k, 0, sizeof(*k));
+    if (!(r->sctlr & SCTLR_M))
+        return;
+    k->sctlr = r->sctlr & SCTLR_KEY;
+    k->ttbcr = r->ttbcr;
+    k->ttbr0 = r->ttbr0;
+    k->ttbr1 = r->ttbr1;
+    if (r->ttbcr & TTBCR_EAE) {
+        k->asid = (uint32_t)((r->ttbcr & TTBCR_A1 ? r->ttbr1 : r->ttbr0) >> ASID_SHIFT_LONG) & 0xff;
+        k->attr0 = r->mair0;
+        k->attr1 = r->mair1;
+    } else {
+        k->asid = r->contextidr & 0xff;
+        k->dacr = r->dacr;
+        k->attr0 = r->prrr;
+        k->attr1 = r->nmrr;
+    }
+}
+
+static bool key_equal(const struct context_key *a, const struct context_key *b)
+{
+    return !memcmp(a, b, sizeof(*a));
+}
+
+static unsigned key_hash(const struct context_key *k)
+{
+    uint64_t h = k->ttbr0 * 0x9e3779b97f4a7c15u ^ k->ttbr1 * 0xc2b2ae3d27d4eb4fu ^
+                 ((uint64_t)k->dacr << 32 | k->asid) * 0x165667b19e3779f9u ^
+                 ((uint64_t)k->ttbcr << 32 | k->sctlr) * 0xd6e8feb86659fd93u;
+
+    return (unsigned)(h >> 32) % CONTEXT_HASH;
+}
+
+/* The context whose entries were used least recently gives way; its id is never used again this epoch. */
+static struct context *recycle(struct mmu_vcpu *m)
+{
+    struct context *victim = NULL;
+    int16_t *link;
+
+    for (unsigned i = 0; i < CONTEXT_COUNT; i++) {
+        struct context *c = &m->ctx[i];
+
+        if (!c->used)
+            return c;
+        if (c != m->current && (!victim || c->last_used < victim->last_used))
+            victim = c;
+    }
+    link = &m->hash[key_hash(&victim->key)];
+    while (&m->ctx[*link - 1] != victim)
+        link = &m->ctx[*link - 1].hash_next;
+    *link = victim->hash_next;
+    return victim;
+}
+
+static struct context *find_or_add(struct vcpu *v, const struct context_key *k)
+{
+    struct mmu_vcpu *m = v->mmu;
+    int16_t *head = &m->hash[key_hash(k)];
+    struct context *c;
+
+    for (int16_t i = *head; i; i = m->ctx[i - 1].hash_next)
+        if (key_equal(&m->ctx[i - 1].key, k))
+            return &m->ctx[i - 1];
+    c = recycle(m);
+    if (c->used)
+        spt_context_forget(v, c);
+    head = &m->hash[key_hash(k)];
+    *c = (struct context){.key = *k, .used = true, .serial = ++m->last_serial, .hash_next = *head};
+    *head = (int16_t)(c - m->ctx + 1);
+    return c;
+}
+
+static void assign_id(struct vcpu *v, struct context *c)
+{
+    struct mmu_vcpu *m = v->mmu;
+
+    if (m->last_id == CONTEXT_ID_MAX) {
+        memset(v->softtlb, 0xff, sizeof(v->softtlb));
+        tcg_jump_cache_flush(v);
+        memset(m->leaf_log2, 0, sizeof(m->leaf_log2));
+        m->last_id = 0;
+        m->epoch++;
+    }
+    c->id = ++m->last_id;
+    c->epoch = m->epoch;
+}
+
+static void publish_id(struct vcpu *v)
+{
+    struct context *c = v->mmu->current;
+
+    if (c->epoch != v->mmu->epoch)
+        assign_id(v, c);
+    v->ctx_id = c->id;
+    v->ctx_tag = (uint64_t)c->id << 32;
+}
+
+void mmu_context_changed(struct vcpu *v)
+{
+    struct mmu_vcpu *m = v->mmu;
+    struct context_key k;
+
+    make_key(v, &k);
+    if (m->current && key_equal(&m->current->key, &k))
+        return;
+    m->current = find_or_add(v, &k);
+    m->current->last_used = ++m->clock;
+    publish_id(v);
+    spt_select(v);
+    STAT_INC(&stats_vcpu[v->index], context_switches);
+}
+
+void context_renew_asid(struct vcpu *v, uint32_t asid)
+{
+    struct mmu_vcpu *m = v->mmu;
+
+    for (unsigned i = 0; i < CONTEXT_COUNT; i++)
+        if (m->ctx[i].used && m->ctx[i].key.asid == asid)
+            m->ctx[i].epoch = m->epoch - 1;
+    publish_id(v);
+}
+
+void context_renew_all(struct vcpu *v)
+{
+    v->mmu->epoch++;
+    memset(v->mmu->leaf_log2, 0, sizeof(v->mmu->leaf_log2));
+    publish_id(v);
+}
+
+void context_reset(struct vcpu *v)
+{
+    struct mmu_vcpu *m = v->mmu;
+
+    for (unsigned i = 0; i < CONTEXT_COUNT; i++)
+        if (m->ctx[i].used)
+            spt_context_forget(v, &m->ctx[i]);
+    memset(m->ctx, 0, sizeof(m->ctx));
+    memset(m->hash, 0, sizeof(m->hash));
+    m->current = NULL;
+    m->epoch++;
+    memset(m->leaf_log2, 0, sizeof(m->leaf_log2));
+    mmu_context_changed(v);
+}

@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Slow paths of guest loads and stores, called from generated code on the owning thread: soft-TLB misses,
+ * devices, unaligned and page-crossing accesses, alignment faults, watched code pages, and in SPT mode
+ * everything a window does not map. They return the value or raise the guest exception.
+ *
+ * Order of checks as the architecture has it (B3.13.2): alignment that does not depend on the memory type,
+ * then the MMU for every page touched, then alignment by memory type; nothing is written before all of
+ * them passed. RAM accesses are single-copy atomic when naturally aligned (A3.5.3).
+ */
+#include "mmu_internal.h"
+
+#include "base/log.h"
+#include "base/stats.h"
+#include "dev/bus.h"
+#include "tcg/ir/ir.h"
+#include "tcg/tcg.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+struct access {
+    struct vcpu *v;
+    uint32_t va;
+    unsigned size; /* bytes */
+    uint32_t memop;
+    enum mmu_access kind;
+    uintptr_t ra;
+};
+
+static bool is_privileged(uint32_t memop)
+{
+    return (memop & MEMOP_PRIV) && !(memop & MEMOP_USER);
+}
+
+static _Noreturn void raise_abort(const struct access *a, uint32_t fsr, gva_t far)
+{
+    if (log_on(LOG_MMU))
+        log_printf("cpu%u: data abort, fsr %03x far %08" PRIx64 "\n", a->v->index, fsr, far);
+    vcpu_raise(a->v, a->ra, ARM_EXC_DABT, fsr, far);
+}
+
+static _Noreturn void raise_fault(const struct access *a, enum walk_fault f, gva_t far)
+{
+    raise_abort(a, mmu_fault_status(arm_mmu_regs(a->v), f, 1, 0, a->kind), far);
+}
+
+static void locate(const struct access *a, gva_t va, struct located *at)
+{
+    struct guest_fault f;
+
+    if (!softtlb_locate(a->v, va, a->kind, is_privileged(a->memop), at, &f))
+        raise_abort(a, f.fsr, f.far);
+}
+
+static bool unaligned(const struct access *a)
+{
+    return a->va & (a->size - 1);
+}
+
+/* Alignment that is required whatever the memory. */
+static void check_alignment(const struct access *a)
+{
+    if (!unaligned(a))
+        return;
+    if ((a->memop & MEMOP_ALIGN) || (a->v->exec_flags & EXEC_ALIGN) ||
+        ((a->memop & MEMOP_ALIGN4) && (a->va & 3)))
+        raise_fault(a, FAULT_ALIGNMENT, a->va);
+}
+
+static bool crosses_page(const struct access *a)
+{
+    return (a->va & ~(uint32_t)GUEST_PAGE_MASK) + a->size > GUEST_PAGE_SIZE;
+}
+
+/* ---- RAM ---- */
+static uint64_t ram_load(const uint8_t *p, unsigned size)
+{
+    uint64_t value = 0;
+
+    if ((uintptr_t)p & (size - 1)) {
+        memcpy(&value, p, size);
+        return value;
+    }
+    switch (size) {
+    case 1:
+        return __atomic_load_n(p, __ATOMIC_RELAXED);
+    case 2:
+        return __atomic_load_n((const uint16_t *)p, __ATOMIC_RELAXED);
+    case 4:
+        return __atomic_load_n((const uint32_t *)p, __ATOMIC_RELAXED);
+    default:
+        return __atomic_load_n((const uint64_t *)p, __ATOMIC_RELAXED);
+    }
+}
+
+static void ram_store(uint8_t *p, uint64_t value, unsigned size)
+{
+    if ((uintptr_t)p & (size - 1)) {
+        memcpy(p, &value, size);
+        return;
+    }
+    switch (size) {
+    case 1:
+        __atomic_store_n(p, (uint8_t)value, __ATOMIC_RELAXED);
+        break;
+    case 2:
+        __atomic_store_n((uint16_t *)p, (uint16_t)value, __ATOMIC_RELAXED);
+        break;
+    case 4:
+        __atomic_store_n((uint32_t *)p, (uint32_t)value, __ATOMIC_RELAXED);
+        break;
+    default:
+        __atomic_store_n((uint64_t *)p, value, __ATOMIC_RELAXED);
+    }
+}
+
+/* ---- one located piece, in memory order ---- */
+static uint64_t piece_load(const struct access *a, const struct located *at, gva_t va, unsigned size)
+{
+    uint64_t value = 0;
+
+    if (at->host)
+        return ram_load(at->host, size);
+    STAT_INC(&stats_vcpu[a->v->index], mmio_exits);
+    if (!bus_read(a->v->vm->bus, a->v, at->gpa, size, &value))
+        raise_fault(a, FAULT_EXTERNAL, va);
+    return value;
+}
+
+static void piece_store(const struct access *a, const struct located *at, gva_t va, uint64_t value,
+                        unsigned size)
+{
+    if (at->host) {
+        ram_store(at->host, value, size);
+        return;
+    }
+    STAT_INC(&stats_vcpu[a->v->index], mmio_exits);
+    if (!bus_write(a->v->vm->bus, a->v, at->gpa, size, value))
+        raise_fault(a, FAULT_EXTERNAL, va);
+}
+
+/* Unaligned device accesses fault; those to what the guest calls Normal but is a device go byte by byte. */
+static bool bytewise(const struct access *a, const struct located *at)
+{
+    if (!unaligned(a))
+        return false;
+    if (at->device)
+        raise_fault(a, FAULT_ALIGNMENT, a->va);
+    return !at->host;
+}
+
+/*
+ * Both pages of a crossing access, checked before anything happens. The second lookup may evict
+ * nothing of the first: a `struct located` is a copy, valid until this vCPU serves requests.
+ */
+static void locate_both(const struct access *a, struct located at[2])
+{
+    uint32_t second = (a->va + a->size - 1) & (uint32_t)GUEST_PAGE_MASK;
+
+    locate(a, a->va, &at[0]);
+    locate(a, second, &at[1]);
+    if (at[0].device || at[1].device)
+        raise_fault(a, FAULT_ALIGNMENT, a->va);
+}
+
+static struct located byte_at(const struct access *a, const struct located at[2], unsigned i)
+{
+    uint32_t va = a->va + i;
+    bool second = (va ^ a->va) & (uint32_t)GUEST_PAGE_MASK;
+    uint64_t off = second ? va & ~(uint32_t)GUEST_PAGE_MASK : i;
+
+    return (struct located){.host = at[second].host ? at[second].host + off : NULL, .gpa = at[second].gpa + off};
+}
+
+static uint64_t load_split(const struct access *a, const struct located at[2])
+{
+    uint64_t value = 0;
+
+    for (unsigned i = 0; i < a->size; i++) {
+        struct located b = byte_at(a, at, i);
+
+        value |= piece_load(a, &b, a->va + i, 1) << (8 * i);
+    }
+    return value;
+}
+
+static void store_split(const struct access *a, const struct located at[2], uint64_t value)
+{
+    for (unsigned i = 0; i < a->size; i++) {
+        struct located b = byte_at(a, at, i);
+
+        piece_store(a, &b, a->va + i, value >> (8 * i) & 0xff, 1);
+    }
+}
+
+static uint64_t swap_bytes(uint64_t value, unsigned size)
+{
+    return size == 1 ? value : __builtin_bswap64(value) >> (64 - 8 * size);
+}
+
+static uint64_t extend(uint64_t value, uint32_t memop, unsigned size)
+{
+    unsigned spare = 64 - 8 * size;
+
+    if (!(memop & MEMOP_SIGN) || !spare)
+        return value;
+    return (uint64_t)((int64_t)(value << spare) >> spare);
+}
+
+uint64_t mmu_slow_load(struct vcpu *v, gva_t gva, uint32_t memop, uintptr_t ra)
+{
+    struct access a = {v, (uint32_t)gva, 1u << MEMOP_SIZE(memop), memop, MMU_READ, ra};
+    struct located at[2];
+    uint64_t value;
+
+    check_alignment(&a);
+    if (crosses_page(&a)) {
+        locate_both(&a, at);
+        value = load_split(&a, at);
+    } else {
+        locate(&a, a.va, &at[0]);
+        value = bytewise(&a, &at[0]) ? load_split(&a, at) : piece_load(&a, &at[0], a.va, a.size);
+    }
+    if (memop & MEMOP_BSWAP)
+        value = swap_bytes(value, a.size);
+    return extend(value, memop, a.size);
+}
+
+void mmu_slow_store(struct vcpu *v, gva_t gva, uint64_t value, uint32_t memop, uintptr_t ra)
+{
+    struct access a = {v, (uint32_t)gva, 1u << MEMOP_SIZE(memop), memop, MMU_WRITE, ra};
+    struct located at[2];
+
+    check_alignment(&a);
+    if (memop & MEMOP_BSWAP)
+        value = swap_bytes(a.size == 8 ? value : value & ((UINT64_C(1) << 8 * a.size) - 1), a.size);
+    if (crosses_page(&a)) {
+        locate_both(&a, at);
+        store_split(&a, at, value);
+    } else {
+        locate(&a, a.va, &at[0]);
+        if (bytewise(&a, &at[0]))
+            store_split(&a, at, value);
+        else
+            piece_store(&a, &at[0], a.va, value, a.size);
+    }
+}
+
+void *mmu_helper_host(struct vcpu *v, gva_t gva, enum mmu_access access, uint32_t memop, uintptr_t ra,
+                      gpa_t *gpa)
+{
+    struct access a = {v, (uint32_t)gva, 1u << MEMOP_SIZE(memop), memop, access, ra};
+    struct located at;
+
+    if (unaligned(&a))
+        raise_fault(&a, FAULT_ALIGNMENT, a.va);
+    locate(&a, a.va, &at);
+    if (gpa)
+        *gpa = at.gpa;
+    return at.host;
+}
+
+bool mmu_fetch_page(struct vcpu *v, gva_t pc, struct mmu_fetch *out)
+{
+    struct located at;
+    struct guest_fault f;
+
+    *out = (struct mmu_fetch){0};
+    if (!softtlb_locate(v, (uint32_t)pc, MMU_EXEC, v->exec_flags & EXEC_PRIV, &at, &f)) {
+        out->fsr = f.fsr;
+        out->far = (uint32_t)f.far;
+        return false;
+    }
+    if (!at.host) {
+        out->fsr = mmu_fault_status(arm_mmu_regs(v), FAULT_EXTERNAL, 1, 0, MMU_EXEC);
+        out->far = (uint32_t)pc;
+        return false;
+    }
+    out->page = at.host - (pc & ~GUEST_PAGE_MASK);
+    out->gpa = at.gpa;
+    return true;
+}

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The software TLB of a vCPU: 1024 entries for each privilege, direct mapped by page, tagged with the
+ * translation context (context.c). Generated code compares a tag inline in -mmu soft; slow paths, helpers
+ * and code fetch use it in every mode. Entries of device pages and of watched code pages carry flags
+ * that make the inline compare miss.
+ *
+ * Owning thread only. An entry is made from a walk, so it dies by TLB maintenance alone (I-1): by address
+ * here, by ASID or wholly through new context ids.
+ */
+#include "mmu_internal.h"
+
+#include "base/log.h"
+#include "base/stats.h"
+#include "tcg/tcg.h"
+
+#include <inttypes.h>
+
+static struct softtlb_entry *entry_of(struct vcpu *v, gva_t gva, bool privileged)
+{
+    return &v->softtlb[privileged][gva >> GUEST_PAGE_BITS & (SOFTTLB_SIZE - 1)];
+}
+
+/*
+ * Remember that entries in these regions may come from a large leaf, so that maintenance by any address
+ * of the leaf finds them all. With the MMU off (4 GiB "leaf") there is no guest entry to maintain.
+ */
+static void note_leaf(struct mmu_vcpu *m, gva_t gva, uint64_t size)
+{
+    uint64_t first = gva & ~(size - 1);
+    uint8_t log2 = (uint8_t)__builtin_ctzll(size);
+
+    /* All regions of a leaf are marked together: one that knows this size speaks for the others. */
+    if (size == GUEST_PAGE_SIZE || size > UINT64_C(1) << 30 || m->leaf_log2[gva >> LEAF_REGION_BITS] >= log2)
+        return;
+    for (uint64_t r = first >> LEAF_REGION_BITS; r <= (first + size - 1) >> LEAF_REGION_BITS; r++)
+        if (m->leaf_log2[r] < log2)
+            m->leaf_log2[r] = log2;
+}
+
+static void insert(struct vcpu *v, gva_t gva, bool privileged, const struct mmu_translation *t)
+{
+    struct softtlb_entry *e = entry_of(v, gva, privileged);
+    gva_t page = gva & GUEST_PAGE_MASK;
+    gpa_t gpa = t->gpa & GUEST_PAGE_MASK;
+    uint8_t *host = ram_ptr(&v->vm->ram, gpa, GUEST_PAGE_SIZE);
+    uint64_t tag = page | v->ctx_tag | (t->device && t->page_size <= UINT64_C(1) << 30 ? SOFT_DEVICE : 0);
+
+    note_leaf(v->mmu, page, t->page_size);
+    if (!host)
+        tag |= SOFT_MMIO;
+    for (unsigned a = 0; a < 3; a++)
+        e->tag[a] = t->prot & 1u << a ? tag : SOFT_INVALID;
+    if (host && (t->prot & 1u << MMU_WRITE) && page_add_writer(v, gpa))
+        e->tag[MMU_WRITE] |= SOFT_CODE;
+    e->addend = (host ? (uint64_t)(uintptr_t)host : gpa) - page;
+}
+
+static bool miss(struct vcpu *v, gva_t gva, enum mmu_access access, bool privileged, struct guest_fault *f)
+{
+    struct mmu_translation t;
+
+    STAT_INC(&stats_vcpu[v->index], soft_misses);
+    if (!mmu_translate(v, gva, access, privileged, &t)) {
+        *f = (struct guest_fault){.fsr = t.fsr, .far = t.far};
+        return false;
+    }
+    insert(v, gva, privileged, &t);
+    return true;
+}
+
+/* The page is written through this entry: from now on it is dirty, and writes need not be seen again. */
+static void first_write(struct vcpu *v, struct softtlb_entry *e, gpa_t page)
+{
+    page_mark_dirty(v->vm, page, UINT64_C(1) << (PAGE_WRITER_SHIFT + v->index));
+    e->tag[MMU_WRITE] &= ~SOFT_CODE;
+}
+
+bool softtlb_locate(struct vcpu *v, gva_t gva, enum mmu_access access, bool privileged,
+                    struct located *out, struct guest_fault *f)
+{
+    struct softtlb_entry *e = entry_of(v, gva, privileged);
+    uint64_t want = (gva & GUEST_PAGE_MASK) | v->ctx_tag;
+    uint64_t at;
+
+    if ((e->tag[access] & ~SOFT_FLAGS) != want && !miss(v, gva, access, privileged, f))
+        return false;
+    at = e->addend + gva;
+    out->device = e->tag[access] & SOFT_DEVICE;
+    if (e->tag[access] & SOFT_MMIO) {
+        out->host = NULL;
+        out->gpa = at;
+        return true;
+    }
+    out->host = (uint8_t *)(uintptr_t)at;
+    out->gpa = (gpa_t)(out->host - v->vm->ram.flat) + v->vm->ram.base;
+    if (access == MMU_WRITE && (e->tag[MMU_WRITE] & SOFT_CODE))
+        first_write(v, e, out->gpa & GUEST_PAGE_MASK);
+    return true;
+}
+
+void softtlb_drop_all(struct vcpu *v)
+{
+    context_renew_all(v);
+}
+
+/* Drop the entry of this page whatever its context: it is the only one the slot can hold. */
+static void drop_page(struct vcpu *v, gva_t page)
+{
+    tcg_jump_cache_flush_page(v, page);
+    for (unsigned priv = 0; priv < 2; priv++) {
+        struct softtlb_entry *e = entry_of(v, page, priv);
+
+        for (unsigned a = 0; a < 3; a++)
+            if ((e->tag[a] & (UINT32_MAX & GUEST_PAGE_MASK)) == page)
+                e->tag[a] = SOFT_INVALID;
+    }
+}
+
+static void drop_scan(struct vcpu *v, gva_t first, uint64_t size)
+{
+    for (unsigned priv = 0; priv < 2; priv++)
+        for (unsigned i = 0; i < SOFTTLB_SIZE; i++)
+            for (unsigned a = 0; a < 3; a++) {
+                uint64_t *tag = &v->softtlb[priv][i].tag[a];
+
+                if (((uint32_t)*tag & (uint32_t)GUEST_PAGE_MASK) - first < size)
+                    *tag = SOFT_INVALID;
+            }
+    tcg_jump_cache_flush(v);
+}
+
+#define SCAN_ABOVE (UINT64_C(32) * GUEST_PAGE_SIZE) /* one look at every entry is cheaper than page by page */
+
+void softtlb_drop_va(struct vcpu *v, gva_t va)
+{
+    unsigned log2 = v->mmu->leaf_log2[va >> LEAF_REGION_BITS];
+    uint64_t size = UINT64_C(1) << (log2 > GUEST_PAGE_BITS ? log2 : GUEST_PAGE_BITS);
+    gva_t first = va & ~(size - 1);
+
+    if (size > SCAN_ABOVE) {
+        drop_scan(v, first, size);
+        return;
+    }
+    for (gva_t page = first; page < first + size; page += GUEST_PAGE_SIZE)
+        drop_page(v, page);
+    /* An instruction that begins in the page before may end in this one. */
+    tcg_jump_cache_flush_page(v, (uint32_t)(first - GUEST_PAGE_SIZE));
+}
+
+void softtlb_watch_page(struct vcpu *v, gpa_t page)
+{
+    uint64_t host = (uint64_t)(uintptr_t)ram_ptr(&v->vm->ram, page, GUEST_PAGE_SIZE);
+
+    for (unsigned priv = 0; priv < 2; priv++)
+        for (unsigned i = 0; i < SOFTTLB_SIZE; i++) {
+            struct softtlb_entry *e = &v->softtlb[priv][i];
+            uint64_t tag = e->tag[MMU_WRITE];
+
+            if (tag != SOFT_INVALID && !(tag & SOFT_MMIO) &&
+                e->addend + (tag & (UINT32_MAX & GUEST_PAGE_MASK)) == host)
+                e->tag[MMU_WRITE] |= SOFT_CODE;
+        }
+}

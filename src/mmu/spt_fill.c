@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Filling: a host fault in a window becomes a walk of the guest's tables and one mmap() of as many
+ * pages as are contiguous in GVA and RAM with equal rights.
+ *
+ * A shootdown may run between the walk and the mapping. The filler reads its generation before the walk, makes
+ * the records visible, then reads the generation again (by a read-modify-write, which orders it after the
+ * records); whoever shoots down increments the generation, then looks at the records. So
+ * either the filler sees the new generation and starts over, or the other sees the records, waits for the
+ * window's lock, and drops what was mapped (I-1, I-2; docs/concurrency.md).
+ *
+ * Runs on the owning vCPU thread, on its normal stack.
+ */
+#include "spt.h"
+
+#include "base/log.h"
+#include "base/stats.h"
+#include "tcg/ir/ir.h"
+#include "tcg/tcg.h"
+
+#include <errno.h>
+#include <inttypes.h>
+
+#define TRIES 4
+/* Small pages are looked at in groups: a neighbour beyond that is unlikely to be contiguous. */
+#define GROUP_BITS 16
+
+struct fill {
+    struct vcpu *v;
+    struct window *w;
+    gva_t gva; /* of the faulting page */
+    bool privileged;
+    enum mmu_access access;
+    struct mmu_translation t;
+    bool writable; /* what the faulting page gets */
+};
+
+static uint32_t ram_page(const struct vm *vm, gpa_t gpa)
+{
+    return (uint32_t)((gpa - vm->ram.base) >> GUEST_PAGE_BITS);
+}
+
+static bool may_write(struct vm *vm, const struct mmu_translation *t, gpa_t gpa)
+{
+    return (t->prot & 1u << MMU_WRITE) && !page_watched(atomic_load(page_state(vm, gpa)));
+}
+
+/* Does the page at gva continue the run so that its RAM is at gpa? `t` covers the page before; walks past its leaf. */
+static bool continues(const struct fill *f, struct mmu_translation *t, gva_t *leaf, gva_t gva, gpa_t gpa)
+{
+    struct vm *vm = f->v->vm;
+
+    if (gpa < vm->ram.base || !ram_ptr(&vm->ram, gpa, GUEST_PAGE_SIZE) || window_record(f->w, gva))
+        return false;
+    if (gva - *leaf >= t->page_size) {
+        if (!mmu_translate(f->v, gva, f->access, f->privileged, t) || t->device)
+            return false;
+        *leaf = gva & ~(t->page_size - 1);
+    }
+    return t->prot == f->t.prot && t->global == f->t.global && t->page_size == f->t.page_size &&
+           (t->gpa & ~(t->page_size - 1)) + (gva - *leaf) == gpa && may_write(vm, t, gpa) == f->writable;
+}
+
+/* Extend from the faulting page to both sides, inside the group or region. */
+static void find_run(const struct fill *f, struct window_run *run)
+{
+    unsigned bits = f->t.page_size >> LEAF_REGION_BITS ? REGION_BITS : GROUP_BITS;
+    gva_t low = f->gva & ~((UINT64_C(1) << bits) - 1), high = low + (UINT64_C(1) << bits);
+    gva_t first = f->gva, end = f->gva + GUEST_PAGE_SIZE;
+    gpa_t gpa = f->t.gpa & GUEST_PAGE_MASK;
+    struct mmu_translation t = f->t;
+    gva_t leaf = f->gva & ~(t.page_size - 1);
+
+    while (end < high && continues(f, &t, &leaf, end, gpa + (end - f->gva)))
+        end += GUEST_PAGE_SIZE;
+    t = f->t;
+    leaf = f->gva & ~(t.page_size - 1);
+    while (first > low && continues(f, &t, &leaf, first - GUEST_PAGE_SIZE, gpa - (f->gva - first) - GUEST_PAGE_SIZE))
+        first -= GUEST_PAGE_SIZE;
+    *run = (struct window_run){
+        .gva = first,
+        .ram_page = ram_page(f->v->vm, gpa - (f->gva - first)),
+        .npages = (uint32_t)((end - first) >> GUEST_PAGE_BITS),
+        .flags = REC_MAPPED | (f->writable ? REC_WRITABLE : 0) |
+                 (f->privileged && !f->t.global ? REC_NONGLOBAL : 0),
+        /* With the MMU off there is no guest leaf to maintain. */
+        .leaf_log2 = f->t.page_size > UINT64_C(1) << 30 ? 0 : (uint8_t)__builtin_ctzll(f->t.page_size),
+    };
+}
+
+static void count(const struct fill *f, const struct window_run *run)
+{
+    struct stats *st = &stats_vcpu[f->v->index];
+
+    STAT_INC(st, spt_fills);
+    STAT_ADD(st, spt_fill_pages, run->npages);
+    if (f->t.global)
+        STAT_INC(st, spt_global_fills);
+}
+
+/* -EAGAIN: the generation or the page's watch changed, walk again. */
+static int map_run_locked(const struct fill *f, struct window_run *run, uint64_t gen)
+{
+    int err;
+
+    if (!window_rebuild_locked(f->w, false))
+        return -ENOMEM;
+    err = window_prepare_locked(f->w, run);
+    if (err)
+        return err;
+    /* Pairs with the increment in spt_tlbi(). */
+    if (atomic_fetch_add(&f->v->mmu->spt->gen, 0) != gen) {
+        window_cancel_locked(f->w, run);
+        return -EAGAIN;
+    }
+    return window_commit_locked(f->w, run);
+}
+
+/* The window's own mappings are the last thing to give when nothing idle is left. */
+static bool give_up_own(struct fill *f)
+{
+    bool had;
+
+    pthread_mutex_lock(&f->w->lock);
+    had = f->w->vmas || f->w->disabled;
+    window_clear_locked(f->w);
+    pthread_mutex_unlock(&f->w->lock);
+    if (had)
+        STAT_INC(&stats_vcpu[f->v->index], spt_evictions);
+    return had;
+}
+
+static int map_run(struct fill *f, struct window_run *run, uint64_t gen)
+{
+    int err;
+
+    if (!budget_make_room(f->v, window_run_cost(f->w, run)) && !give_up_own(f))
+        return -ENOMEM;
+    pthread_mutex_lock(&f->w->lock);
+    err = map_run_locked(f, run, gen);
+    pthread_mutex_unlock(&f->w->lock);
+    if (err == -ENOMEM) {
+        /* The host's limit, whatever the accounting says. */
+        budget_warn_once(f->v->vm);
+        if (budget_evict_one(f->v) || give_up_own(f))
+            return -EAGAIN;
+    }
+    return err;
+}
+
+static int try_fill(struct fill *f)
+{
+    struct vm *vm = f->v->vm;
+    uint64_t gen = atomic_load(&f->v->mmu->spt->gen);
+    struct window_run run;
+    gpa_t page;
+    int err;
+
+    if (!mmu_translate(f->v, f->gva, f->access, f->privileged, &f->t))
+        return -EFAULT;
+    page = f->t.gpa & GUEST_PAGE_MASK;
+    if (f->t.device && f->t.page_size <= UINT64_C(1) << 30)
+        return -EFAULT;
+    if (page < vm->ram.base || !ram_ptr(&vm->ram, page, GUEST_PAGE_SIZE))
+        return -EFAULT;
+    if (!(f->t.prot & 1u << MMU_READ))
+        return -EFAULT;
+    if (f->access == MMU_WRITE)
+        page_mark_dirty(vm, page, 0);
+    f->writable = may_write(vm, &f->t, page);
+    if (f->access == MMU_WRITE && !f->writable)
+        return -EAGAIN;
+    if (!f->privileged && f->t.global)
+        atomic_fetch_or(&f->w->tag, WINDOW_HAS_GLOBAL);
+    find_run(f, &run);
+    err = map_run(f, &run, gen);
+    if (!err)
+        count(f, &run);
+    return err;
+}
+
+enum mmu_fault_action mmu_spt_fault(struct vcpu *v, uintptr_t host_pc, hva_t addr, bool is_write,
+                                    uint32_t memop)
+{
+    bool privileged = (memop & MEMOP_PRIV) && !(memop & MEMOP_USER);
+    struct fill f = {.v = v, .privileged = privileged, .access = is_write ? MMU_WRITE : MMU_READ};
+    uint64_t offset = addr - v->win_base[privileged], start;
+    int err = -EAGAIN;
+
+    (void)host_pc;
+    /* A guard: the address wrapped or the access straddles the end. */
+    if (offset >> GUEST_VA_BITS)
+        return MMU_FAULT_SLOW;
+    /* The first unprivileged access of a kernel-only context; it is done the slow way, since RETRY keeps the base. */
+    if (!privileged && spt_need_user_window(v))
+        return MMU_FAULT_SLOW;
+    f.w = v->mmu->spt->cur[privileged];
+    if (!f.w)
+        return MMU_FAULT_SLOW;
+    f.gva = offset & GUEST_PAGE_MASK;
+    start = stats_now_ns();
+    for (unsigned i = 0; i < TRIES && err == -EAGAIN; i++)
+        err = try_fill(&f);
+    if (log_on(LOG_MMU))
+        log_printf("cpu%u: spt fault %08" PRIx64 " %s%s: %s\n", v->index, offset, privileged ? "priv " : "user ",
+                   is_write ? "write" : "read", err ? "slow" : "filled");
+    if (err)
+        return MMU_FAULT_SLOW;
+    STAT_MAX(&stats_vcpu[v->index], fill_stall_max_ns, stats_now_ns() - start);
+    return MMU_FAULT_RETRY;
+}

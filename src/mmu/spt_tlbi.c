@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * TLB maintenance on windows, by the issuing vCPU itself for every vCPU covered: no request, no wait.
+ * When the host's mmap() that drops a page has returned, no thread of the process can complete an
+ * access through it. Also: making a page read-only in every window before its code is translated.
+ *
+ * The generation is always advanced, also when nothing is mapped: a fill may be in flight (spt_fill.c).
+ */
+#include "spt.h"
+
+#include "base/stats.h"
+
+static void clear_window(struct vcpu *v, struct window *w)
+{
+    if (!atomic_load(&w->mapped))
+        return;
+    pthread_mutex_lock(&w->lock);
+    /* Pairs with make_current(): stale, then current. */
+    atomic_store(&w->stale, 1);
+    if (atomic_load(&w->current)) {
+        window_clear_locked(w);
+        atomic_store(&w->stale, 0);
+    }
+    pthread_mutex_unlock(&w->lock);
+    STAT_INC(&stats_vcpu[v->index], spt_retires);
+}
+
+static void drop_nonglobal(struct vcpu *v, struct window *w)
+{
+    unsigned n;
+
+    if (!atomic_load(&w->nonglobal))
+        return;
+    pthread_mutex_lock(&w->lock);
+    n = window_drop_nonglobal_locked(w);
+    pthread_mutex_unlock(&w->lock);
+    STAT_ADD(&stats_vcpu[v->index], spt_drops, n);
+}
+
+/* The whole leaf that holds va. */
+static void drop_va(struct vcpu *v, struct window *w, gva_t va)
+{
+    unsigned log2 = atomic_load(&w->leaf_log2[va >> REGION_BITS]), n;
+    uint64_t size = UINT64_C(1) << (log2 > GUEST_PAGE_BITS ? log2 : GUEST_PAGE_BITS);
+
+    va &= ~(size - 1);
+    if (!window_any(w, va, size))
+        return;
+    pthread_mutex_lock(&w->lock);
+    n = window_drop_locked(w, va, size);
+    pthread_mutex_unlock(&w->lock);
+    STAT_ADD(&stats_vcpu[v->index], spt_drops, n);
+}
+
+static void apply(struct vcpu *v, struct window *w, enum tlbi_kind kind, gva_t va, uint32_t asid)
+{
+    uint32_t tag = atomic_load(&w->tag);
+    bool user = tag & WINDOW_USER, same = (tag & WINDOW_ASID) == asid;
+
+    if (!(tag & WINDOW_USED))
+        return;
+    switch (kind) {
+    case TLBI_ALL:
+        clear_window(v, w);
+        break;
+    case TLBI_ASID:
+        if (same && user)
+            clear_window(v, w);
+        else if (same)
+            drop_nonglobal(v, w);
+        break;
+    case TLBI_VA:
+        /* Another ASID's user window matters for the sake of global pages only, which are rare there. */
+        if (!user || same || (tag & WINDOW_HAS_GLOBAL))
+            drop_va(v, w, va);
+        break;
+    case TLBI_VA_ALL_ASID:
+        drop_va(v, w, va);
+        break;
+    }
+}
+
+void spt_tlbi(struct vcpu *v, struct vcpu *target, enum tlbi_kind kind, gva_t va, uint32_t asid)
+{
+    struct spt_vcpu *s = target->mmu->spt;
+
+    if (!s)
+        return;
+    /* Pairs with map_run_locked(): generation, then records. */
+    atomic_fetch_add(&s->gen, 1);
+    for (unsigned i = 1; i < atomic_load(&s->nused); i++)
+        apply(v, &s->win[i], kind, va, asid);
+}
+
+void spt_protect_page(struct vm *vm, gpa_t page, uint64_t count)
+{
+    uint32_t ram_page = (uint32_t)((page - vm->ram.base) >> GUEST_PAGE_BITS);
+
+    for (unsigned i = 0; i < VCPU_MAX && count; i++) {
+        struct spt_vcpu *s = vm->cpu[i] && vm->cpu[i]->mmu ? vm->cpu[i]->mmu->spt : NULL;
+
+        for (unsigned k = 1; s && k < atomic_load(&s->nused) && count; k++) {
+            unsigned max = count < UINT32_MAX ? (unsigned)count : UINT32_MAX;
+
+            count -= window_protect_gpa(&s->win[k], ram_page, max);
+        }
+    }
+}

@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Which window a translation context uses: the arena of a vCPU, allocation, choice at a context switch.
+ *
+ * A window that is not current is only looked at again in make_current(), so clearing it can wait: whoever
+ * shoots it down sets `stale`, then reads `current`; make_current() sets `current`, then reads `stale`
+ * (both sequentially consistent, Dekker). Either the clearer sees it current and clears it itself, or
+ * its owner sees it stale and does.
+ *
+ * Everything here runs on the owning vCPU thread.
+ */
+#include "spt.h"
+
+#include "base/log.h"
+#include "base/stats.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <x86intrin.h>
+
+static struct window *none(struct spt_vcpu *s)
+{
+    return &s->win[0];
+}
+
+/* Reserve as many windows as the host has address space for. */
+static int reserve_arena(struct spt_vcpu *s)
+{
+    for (unsigned n = SPT_WINDOWS; n >= SPT_WINDOWS_MIN; n /= 2) {
+        uint64_t bytes = n * SPT_WINDOW_STRIDE;
+        void *p = mmap(NULL, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+        if (p == MAP_FAILED)
+            continue;
+        s->arena = (hva_t)p;
+        s->arena_bytes = bytes;
+        s->nwindows = n;
+        return 0;
+    }
+    return -ENOMEM;
+}
+
+static int create_windows(struct vcpu *v, struct spt_vcpu *s)
+{
+    s->win = mmu_zalloc(s->nwindows * sizeof(s->win[0]));
+    s->win_key = mmu_zalloc(s->nwindows * sizeof(s->win_key[0]));
+    if (!s->win || !s->win_key)
+        return -ENOMEM;
+    for (unsigned i = 0; i < s->nwindows; i++) {
+        int err = window_init(&s->win[i], v->vm, s->arena + i * SPT_WINDOW_STRIDE + WINDOW_GUARD, GUEST_VA_BITS,
+                              &v->vm->mmu->spt->vmas);
+
+        if (err)
+            return err;
+    }
+    atomic_store(&s->nused, 1);
+    return 0;
+}
+
+int spt_vcpu_create(struct vcpu *v)
+{
+    struct spt_vcpu *s;
+    int err;
+
+    if (!v->vm->mmu->spt)
+        return 0;
+    s = mmu_zalloc(sizeof(*s));
+    if (!s)
+        return -ENOMEM;
+    err = reserve_arena(s);
+    v->mmu->spt = s;
+    if (!err)
+        err = create_windows(v, s);
+    if (err) {
+        spt_vcpu_destroy(v);
+        return err;
+    }
+    v->win_base[0] = v->win_base[1] = none(s)->base;
+    return 0;
+}
+
+void spt_vcpu_destroy(struct vcpu *v)
+{
+    struct spt_vcpu *s = v->mmu->spt;
+
+    if (!s)
+        return;
+    v->mmu->spt = NULL;
+    for (unsigned i = 0; s->win && i < s->nwindows && s->win[i].region; i++) {
+        window_clear_locked(&s->win[i]); /* gives back its counts in the page descriptors */
+        window_fini(&s->win[i]);
+    }
+    if (s->arena)
+        munmap((void *)s->arena, s->arena_bytes);
+    mmu_zfree(s->win, s->nwindows * sizeof(s->win[0]));
+    mmu_zfree(s->win_key, s->nwindows * sizeof(s->win_key[0]));
+    mmu_zfree(s, sizeof(*s));
+}
+
+/* ---- allocation ---- */
+static void release(struct vcpu *v, struct window *w)
+{
+    struct mmu_vcpu *m = v->mmu;
+
+    for (unsigned i = 0; i < CONTEXT_COUNT; i++)
+        for (unsigned priv = 0; priv < 2; priv++)
+            if (m->ctx[i].win[priv] == w)
+                m->ctx[i].win[priv] = NULL;
+    pthread_mutex_lock(&w->lock);
+    window_clear_locked(w);
+    window_rebuild_locked(w, !atomic_load(&w->current));
+    atomic_store(&w->stale, 0);
+    atomic_store(&w->tag, 0);
+    pthread_mutex_unlock(&w->lock);
+}
+
+/* A free window, else the least recently scheduled one; NULL when all are in use right now or lost. */
+static struct window *allocate(struct vcpu *v)
+{
+    struct spt_vcpu *s = v->mmu->spt;
+    struct window *victim = NULL;
+
+    for (unsigned i = 1; i < s->nwindows; i++) {
+        struct window *w = &s->win[i];
+
+        if (w->lost || atomic_load(&w->current))
+            continue;
+        if (!atomic_load(&w->tag)) {
+            if (i >= atomic_load(&s->nused))
+                atomic_store(&s->nused, i + 1);
+            return w;
+        }
+        if (!victim || atomic_load(&w->last_used) < atomic_load(&victim->last_used))
+            victim = w;
+    }
+    if (victim) {
+        release(v, victim);
+        STAT_INC(&stats_vcpu[v->index], spt_retires);
+    }
+    return victim;
+}
+
+/* What privileged windows are shared by: everything but the address space. */
+static struct context_key privileged_key(const struct context_key *k)
+{
+    struct context_key p = *k;
+
+    p.ttbr0 = p.ttbr1 = 0;
+    p.asid = 0;
+    return p;
+}
+
+static struct window *privileged_window(struct vcpu *v, const struct context *c)
+{
+    struct spt_vcpu *s = v->mmu->spt;
+    struct context_key key = privileged_key(&c->key);
+    struct window *w;
+
+    for (unsigned i = 1; i < atomic_load(&s->nused); i++)
+        if ((atomic_load(&s->win[i].tag) & (WINDOW_USED | WINDOW_USER)) == WINDOW_USED &&
+            !memcmp(&s->win_key[i], &key, sizeof(key)))
+            return &s->win[i];
+    w = allocate(v);
+    if (!w)
+        return NULL;
+    s->win_key[w - s->win] = key;
+    w->ng_context = 0;
+    atomic_store(&w->tag, WINDOW_USED | c->key.asid);
+    return w;
+}
+
+static struct window *user_window(struct vcpu *v, const struct context *c)
+{
+    struct window *w = allocate(v);
+
+    if (w)
+        atomic_store(&w->tag, WINDOW_USED | WINDOW_USER | c->key.asid);
+    return w;
+}
+
+/* ---- choice ---- */
+static void clean(struct window *w)
+{
+    pthread_mutex_lock(&w->lock);
+    if (atomic_exchange(&w->stale, 0))
+        window_clear_locked(w);
+    pthread_mutex_unlock(&w->lock);
+}
+
+/* Non-global pages of another address space leave a privileged window before it is used in this one. */
+static void adopt(struct vcpu *v, struct window *w, const struct context *c)
+{
+    if (w->ng_context == c->serial)
+        return;
+    if (atomic_load(&w->nonglobal)) {
+        unsigned n;
+
+        pthread_mutex_lock(&w->lock);
+        n = window_drop_nonglobal_locked(w);
+        pthread_mutex_unlock(&w->lock);
+        STAT_ADD(&stats_vcpu[v->index], spt_drops, n);
+    }
+    w->ng_context = c->serial;
+    atomic_store(&w->tag, WINDOW_USED | c->key.asid);
+}
+
+static void make_current(struct vcpu *v, unsigned priv, struct context *c)
+{
+    struct spt_vcpu *s = v->mmu->spt;
+    struct window *w = c->win[priv], *old = s->cur[priv];
+
+    if (old != w) {
+        if (old) {
+            atomic_store_explicit(&old->last_used, __rdtsc(), memory_order_relaxed);
+            atomic_store_explicit(&old->current, 0, memory_order_release);
+        }
+        if (w)
+            atomic_store(&w->current, 1);
+        s->cur[priv] = w;
+    }
+    if (w && atomic_load(&w->stale))
+        clean(w);
+    if (w && w->lost) {
+        /* Its range went away while it was idle; nothing may use the base again. */
+        c->win[priv] = s->cur[priv] = w = NULL;
+    }
+    if (w && priv)
+        adopt(v, w, c);
+    v->win_base[priv] = w ? w->base : none(s)->base;
+}
+
+void spt_select(struct vcpu *v)
+{
+    struct context *c = v->mmu->current;
+
+    if (!v->mmu->spt)
+        return;
+    if (!c->win[1])
+        c->win[1] = privileged_window(v, c);
+    /* Kernel-only contexts are many (each DACR value): a user window only where user code runs. */
+    if (!c->win[0] && !(v->exec_flags & EXEC_PRIV))
+        c->win[0] = user_window(v, c);
+    make_current(v, 1, c);
+    make_current(v, 0, c);
+}
+
+void mmu_mode_changed(struct vcpu *v)
+{
+    if (v->mmu->spt && !(v->exec_flags & EXEC_PRIV) && !v->mmu->current->win[0])
+        spt_select(v);
+}
+
+bool spt_need_user_window(struct vcpu *v)
+{
+    struct context *c = v->mmu->current;
+
+    if (c->win[0])
+        return false;
+    c->win[0] = user_window(v, c);
+    make_current(v, 0, c);
+    return true;
+}
+
+void spt_context_forget(struct vcpu *v, struct context *c)
+{
+    if (!v->mmu->spt)
+        return;
+    if (c->win[0])
+        release(v, c->win[0]);
+    c->win[0] = c->win[1] = NULL;
+}
+
+void spt_reset(struct vcpu *v)
+{
+    struct spt_vcpu *s = v->mmu->spt;
+
+    if (!s)
+        return;
+    for (unsigned i = 1; i < atomic_load(&s->nused); i++)
+        if (atomic_load(&s->win[i].tag))
+            release(v, &s->win[i]);
+    for (unsigned priv = 0; priv < 2; priv++) {
+        if (s->cur[priv])
+            atomic_store(&s->cur[priv]->current, 0);
+        s->cur[priv] = NULL;
+        v->win_base[priv] = none(s)->base;
+    }
+}
+
+bool mmu_window_contains_sig(const struct vcpu *v, hva_t addr)
+{
+    const struct spt_vcpu *s = v->mmu ? v->mmu->spt : NULL;
+
+    return s && addr - s->arena < s->arena_bytes;
+}
