@@ -13,6 +13,7 @@
 struct io_loop;
 struct board;
 struct arm_cpu_model;
+struct virtio_mmio;
 
 struct vm_drive {
     char *id, *file;
@@ -28,7 +29,8 @@ struct vm_options {
     const char *cpu;        /* "cortex-a15" */
     unsigned smp;
     uint64_t ram_size;
-    const char *kernel, *initrd, *append, *dtb, *dumpdtb;
+    const char *kernel, *initrd, *append, *dtb;
+    char *dumpdtb;          /* write the device tree there and quit; malloc'd or NULL */
     struct mmu_options mmu;
     const char *serial;     /* "stdio", "null", "file:...", "unix:..." */
     struct vm_drive drive[32];
@@ -44,6 +46,8 @@ struct vm_options {
 
 enum vm_stop_reason { VM_RUNNING, VM_SHUTDOWN, VM_RESET, VM_SIGNAL, VM_FATAL };
 
+#define VM_VIRTIO_SLOTS 32
+
 struct vm {
     const struct vm_options *opt;
     struct ram ram;
@@ -54,10 +58,12 @@ struct vm {
     unsigned ncpus;
     const struct arm_cpu_model *cpu_model;
     struct board *board;
+    struct virtio_mmio *virtio[VM_VIRTIO_SLOTS]; /* dev/virtio_mmio.c */
     gva_t boot_pc;          /* where vCPU 0 starts, and its r0..r2 */
     uint32_t boot_r1, boot_r2;
     struct irq_line ppi_vtimer[VCPU_MAX], ppi_ptimer[VCPU_MAX], ppi_pmu[VCPU_MAX];
-    _Atomic uint32_t stop;  /* enum vm_stop_reason; futex word main waits on */
+    _Atomic uint32_t stop;  /* enum vm_stop_reason; vCPUs leave when it is not VM_RUNNING */
+    int stop_fd;            /* eventfd: `stop` changed; the main thread waits on it */
     int exit_status;
 };
 
@@ -67,4 +73,5 @@ int vm_run(struct vm *vm);
 void vm_destroy(struct vm *vm);
 /* Ask the machine to stop; any thread, also signal handlers. */
 void vm_request_stop(struct vm *vm, enum vm_stop_reason why);
-/* Power control for PSCI; any vCPU thread. */
+/* -dumpdtb: write the device tree; reports its own errors. */
+int vm_dump_dtb(struct vm *vm, const char *path) MUST_CHECK;

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Board "virt": its address and interrupt map, and the state shared by board_virt*.c.
+ */
+#pragma once
+
+#include "board.h"
+#include "dev/gic.h"
+
+enum {
+    VIRT_GIC_DIST = 0x08000000,
+    VIRT_GIC_CPU = 0x08010000,
+    VIRT_GIC_V2M = 0x08020000,
+    VIRT_UART = 0x09000000,
+    VIRT_RTC = 0x09010000,
+    VIRT_FW_CFG = 0x09020000,
+    VIRT_GPIO = 0x09030000,
+    VIRT_VIRTIO = 0x0a000000,
+    VIRT_VIRTIO_STRIDE = 0x200,
+};
+
+/* Shared peripheral interrupts (interrupt ID 32 + n). */
+enum { SPI_UART = 1, SPI_RTC = 2, SPI_GPIO = 7, SPI_VIRTIO = 16, SPI_V2M = 48, SPI_V2M_COUNT = 64 };
+/* Private peripheral interrupts, as interrupt IDs. */
+enum { PPI_PMU = 23, PPI_HYP_TIMER = 26, PPI_VTIMER = 27, PPI_SEC_TIMER = 29, PPI_PTIMER = 30 };
+
+#define VIRT_SPIS 256
+#define VIRT_POWER_KEY_PIN 3
+
+struct board {
+    struct gic *gic;
+    struct pl011 *uart;
+    struct pl031 *rtc;
+    struct pl061 *gpio;
+    struct fw_cfg *fw_cfg;
+    struct chardev *serial;
+    void *dtb;       /* malloc'd */
+    size_t dtb_size;
+};
+
+struct board_images {
+    gpa_t initrd, initrd_end; /* equal: none */
+};
+
+/* board_virt_dt.c: make (or read, with -dtb) the tree into board->dtb. Reports its own errors. */
+int board_dt_create(struct vm *vm) MUST_CHECK;
+/* Bring memory, boot arguments, initrd and seeds up to date. */
+int board_dt_patch(struct vm *vm, const struct board_images *img) MUST_CHECK;

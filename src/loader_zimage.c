@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Guest images: the self-extracting ARM zImage, and the formats of other machines that are mistaken for
+ * it. Linux Documentation/arm/booting.rst, arch/arm/boot/compressed/head.S (header).
+ */
+#include "loader_internal.h"
+#include "base/log.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#define HEADER_MAGIC 0x24u
+#define HEADER_START 0x28u
+#define HEADER_END 0x2cu
+#define HEADER_ENDIAN 0x30u
+#define HEADER_SIZE 0x34u
+#define MAGIC 0x016f2818u
+#define LITTLE_ENDIAN_MARK 0x04030201u
+#define BIG_ENDIAN_MARK 0x01020304u
+
+#define MIB ((uint64_t)1 << 20)
+#define HIGH_OFFSET (32 * MIB) /* where it need not move itself out of the way */
+#define LOW_OFFSET 0x10000u
+
+bool loader_is_zimage(const struct blob *b)
+{
+    return b->size >= HEADER_SIZE && loader_le32(b->data + HEADER_MAGIC) == MAGIC;
+}
+
+int loader_load_zimage(const struct ram *ram, const char *path, const struct blob *b,
+                       struct loader_kernel *out)
+{
+    uint32_t start = loader_le32(b->data + HEADER_START);
+    uint32_t size = loader_le32(b->data + HEADER_END) - start;
+    uint64_t offset = ram->size >= 128 * MIB ? HIGH_OFFSET : LOW_OFFSET;
+
+    if (loader_le32(b->data + HEADER_ENDIAN) == BIG_ENDIAN_MARK) {
+        log_error("kernel %s: a big-endian zImage; a little-endian one is needed", path);
+        return -ENOEXEC;
+    }
+    if (size < HEADER_SIZE || size > b->size) {
+        log_error("kernel %s: truncated zImage, the header says %" PRIu32
+                  " bytes and the file has %zu; fetch it again",
+                  path, size, b->size);
+        return -ENOEXEC;
+    }
+    /* All of the file, not only what the header says: a device tree may be appended. */
+    gpa_t at = ram->base + offset;
+    *out = (struct loader_kernel){
+        .kind = LOADER_ZIMAGE, .entry = at, .low = at, .end = at + b->size};
+    return loader_place(ram, "kernel", path, at, b->data, b->size);
+}
+
+static bool has(const struct blob *b, size_t at, const char *bytes, size_t n)
+{
+    return b->size >= at + n && memcmp(b->data + at, bytes, n) == 0;
+}
+
+const char *loader_foreign_format(const struct blob *b)
+{
+    if (has(b, 0x38, "ARM\x64", 4)) {
+        return "an arm64 (64-bit ARM) kernel image";
+    }
+    if (has(b, 0x202, "HdrS", 4)) {
+        return "an x86 kernel (bzImage)";
+    }
+    if (has(b, 0x30, "RISCV\0\0\0", 8)) {
+        return "a RISC-V kernel image";
+    }
+    if (has(b, 0, "\x27\x05\x19\x56", 4)) {
+        return "a U-Boot image (uImage)";
+    }
+    if (has(b, 0, "\xd0\x0d\xfe\xed", 4)) {
+        return "a device tree or FIT image";
+    }
+    if (has(b, 0, "\xfd" "7zXZ\0", 6)) {
+        return "an xz-compressed file (unpack it first)";
+    }
+    if (has(b, 0, "\x28\xb5\x2f\xfd", 4)) {
+        return "a zstd-compressed file (unpack it first)";
+    }
+    if (has(b, 0, "MZ", 2) && has(b, 4, "zimg", 4)) {
+        return "an EFI zboot kernel of another architecture";
+    }
+    return NULL;
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The umbra command. Reads the command line, builds the machine, runs it; only this file decides the
+ * exit status: 0 the guest powered off or the user quit, 128 + n a signal, 1 an error.
+ */
+#include "base/log.h"
+#include "options.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static int run(const struct options *o)
+{
+    struct vm *vm;
+    int status;
+
+    if (vm_create(&o->vm, &vm) != 0) {
+        return EXIT_FAILURE;
+    }
+    if (o->vm.dumpdtb != NULL) {
+        status = vm_dump_dtb(vm, o->vm.dumpdtb) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    } else {
+        status = vm_run(vm);
+    }
+    vm_destroy(vm);
+    return status;
+}
+
+int main(int argc, char **argv)
+{
+    struct options o;
+    int status = EXIT_SUCCESS;
+
+    if (options_parse(argc, argv, &o) != 0) {
+        status = EXIT_FAILURE;
+    } else if (o.action == OPTIONS_HELP) {
+        options_print_help(stdout);
+    } else if (o.action == OPTIONS_VERSION) {
+        puts("umbra " UMBRA_VERSION);
+    } else {
+        int err = log_open(o.log_path);
+        if (err != 0) {
+            log_error("-D %s: %s", o.log_path, strerror(-err));
+            status = EXIT_FAILURE;
+        } else {
+            log_mask = o.log_mask;
+            status = run(&o);
+            log_close();
+        }
+    }
+    options_free(&o);
+    return status;
+}

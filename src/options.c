@@ -1,0 +1,434 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The command line, from one table that gives parsing, the help text and the list in error messages.
+ * Runs before anything else exists; reports its own errors.
+ */
+#include "options_internal.h"
+
+#include "base/log.h"
+#include "io/chardev.h"
+#include "vcpu/arm.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MIB ((uint64_t)1 << 20)
+#define GIB ((uint64_t)1 << 30)
+#define MAX_RAM (32 * GIB)
+
+static int set_string(const char **slot, const char *value)
+{
+    *slot = value;
+    return 0;
+}
+
+static int bad_value(const char *option, const char *value, const char *accepted)
+{
+    log_error("-%s %s: not supported; accepted: %s", option, value, accepted);
+    return -EINVAL;
+}
+
+/* ---- machine ---- */
+static int machine_key(struct options *o, const struct options_list *l)
+{
+    const char *v = l->value != NULL ? l->value : "";
+
+    if (strcmp(l->key, "type") == 0 || (l->value == NULL && strcmp(l->key, "virt") == 0)) {
+        return l->value == NULL || strcmp(v, "virt") == 0 ? 0 : bad_value("M", v, "virt");
+    }
+    if (strcmp(l->key, "gic-version") == 0) {
+        return strcmp(v, "2") == 0 ? 0 : bad_value("M gic-version", v, "2");
+    }
+    if (strcmp(l->key, "highmem") == 0) {
+        return strcmp(v, "on") == 0 || strcmp(v, "off") == 0 ? 0
+                                                             : bad_value("M highmem", v, "on, off");
+    }
+    if (strcmp(l->key, "dumpdtb") == 0 && *v != '\0') {
+        free(o->vm.dumpdtb);
+        o->vm.dumpdtb = strdup(v);
+        return o->vm.dumpdtb != NULL ? 0 : -ENOMEM;
+    }
+    return bad_value("M", l->key, "virt[,gic-version=2][,highmem=on|off][,dumpdtb=FILE]");
+}
+
+static int parse_machine(struct options *o, const char *value)
+{
+    struct options_list l = {.rest = value};
+    int err = 0;
+
+    while (err == 0 && options_list_next(&l)) {
+        err = machine_key(o, &l);
+    }
+    options_list_end(&l);
+    o->vm.machine = "virt";
+    return err;
+}
+
+static int parse_cpu(struct options *o, const char *value)
+{
+    if (arm_cpu_model_find(value) == NULL) {
+        return bad_value("cpu", value, arm_cpu_model_names());
+    }
+    return set_string(&o->vm.cpu, value);
+}
+
+static int parse_smp(struct options *o, const char *value)
+{
+    const char *number = strncmp(value, "cpus=", 5) == 0 ? value + 5 : value;
+    uint64_t n;
+
+    if (!options_parse_number(number, &n)) {
+        return bad_value("smp", value, "a number of CPUs from 1 to 8, or cpus=N");
+    }
+    if (n == 0) {
+        log_error("-smp 0: a machine needs at least one CPU; accepted: 1 to %d", VCPU_MAX);
+        return -EINVAL;
+    }
+    if (n > VCPU_MAX) {
+        log_error("-smp %s: the GICv2 interrupt controller of this board serves at most %d CPUs; "
+                  "accepted: 1 to %d",
+                  number, VCPU_MAX, VCPU_MAX);
+        return -EINVAL;
+    }
+    o->vm.smp = (unsigned)n;
+    return 0;
+}
+
+static int parse_memory(struct options *o, const char *value)
+{
+    const char *size = strncmp(value, "size=", 5) == 0 ? value + 5 : value;
+    uint64_t n;
+    int err = options_parse_size(size, MIB, &n);
+
+    if (err == -EINVAL) {
+        return bad_value("m", value, "a size such as 1024 (MiB), 512M or 4G");
+    }
+    if (err != 0 || n > MAX_RAM) {
+        log_error("-m %s: the board has room for at most 32G of RAM", value);
+        return -EINVAL;
+    }
+    if (n < MIB || n % GUEST_PAGE_SIZE != 0) {
+        log_error("-m %s: RAM is at least 1M and a multiple of 4K", value);
+        return -EINVAL;
+    }
+    o->vm.ram_size = n;
+    return 0;
+}
+
+static int accel_key(struct options *o, const struct options_list *l)
+{
+    const char *v = l->value != NULL ? l->value : "";
+    uint64_t n;
+
+    if (l->value == NULL && strcmp(l->key, "tcg") == 0) {
+        return 0;
+    }
+    if (strcmp(l->key, "thread") == 0) {
+        return strcmp(v, "multi") == 0 ? 0 : bad_value("accel thread", v, "multi");
+    }
+    if (strcmp(l->key, "tb-size") == 0) {
+        if (!options_parse_number(v, &n) || n == 0 || n > 2048) {
+            return bad_value("accel tb-size", v, "1 to 2048 (MiB for each CPU)");
+        }
+        o->vm.tb_size = n * MIB;
+        return 0;
+    }
+    return bad_value("accel", l->key, "tcg[,thread=multi][,tb-size=MIB]");
+}
+
+static int parse_accel(struct options *o, const char *value)
+{
+    struct options_list l = {.rest = value};
+    int err = 0;
+
+    while (err == 0 && options_list_next(&l)) {
+        err = accel_key(o, &l);
+    }
+    options_list_end(&l);
+    return err;
+}
+
+static int parse_mmu(struct options *o, const char *value)
+{
+    const char *why;
+
+    return mmu_options_parse(&o->vm.mmu, value, &why) == 0 ? 0 : bad_value("mmu", value, why);
+}
+
+static int parse_vma_budget(struct options *o, const char *value)
+{
+    uint64_t n;
+
+    if (!options_parse_number(value, &n) || n == 0) {
+        return bad_value("vma-budget", value, "a number of mappings, 1 or more");
+    }
+    o->vm.mmu.vma_budget = n;
+    return 0;
+}
+
+static int parse_exclusive(struct options *o, const char *value)
+{
+    if (strcmp(value, "strict") != 0 && strcmp(value, "fast") != 0) {
+        return bad_value("exclusive", value, "fast, strict");
+    }
+    o->vm.exclusive_strict = value[0] == 's';
+    return 0;
+}
+
+static int parse_pin(struct options *o, const char *value)
+{
+    bool list = value[0] != '\0' && strspn(value, "0123456789,-") == strlen(value);
+
+    if (!list && strcmp(value, "none") != 0 && strcmp(value, "spread") != 0 &&
+        strcmp(value, "compact") != 0) {
+        return bad_value("pin", value, "none, spread, compact, or a list of host CPUs such as 0,2,4-7");
+    }
+    return set_string(&o->vm.pin, value);
+}
+
+/* ---- images ---- */
+#define PARSE_STRING(name, field)                                                                  \
+    static int parse_##name(struct options *o, const char *value)                                  \
+    {                                                                                              \
+        return set_string(&o->field, value);                                                       \
+    }
+PARSE_STRING(kernel, vm.kernel)
+PARSE_STRING(initrd, vm.initrd)
+PARSE_STRING(append, vm.append)
+PARSE_STRING(dtb, vm.dtb)
+PARSE_STRING(stats, vm.stats_path)
+PARSE_STRING(log_path, log_path)
+
+static int parse_dumpdtb(struct options *o, const char *value)
+{
+    free(o->vm.dumpdtb);
+    o->vm.dumpdtb = strdup(value);
+    return o->vm.dumpdtb != NULL ? 0 : -ENOMEM;
+}
+
+/* ---- devices ---- */
+static int parse_serial(struct options *o, const char *value)
+{
+    const char *why;
+
+    if (!chardev_spec_valid(value, &why)) {
+        return bad_value("serial", value, why);
+    }
+    if (o->vm.serial != NULL) {
+        log_error("-serial %s: the board has one serial port, already given as %s", value,
+                  o->vm.serial);
+        return -EINVAL;
+    }
+    return set_string(&o->vm.serial, value);
+}
+
+/* Options of scripts written for other displays and networks: only "nothing" is accepted. */
+#define PARSE_NONE(name, spelled)                                                                  \
+    static int parse_##name(struct options *o, const char *value)                                  \
+    {                                                                                              \
+        (void)o;                                                                                   \
+        return strcmp(value, "none") == 0 ? 0 : bad_value(spelled, value, "none");                 \
+    }
+PARSE_NONE(display, "display")
+PARSE_NONE(nic, "nic")
+PARSE_NONE(net, "net")
+PARSE_NONE(monitor, "monitor")
+PARSE_NONE(parallel, "parallel")
+PARSE_NONE(vga, "vga")
+
+static int parse_nothing(struct options *o, const char *value)
+{
+    (void)o;
+    (void)value;
+    return 0;
+}
+
+static int parse_no_reboot(struct options *o, const char *value)
+{
+    (void)value;
+    o->vm.no_reboot = true;
+    return 0;
+}
+
+/* ---- observation ---- */
+static int parse_log(struct options *o, const char *value)
+{
+    const char *bad;
+    unsigned mask;
+
+    if (!log_mask_parse(value, &mask, &bad)) {
+        log_error("-d %s: unknown class \"%.*s\"; accepted: %s", value, (int)strcspn(bad, ","), bad,
+                  log_mask_names());
+        return -EINVAL;
+    }
+    o->log_mask |= mask;
+    return 0;
+}
+
+static int parse_help(struct options *o, const char *value)
+{
+    (void)value;
+    o->action = OPTIONS_HELP;
+    return 0;
+}
+
+static int parse_version(struct options *o, const char *value)
+{
+    (void)value;
+    o->action = OPTIONS_VERSION;
+    return 0;
+}
+
+/* name, value (NULL: takes none), what it does (NULL: not in the help) */
+static const struct option {
+    const char *name, *value;
+    int (*parse)(struct options *o, const char *value);
+    const char *help;
+} option[] = {
+    {"M", "virt", parse_machine, "the machine: virt[,dumpdtb=FILE]"},
+    {"machine", "virt", parse_machine, NULL},
+    {"cpu", "MODEL", parse_cpu, "guest CPU: cortex-a15 (default), cortex-a7, max"},
+    {"smp", "N", parse_smp, "number of CPUs, 1 to 8 (default 1)"},
+    {"m", "SIZE", parse_memory, "RAM in MiB, or with suffix K, M, G (default 256M)"},
+    {"accel", "tcg", parse_accel, "tcg[,thread=multi][,tb-size=MIB]: code cache of each CPU"},
+    {"kernel", "FILE", parse_kernel, "zImage, ELF or raw binary, also gzip'd"},
+    {"initrd", "FILE", parse_initrd, "initial RAM disk"},
+    {"append", "TEXT", parse_append, "kernel command line"},
+    {"dtb", "FILE", parse_dtb, "device tree to use instead of the board's own"},
+    {"dumpdtb", "FILE", parse_dumpdtb, "write the device tree to FILE and quit"},
+    {"drive", "OPTS", options_parse_drive, "file=PATH[,format=raw][,if=none|virtio][,id=ID][,readonly=on]"},
+    {"device", "DRIVER", options_parse_device, "add a device: DRIVER[,drive=ID][,...]"},
+    {"serial", "DEV", parse_serial, "stdio (default), null, pty, file:PATH, unix:PATH[,server=on][,wait=off]"},
+    {"nographic", NULL, parse_nothing, "no display, console in the terminal (as always)"},
+    {"display", "none", parse_display, "no display"},
+    {"no-reboot", NULL, parse_no_reboot, "quit when the guest resets"},
+    {"mmu", "MODE", parse_mmu, "guest memory: soft (software TLB), spt (embedded shadow page tables)"},
+    {"vma-budget", "N", parse_vma_budget, "host mappings the shadow page tables may use"},
+    {"exclusive", "MODE", parse_exclusive, "exclusive monitor: fast (default), strict"},
+    {"pin", "WHERE", parse_pin, "place CPU threads: none, spread, compact, or a list of host CPUs"},
+    {"d", "LIST", parse_log, "log: in_asm,op,out_asm,int,mmu,guest_error,exec"},
+    {"D", "FILE", parse_log_path, "write the log to FILE instead of stderr"},
+    {"stats", "FILE", parse_stats, "write counters as JSON to FILE at exit (-: text on stderr)"},
+    {"nic", "none", parse_nic, NULL},
+    {"net", "none", parse_net, NULL},
+    {"monitor", "none", parse_monitor, NULL},
+    {"parallel", "none", parse_parallel, NULL},
+    {"vga", "none", parse_vga, NULL},
+    {"nodefaults", NULL, parse_nothing, NULL},
+    {"no-user-config", NULL, parse_nothing, NULL},
+    {"name", "TEXT", parse_nothing, NULL},
+    {"h", NULL, parse_help, NULL},
+    {"help", NULL, parse_help, "this text"},
+    {"version", NULL, parse_version, "the version"},
+};
+
+static void list_options(char *buf, size_t size)
+{
+    size_t at = 0;
+
+    for (size_t i = 0; i < ARRAY_SIZE(option) && at < size; i++) {
+        if (option[i].help != NULL) {
+            at += (size_t)snprintf(buf + at, size - at, "%s-%s", at ? " " : "", option[i].name);
+        }
+    }
+}
+
+static int unknown_option(const char *arg)
+{
+    char list[512];
+
+    list_options(list, sizeof list);
+    if (arg[0] != '-') {
+        log_error("unexpected argument \"%s\" (a kernel is given with -kernel FILE); accepted: %s", arg,
+                  list);
+    } else {
+        log_error("unknown option %s; accepted: %s", arg, list);
+    }
+    return -EINVAL;
+}
+
+static const struct option *find_option(const char *arg)
+{
+    if (arg[0] != '-' || arg[1] == '\0') {
+        return NULL;
+    }
+    const char *name = arg + 1 + (arg[1] == '-');
+    for (size_t i = 0; i < ARRAY_SIZE(option); i++) {
+        if (strcmp(option[i].name, name) == 0) {
+            return &option[i];
+        }
+    }
+    return NULL;
+}
+
+static int check_combination(const struct options *o)
+{
+    if (o->action != OPTIONS_RUN || o->vm.dumpdtb != NULL) {
+        return 0;
+    }
+    if (o->vm.kernel == NULL) {
+        log_error("nothing to run: give a kernel with -kernel FILE (--help lists the options)");
+        return -EINVAL;
+    }
+    return 0;
+}
+
+int options_parse(int argc, char *const *argv, struct options *o)
+{
+    *o = (struct options){.vm = {.machine = "virt",
+                                 .cpu = "cortex-a15",
+                                 .smp = 1,
+                                 .ram_size = 256 * MIB,
+                                 .pin = "none"}};
+    for (int i = 1; i < argc; i++) {
+        const struct option *d = find_option(argv[i]);
+        const char *value = NULL;
+        if (d == NULL) {
+            return unknown_option(argv[i]);
+        }
+        if (d->value != NULL) {
+            if (i + 1 == argc) {
+                log_error("%s: its value (%s) is missing", argv[i], d->value);
+                return -EINVAL;
+            }
+            value = argv[++i];
+        }
+        int err = d->parse(o, value);
+        if (err != 0) {
+            return err;
+        }
+    }
+    if (o->vm.serial == NULL) {
+        o->vm.serial = "stdio";
+    }
+    return check_combination(o);
+}
+
+void options_free(struct options *o)
+{
+    for (unsigned i = 0; i < o->vm.ndrives; i++) {
+        free(o->vm.drive[i].id);
+        free(o->vm.drive[i].file);
+    }
+    for (unsigned i = 0; i < o->vm.ndevices; i++) {
+        free(o->vm.device[i].driver);
+        free(o->vm.device[i].options);
+    }
+    free(o->vm.dumpdtb);
+}
+
+void options_print_help(FILE *f)
+{
+    fputs("usage: umbra -kernel FILE [options]\n\n", f);
+    for (size_t i = 0; i < ARRAY_SIZE(option); i++) {
+        if (option[i].help != NULL) {
+            char left[32];
+            snprintf(left, sizeof left, "-%s %s", option[i].name,
+                     option[i].value != NULL ? option[i].value : "");
+            fprintf(f, "  %-18s %s\n", left, option[i].help);
+        }
+    }
+    fputs("\nIn the terminal, Ctrl-A x quits and Ctrl-A h lists the other keys. SIGUSR1 prints counters.\n",
+          f);
+}

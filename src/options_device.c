@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Command line: -drive and -device. A drive is a host file with a name; a device names the drive it
+ * uses. What a device's own options mean is the device's business (dev/virtio*.c).
+ */
+#include "options_internal.h"
+#include "base/log.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static bool switch_value(const char *value, bool *out)
+{
+    if (value == NULL || strcmp(value, "on") == 0) {
+        *out = true;
+    } else if (strcmp(value, "off") == 0) {
+        *out = false;
+    } else {
+        return false;
+    }
+    return true;
+}
+
+struct drive_parse {
+    struct vm_drive drive;
+    bool attach; /* if=virtio: a device comes with it */
+};
+
+static int drive_key(struct drive_parse *d, struct options_list *l)
+{
+    const char *key = l->key, *value = l->value != NULL ? l->value : "";
+
+    if (strcmp(key, "file") == 0 || strcmp(key, "id") == 0) {
+        char **slot = key[0] == 'f' ? &d->drive.file : &d->drive.id;
+        free(*slot);
+        *slot = strdup(value);
+        return *slot != NULL ? 0 : -ENOMEM;
+    }
+    if (strcmp(key, "format") == 0) {
+        if (strcmp(value, "raw") != 0) {
+            log_error("-drive format=%s: not supported; accepted: raw", value);
+            return -EINVAL;
+        }
+        return 0;
+    }
+    if (strcmp(key, "if") == 0) {
+        d->attach = strcmp(value, "virtio") == 0;
+        if (!d->attach && strcmp(value, "none") != 0) {
+            log_error("-drive if=%s: not supported; accepted: none, virtio", value);
+            return -EINVAL;
+        }
+        return 0;
+    }
+    if (strcmp(key, "readonly") == 0 || strcmp(key, "read-only") == 0) {
+        if (!switch_value(l->value, &d->drive.readonly)) {
+            log_error("-drive readonly=%s: accepted: on, off", value);
+            return -EINVAL;
+        }
+        return 0;
+    }
+    log_error("-drive: unknown option %s; accepted: file=, format=raw, if=none|virtio, id=, "
+              "readonly=on|off",
+              key);
+    return -EINVAL;
+}
+
+static int add_device(struct options *o, const char *driver, const char *options)
+{
+    if (o->vm.ndevices == ARRAY_SIZE(o->vm.device)) {
+        log_error("-device %s: the board has %zu virtio-mmio slots, all are taken", driver,
+                  ARRAY_SIZE(o->vm.device));
+        return -EINVAL;
+    }
+    struct vm_device *d = &o->vm.device[o->vm.ndevices++];
+    d->driver = strdup(driver);
+    d->options = options != NULL ? strdup(options) : NULL;
+    return d->driver != NULL ? 0 : -ENOMEM;
+}
+
+static int add_drive(struct options *o, struct drive_parse *d)
+{
+    char name[48];
+
+    if (d->drive.file == NULL || d->drive.file[0] == '\0') {
+        log_error("-drive: file= is missing");
+        return -EINVAL;
+    }
+    if (o->vm.ndrives == ARRAY_SIZE(o->vm.drive)) {
+        log_error("-drive: more than %zu drives", ARRAY_SIZE(o->vm.drive));
+        return -EINVAL;
+    }
+    if (d->drive.id == NULL) {
+        snprintf(name, sizeof name, "drive%u", o->vm.ndrives);
+        d->drive.id = strdup(name);
+    }
+    for (unsigned i = 0; i < o->vm.ndrives; i++) {
+        if (d->drive.id != NULL && strcmp(o->vm.drive[i].id, d->drive.id) == 0) {
+            log_error("-drive: the id %s is used twice", d->drive.id);
+            return -EINVAL;
+        }
+    }
+    if (d->drive.id == NULL) {
+        return -ENOMEM;
+    }
+    o->vm.drive[o->vm.ndrives++] = d->drive;
+    if (d->attach) {
+        char text[300];
+        snprintf(text, sizeof text, "drive=%s", d->drive.id);
+        d->drive = (struct vm_drive){0};
+        return add_device(o, "virtio-blk-device", text);
+    }
+    d->drive = (struct vm_drive){0}; /* now owned by o */
+    return 0;
+}
+
+int options_parse_drive(struct options *o, const char *value)
+{
+    struct options_list l = {.rest = value};
+    struct drive_parse d = {0};
+    int err = 0;
+
+    while (err == 0 && options_list_next(&l)) {
+        err = drive_key(&d, &l);
+    }
+    options_list_end(&l);
+    if (err == 0) {
+        err = add_drive(o, &d);
+    }
+    free(d.drive.file);
+    free(d.drive.id);
+    return err;
+}
+
+int options_parse_device(struct options *o, const char *value)
+{
+    char driver[64];
+    size_t len = strcspn(value, ",");
+
+    if (len == 0 || len >= sizeof driver) {
+        log_error("-device %s: no driver name", value);
+        return -EINVAL;
+    }
+    memcpy(driver, value, len);
+    driver[len] = '\0';
+    return add_device(o, driver, value[len] == ',' ? value + len + 1 : NULL);
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Private to options*.c: values shared by several options.
+ */
+#pragma once
+
+#include "options.h"
+
+/* "1G", "512M", "64K"; `unit` is what a bare number counts. -EINVAL when it is no size, -ERANGE beyond 64 bits. */
+int options_parse_size(const char *s, uint64_t unit, uint64_t *out) MUST_CHECK;
+/* A decimal number and nothing else. */
+bool options_parse_number(const char *s, uint64_t *out);
+
+/*
+ * Walks "a=1,b=2"; ",," stands for a comma inside a value. Each call fills one key and value (both
+ * malloc'd; value NULL without '='). False at the end.
+ */
+struct options_list {
+    const char *rest;
+    char *key, *value;
+};
+bool options_list_next(struct options_list *l);
+void options_list_end(struct options_list *l);
+
+/* options_device.c */
+int options_parse_drive(struct options *o, const char *value) MUST_CHECK;
+int options_parse_device(struct options *o, const char *value) MUST_CHECK;

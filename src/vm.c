@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One virtual machine: putting the parts together, starting the vCPU threads, waiting for the end,
+ * taking the parts apart.
+ *
+ * Threads: vm_create, vm_run and vm_destroy run on the main thread, the only one that takes signals (by
+ * signalfd). vm_request_stop() is called from any thread and from signal handlers: a compare-and-swap on
+ * vm.stop decides the reason, an eventfd wakes the main thread, which stops the vCPUs.
+ */
+#include "vm.h"
+
+#include "base/log.h"
+#include "base/rcu.h"
+#include "base/stats.h"
+#include "board.h"
+#include "io/io.h"
+#include "io/terminal.h"
+#include "vcpu/arm.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#define GIB ((uint64_t)1 << 30)
+#define STOP_TIMEOUT_S 20
+
+_Static_assert(STATS_VCPUS == VCPU_MAX, "one set of counters for each vCPU");
+
+void vm_request_stop(struct vm *vm, enum vm_stop_reason why)
+{
+    uint32_t running = VM_RUNNING;
+    uint64_t one = 1;
+
+    if (atomic_compare_exchange_strong(&vm->stop, &running, (uint32_t)why)) {
+        int saved = errno;
+        while (write(vm->stop_fd, &one, sizeof one) < 0 && errno == EINTR) {
+        }
+        errno = saved;
+    }
+}
+
+/* ---- construction ---- */
+static void warn_about_ram(const struct vm_options *opt)
+{
+    uint64_t host = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+
+    if (opt->ram_size > host) {
+        log_warn("-m: the guest gets %" PRIu64 " MiB of RAM and this host has %" PRIu64
+                 "; it may be killed when it uses all of it",
+                 opt->ram_size >> 20, host >> 20);
+    }
+    if (opt->ram_size > 3 * GIB) {
+        log_warn("-m: guest kernels without LPAE use only the first 3 GiB of RAM");
+    }
+}
+
+static int create_vcpus(struct vm *vm)
+{
+    for (unsigned i = 0; i < vm->opt->smp; i++) {
+        int err = vcpu_create(vm, i, &vm->cpu[i]);
+        if (err != 0) {
+            log_error("cannot create CPU %u: %s", i, strerror(-err));
+            return err;
+        }
+        vm->ncpus = i + 1;
+    }
+    return 0;
+}
+
+static int create_base(struct vm *vm)
+{
+    int err = ram_create(&vm->ram, BOARD_VIRT_RAM_BASE, vm->opt->ram_size);
+
+    if (err != 0) {
+        log_error("cannot reserve %" PRIu64 " MiB of guest RAM: %s; use a smaller -m",
+                  vm->opt->ram_size >> 20, strerror(-err));
+        return err;
+    }
+    vm->bus = bus_create();
+    err = vm->bus == NULL ? -ENOMEM : io_loop_create(&vm->io);
+    if (err != 0) {
+        log_error("cannot create the I/O loop: %s", strerror(-err));
+        return err;
+    }
+    err = mmu_create(vm, &vm->opt->mmu);
+    if (err != 0) {
+        log_error("cannot set up guest memory translation: %s", strerror(-err));
+    }
+    return err;
+}
+
+static int create_parts(struct vm *vm)
+{
+    vm->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (vm->stop_fd < 0) {
+        log_error("eventfd: %s", strerror(errno));
+        return -errno;
+    }
+    vm->cpu_model = arm_cpu_model_find(vm->opt->cpu);
+    warn_about_ram(vm->opt);
+    int err = create_base(vm);
+    if (err == 0) {
+        err = create_vcpus(vm);
+    }
+    if (err == 0) {
+        err = board_create(vm);
+    }
+    return err == 0 ? board_load(vm) : err;
+}
+
+int vm_create(const struct vm_options *opt, struct vm **out)
+{
+    struct vm *vm = calloc(1, sizeof *vm);
+    int err;
+
+    if (vm == NULL) {
+        return -ENOMEM;
+    }
+    rcu_thread_register();
+    vm->opt = opt;
+    err = create_parts(vm);
+    if (err != 0) {
+        vm_destroy(vm);
+        return err;
+    }
+    *out = vm;
+    return 0;
+}
+
+void vm_destroy(struct vm *vm)
+{
+    if (vm->io != NULL) {
+        io_loop_stop(vm->io);
+    }
+    board_destroy(vm);
+    for (unsigned i = 0; i < VCPU_MAX; i++) {
+        vcpu_destroy(vm->cpu[i]);
+    }
+    if (vm->mmu != NULL) {
+        mmu_destroy(vm);
+    }
+    io_loop_destroy(vm->io);
+    rcu_drain();
+    bus_destroy(vm->bus);
+    if (vm->ram.flat != NULL) {
+        ram_destroy(&vm->ram);
+    }
+    if (vm->stop_fd >= 0) {
+        close(vm->stop_fd);
+    }
+    rcu_thread_unregister();
+    free(vm);
+}
+
+int vm_dump_dtb(struct vm *vm, const char *path)
+{
+    size_t size;
+    const void *dtb = board_dtb(vm, &size);
+    FILE *f = fopen(path, "we");
+    int err = 0;
+
+    if (f == NULL || fwrite(dtb, 1, size, f) != size) {
+        err = -errno;
+    }
+    if (f != NULL && fclose(f) != 0 && err == 0) {
+        err = -errno;
+    }
+    if (err != 0) {
+        log_error("-dumpdtb %s: %s", path, strerror(-err));
+    }
+    return err;
+}
+
+/* ---- running ---- */
+static int start_vcpus(struct vm *vm)
+{
+    atomic_store(&vm->stop, VM_RUNNING);
+    for (unsigned i = 0; i < vm->ncpus; i++) {
+        atomic_store(&vm->cpu[i]->powered, VCPU_OFF);
+        atomic_store(&vm->cpu[i]->poll, 0);
+    }
+    if (!vcpu_power_on(vm->cpu[0], (uint32_t)vm->boot_pc, 0)) {
+        vm_bug("the boot CPU does not power on");
+    }
+    for (unsigned i = 0; i < vm->ncpus; i++) {
+        int err = pthread_create(&vm->cpu[i]->thread, NULL, vcpu_thread_main, vm->cpu[i]);
+        if (err != 0) {
+            log_error("cannot start the thread of CPU %u: %s", i, strerror(err));
+            vm_request_stop(vm, VM_FATAL);
+            return (int)i;
+        }
+    }
+    return (int)vm->ncpus;
+}
+
+static void stop_vcpus(struct vm *vm, int started)
+{
+    struct timespec limit;
+
+    for (int i = 0; i < started; i++) {
+        vcpu_kick(vm->cpu[i], POLL_STOP);
+    }
+    clock_gettime(CLOCK_REALTIME, &limit);
+    limit.tv_sec += STOP_TIMEOUT_S;
+    for (int i = 0; i < started; i++) {
+        if (pthread_timedjoin_np(vm->cpu[i]->thread, NULL, &limit) != 0) {
+            vm_bug("CPU %d does not stop", i);
+        }
+    }
+}
+
+static void on_signal(struct vm *vm, int sig)
+{
+    switch (sig) {
+    case SIGUSR1: stats_print_text(stderr, vm->ncpus); break;
+    case SIGPWR: board_power_key(vm); break;
+    case SIGCONT: terminal_raw_again(); break;
+    default:
+        vm->exit_status = 128 + sig;
+        vm_request_stop(vm, VM_SIGNAL);
+        break;
+    }
+}
+
+/* Until the machine shall stop. */
+static void wait_for_stop(struct vm *vm, int sigfd)
+{
+    struct pollfd p[2] = {{.fd = vm->stop_fd, .events = POLLIN}, {.fd = sigfd, .events = POLLIN}};
+
+    while (atomic_load(&vm->stop) == VM_RUNNING) {
+        struct signalfd_siginfo si;
+        if (poll(p, 2, -1) < 0 && errno != EINTR) {
+            vm_bug("poll: %s", strerror(errno));
+        }
+        if ((p[1].revents & POLLIN) && read(sigfd, &si, sizeof si) == (ssize_t)sizeof si) {
+            on_signal(vm, (int)si.ssi_signo);
+        }
+    }
+    uint64_t count;
+    if (read(vm->stop_fd, &count, sizeof count) < 0 && errno != EAGAIN) {
+        vm_bug("eventfd: %s", strerror(errno));
+    }
+}
+
+/* One life of the machine, from power-on to reset or the end. */
+static enum vm_stop_reason run_once(struct vm *vm, int sigfd)
+{
+    int started = start_vcpus(vm);
+
+    wait_for_stop(vm, sigfd);
+    stop_vcpus(vm, started);
+    return atomic_load(&vm->stop);
+}
+
+static int run_until_end(struct vm *vm, int sigfd)
+{
+    for (;;) {
+        switch (run_once(vm, sigfd)) {
+        case VM_RESET:
+            if (vm->opt->no_reboot) {
+                return 0;
+            }
+            board_reset(vm);
+            if (board_load(vm) != 0) {
+                return 1;
+            }
+            break;
+        case VM_SIGNAL:
+            return vm->exit_status;
+        case VM_FATAL:
+            return vm->exit_status != 0 ? vm->exit_status : 1;
+        default:
+            return 0;
+        }
+    }
+}
+
+static void write_stats(const struct vm *vm)
+{
+    const char *path = vm->opt->stats_path;
+
+    if (path == NULL) {
+        return;
+    }
+    if (strcmp(path, "-") == 0) {
+        stats_print_text(stderr, vm->ncpus);
+        return;
+    }
+    int err = stats_write_json(path, vm->ncpus);
+    if (err != 0) {
+        log_error("-stats %s: %s", path, strerror(-err));
+    }
+}
+
+int vm_run(struct vm *vm)
+{
+    static const int sig[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGPWR, SIGCONT};
+    sigset_t set;
+    int status;
+
+    sigemptyset(&set);
+    for (size_t i = 0; i < ARRAY_SIZE(sig); i++) {
+        sigaddset(&set, sig[i]);
+    }
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    int sigfd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    int err = sigfd < 0 ? -errno : io_loop_start(vm->io);
+    if (err != 0) {
+        log_error("cannot start the machine: %s", strerror(-err));
+        status = 1;
+    } else {
+        status = run_until_end(vm, sigfd);
+    }
+    io_loop_stop(vm->io);
+    terminal_restore();
+    write_stats(vm);
+    if (sigfd >= 0) {
+        close(sigfd);
+    }
+    return status;
+}
