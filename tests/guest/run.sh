@@ -4,7 +4,7 @@
 # usage: run.sh [-x DEVIATIONS] [-t SECONDS] [-v] TEMPLATE PAYLOAD.elf SMP
 #        run.sh [-x DEVIATIONS] [-c CLASS] [-v] -a OUTDIR TEMPLATE
 # TEMPLATE is a command with %k for the payload file and %n for the number of CPUs, for example
-#   'qemu-system-arm -accel tcg,thread=multi -M virt -cpu cortex-a15 -smp %n -m 256 -nic none -nographic -kernel %k'
+#   'qemu-system-arm -accel tcg,thread=multi -M virt -cpu cortex-a15 -smp %n -m 256 -nic none -nographic -no-reboot -kernel %k'
 # DEVIATIONS: lines "payload: test name"; such a test may fail on this emulator (known to be different).
 # CLASS: ci (default), long, or a class of the list file.  A payload name ends in .arm or .thumb.
 # exit: 0 passed, 1 a test failed, 2 wrong usage, 3 no complete report (crash, hang, bail out).

@@ -119,6 +119,11 @@ static inline void wfe(void)
 {
     __asm__ volatile("wfe" : : : "memory");
 }
+/* In every loop that waits for another CPU: an emulator with fewer threads than CPUs needs the hint. */
+static inline void cpu_yield(void)
+{
+    __asm__ volatile("yield" : : : "memory");
+}
 static inline void sev(void)
 {
     __asm__ volatile("dsb sy\n\tsev" : : : "memory");

@@ -31,6 +31,7 @@ bool tap_eq(uint32_t got, uint32_t want, const char *fmt, ...)
 void tap_diag(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void tap_skip(const char *name, const char *why);
 _Noreturn void tap_finish(void);
+_Noreturn void tap_finish_by_reset(void); /* for an emulator started with -no-reboot */
 _Noreturn void bail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /*

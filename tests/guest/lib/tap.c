@@ -84,10 +84,22 @@ _Noreturn static void power_off(void)
         wfi();
 }
 
-_Noreturn void tap_finish(void)
+static void end_report(void)
 {
     print("1..%u\n%s\n", tests, failures || !tests ? "FAIL" : "PASS");
+}
+
+_Noreturn void tap_finish(void)
+{
+    end_report();
     power_off();
+}
+
+_Noreturn void tap_finish_by_reset(void)
+{
+    end_report();
+    psci(PSCI_SYSTEM_RESET, 0, 0, 0);
+    bail("SYSTEM_RESET returned");
 }
 
 _Noreturn void bail(const char *fmt, ...)
