@@ -1,0 +1,92 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# Runs inside the guest: prepares the workloads, runs each once to warm up and once timed, and prints
+# "UMBRA-BENCH name seconds". WORK is a list of names; what runs is the same binary on every emulator.
+WORK=${WORK:-"chase memcpy gzip perl cc1 forkexec"}
+cd /tmp || exit 1
+
+now() { # seconds with nanoseconds, from the guest's own clock
+    read -r up _ </proc/uptime
+    echo "$up"
+}
+
+prepare() {
+    cat >bench.c <<'C'
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+static void chase(void)
+{
+    enum { N = 1 << 18 }; /* 1 MiB of indices in random cycle order */
+    static unsigned next[N];
+    unsigned i, seed = 1, at = 0, n;
+    for (i = 0; i < N; i++)
+        next[i] = i;
+    for (i = N - 1; i > 0; i--) { /* Sattolo: one cycle */
+        unsigned j = (seed = seed * 1103515245u + 12345u) / 65536u % i, t = next[i];
+        next[i] = next[j];
+        next[j] = t;
+    }
+    for (n = 0; n < 300000000u; n++)
+        at = next[at];
+    printf("chase %u\n", at);
+}
+static void copy(void)
+{
+    size_t len = 8u << 20;
+    char *a = malloc(len), *b = malloc(len);
+    memset(a, 1, len);
+    for (int i = 0; i < 1200; i++)
+        memcpy(i & 1 ? a : b, i & 1 ? b : a, len);
+    printf("memcpy %d\n", b[12345]);
+}
+int main(int argc, char **argv)
+{
+    if (argc > 1 && !strcmp(argv[1], "chase"))
+        chase();
+    else
+        copy();
+    return 0;
+}
+C
+    gcc -O2 -o bench bench.c
+    awk 'BEGIN { for (i = 0; i < 120; i++) {
+        printf "int f%d(int a, int *p, unsigned n)\n{\n    int s = a;\n", i
+        printf "    for (unsigned k = 0; k < n; k++) {\n        if (p[k] %% %d == s) s += p[k] * %d;\n", i + 2, i
+        printf "        else s ^= p[(k * %d) %% n] >> (k & 7);\n    }\n", i + 3
+        printf "    switch (s & 7) { case 0: return s + 1; case 1: return p[0]; case 2: return -s; default: break; }\n"
+        printf "    return s * %d;\n}\n", i } }' >big.c
+    perl -e 'srand 7; print join(" ", map { int rand 1e6 } 1 .. 20), "\n" for 1 .. 60000' >text
+    cat >work.pl <<'PL'
+my (%count, @words);
+for my $i (1 .. 220000) {
+    my $w = join "", map { chr(97 + ($i * $_ * 7919) % 26) } 1 .. 5;
+    $count{$w}++;
+    push @words, $w if $w =~ /^[a-m].*[xyz]/;
+}
+my $s = join ",", sort { $count{$b} <=> $count{$a} || $a cmp $b } keys %count;
+print length($s), " ", scalar(@words), "\n";
+PL
+}
+
+run_chase() { ./bench chase; }
+run_memcpy() { ./bench memcpy; }
+run_gzip() { gzip -9c <text | wc -c; }
+run_perl() { perl work.pl; }
+run_cc1() { gcc -O2 -S -o /dev/null big.c; }
+run_forkexec() {
+    i=0
+    while [ $i -lt 500 ]; do
+        /bin/true
+        i=$((i + 1))
+    done
+}
+
+prepare
+for name in $WORK; do
+    start=$(now)
+    "run_$name" >/dev/null
+    end=$(now)
+    echo "UMBRA-BENCH $name $(awk "BEGIN { print $end - $start }")"
+done
+echo "UMBRA-BENCH done 0"
