@@ -189,6 +189,8 @@ static void spt_access(struct x64_ctx *c, ir_ref i, struct x64_slow *slow)
     struct x_mem m = spt_operand(c, i, slow, memop);
     if (!load)
         s = store_value(c, n->arg[1], memop, RDX);
+    if (c->out->nsites && c->out->site[c->out->nsites - 1].host_off == x64_pos(c))
+        x_nop(&c->e, 1); /* right behind a call: its return address is a site of its own */
     uint32_t at = x64_pos(c);
     if (load)
         emit_host_load(c, x64_dest(c, i), m, memop, n->type == IR_I64);
