@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A machine reduced to what src/mmu needs, for its unit tests and stress programs: RAM, vCPUs without a
+ * translator, system registers in a plain struct, a bus with one device, guest exceptions by longjmp.
+ *
+ * The functions that other modules provide in the emulator are defined here, so a program includes this
+ * header in exactly one file. mmu_rig_* is the only state; nothing is thread-safe but what it imitates.
+ */
+#pragma once
+
+#include "base/log.h"
+#include "base/stats.h"
+#include "dev/bus.h"
+#include "mmu/mmu.h"
+#include "tcg/tcg.h"
+#include "vcpu/arm.h"
+#include "vcpu/vcpu.h"
+#include "vm.h"
+
+#include <setjmp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#define RIG_RAM_BASE UINT64_C(0x40000000)
+#define RIG_DEVICE UINT64_C(0x09000000) /* 64 KiB: reads give the offset */
+#define RIG_NOTHING UINT64_C(0x10000000)
+
+struct rig_exception {
+    enum arm_exception e;
+    uint32_t fsr;
+    gva_t far;
+};
+
+static struct vm rig_vm;
+static struct arm_mmu_regs rig_regs[VCPU_MAX];
+static _Thread_local struct vcpu *rig_current;
+static _Thread_local jmp_buf *rig_catch;
+static _Thread_local struct rig_exception rig_exc;
+static _Thread_local unsigned rig_jump_flushes, rig_jump_page_flushes;
+static void (*rig_on_invalidate)(struct vcpu *v, gpa_t page);
+static gpa_t rig_device_last_write;
+static uint64_t rig_device_last_value;
+static unsigned rig_device_last_size, rig_device_writes;
+
+/* ---- what other modules define ---- */
+struct arm_mmu_regs *arm_mmu_regs(struct vcpu *v)
+{
+    return &rig_regs[v->index];
+}
+
+struct vcpu *vcpu_current(void)
+{
+    return rig_current;
+}
+
+void vcpu_kick(struct vcpu *v, uint32_t poll_bits)
+{
+    atomic_fetch_or(&v->poll, poll_bits);
+}
+
+void vcpu_quiescent_begin(struct vcpu *v)
+{
+    atomic_store(&v->in_guest, 0);
+}
+
+void vcpu_quiescent_end(struct vcpu *v)
+{
+    atomic_store(&v->in_guest, 1);
+    if (atomic_exchange(&v->poll, 0))
+        mmu_serve_requests(v);
+}
+
+_Noreturn void vcpu_raise(struct vcpu *v, uintptr_t ra, enum arm_exception e, uint32_t fsr, gva_t far)
+{
+    (void)v;
+    (void)ra;
+    rig_exc = (struct rig_exception){.e = e, .fsr = fsr, .far = far};
+    if (!rig_catch)
+        vm_bug("unexpected guest exception %d fsr %x far %lx", e, fsr, (unsigned long)far);
+    longjmp(*rig_catch, 1);
+}
+
+void tcg_jump_cache_flush(struct vcpu *v)
+{
+    (void)v;
+    rig_jump_flushes++;
+}
+
+void tcg_jump_cache_flush_page(struct vcpu *v, gva_t va)
+{
+    (void)v;
+    (void)va;
+    rig_jump_page_flushes++;
+}
+
+void tcg_invalidate_page(struct vcpu *v, gpa_t page)
+{
+    if (rig_on_invalidate)
+        rig_on_invalidate(v, page);
+}
+
+bool tcg_contains_sig(const struct vcpu *v, uintptr_t host_pc)
+{
+    (void)v;
+    (void)host_pc;
+    return false;
+}
+
+uintptr_t tcg_fault_stub_sig(const struct vcpu *v)
+{
+    (void)v;
+    return 0;
+}
+
+bool bus_read(struct bus *bus, struct vcpu *cpu, gpa_t gpa, unsigned size, uint64_t *value)
+{
+    (void)bus;
+    (void)cpu;
+    (void)size;
+    if (gpa - RIG_DEVICE >= 0x10000)
+        return false;
+    *value = gpa - RIG_DEVICE;
+    return true;
+}
+
+bool bus_write(struct bus *bus, struct vcpu *cpu, gpa_t gpa, unsigned size, uint64_t value)
+{
+    (void)bus;
+    (void)cpu;
+    if (gpa - RIG_DEVICE >= 0x10000)
+        return false;
+    rig_device_last_write = gpa;
+    rig_device_last_value = value;
+    rig_device_last_size = size;
+    rig_device_writes++;
+    return true;
+}
+
+/* ---- the rig ---- */
+static void rig_check(bool ok, const char *what)
+{
+    if (!ok)
+        vm_bug("rig: %s failed", what);
+}
+
+static struct vcpu *rig_add_vcpu(void)
+{
+    struct vcpu *v = mmap(NULL, sizeof(*v), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    rig_check(v != MAP_FAILED, "mmap");
+    v->vm = &rig_vm;
+    v->index = rig_vm.ncpus;
+    v->exec_flags = EXEC_PRIV;
+    memset(v->softtlb, 0xff, sizeof(v->softtlb));
+    memset(v->jump_cache, 0xff, sizeof(v->jump_cache));
+    memset(&rig_regs[v->index], 0, sizeof(rig_regs[0]));
+    rig_check(!mmu_vcpu_create(v), "mmu_vcpu_create");
+    atomic_store(&v->in_guest, 0);
+    rig_vm.cpu[rig_vm.ncpus++] = v;
+    return v;
+}
+
+static void rig_start(enum mmu_mode mode, uint64_t ram_size, unsigned ncpus, uint64_t vma_budget)
+{
+    struct mmu_options o = {.mode = mode, .vma_budget = vma_budget};
+
+    memset(&rig_vm, 0, sizeof(rig_vm));
+    rig_check(!ram_create(&rig_vm.ram, RIG_RAM_BASE, ram_size), "ram_create");
+    rig_check(!mmu_create(&rig_vm, &o), "mmu_create");
+    for (unsigned i = 0; i < ncpus; i++)
+        rig_add_vcpu();
+}
+
+static void rig_stop(void)
+{
+    for (unsigned i = 0; i < rig_vm.ncpus; i++) {
+        mmu_vcpu_destroy(rig_vm.cpu[i]);
+        munmap(rig_vm.cpu[i], sizeof(struct vcpu));
+    }
+    mmu_destroy(&rig_vm);
+    ram_destroy(&rig_vm.ram);
+}
+
+static void *rig_ram(gpa_t gpa)
+{
+    void *p = ram_ptr(&rig_vm.ram, gpa, 8);
+
+    rig_check(p != NULL, "ram_ptr");
+    return p;
+}
+
+static inline void rig_put32(gpa_t gpa, uint32_t value)
+{
+    __atomic_store_n((uint32_t *)rig_ram(gpa), value, __ATOMIC_RELAXED);
+}
+
+static inline void rig_put64(gpa_t gpa, uint64_t value)
+{
+    __atomic_store_n((uint64_t *)rig_ram(gpa), value, __ATOMIC_RELAXED);
+}
+
+static inline uint32_t rig_get32(gpa_t gpa)
+{
+    return *(uint32_t *)rig_ram(gpa);
+}
+
+/* Run a call that may raise a guest exception; false when it did (rig_exc has it). */
+#define RIG_TRY(call)                        \
+    ({                                       \
+        jmp_buf env_;                        \
+        bool ok_ = !setjmp(env_);            \
+        rig_catch = ok_ ? &env_ : NULL;      \
+        if (ok_) {                           \
+            call;                            \
+        }                                    \
+        rig_catch = NULL;                    \
+        ok_;                                 \
+    })
