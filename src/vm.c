@@ -16,6 +16,7 @@
 #include "io/io.h"
 #include "io/terminal.h"
 #include "vcpu/arm.h"
+#include "vcpu/pin.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -180,8 +181,30 @@ int vm_dump_dtb(struct vm *vm, const char *path)
 }
 
 /* ---- running ---- */
-static int start_vcpus(struct vm *vm)
+/* What one run needs beside the machine. */
+struct run {
+    struct vm *vm;
+    int sigfd;
+    struct vcpu_placement placement;
+};
+
+/* A host that refuses the placement only costs speed. */
+static void place_vcpus(const struct run *r)
 {
+    int err = 0;
+
+    for (unsigned i = 0; err == 0 && i < r->vm->ncpus; i++) {
+        err = vcpu_placement_apply(&r->placement, r->vm->cpu[i]->thread, i);
+    }
+    if (err != 0) {
+        log_warn("-pin %s: CPUs are not placed: %s", r->vm->opt->pin, strerror(-err));
+    }
+}
+
+static int start_vcpus(const struct run *r)
+{
+    struct vm *vm = r->vm;
+
     atomic_store(&vm->stop, VM_RUNNING);
     for (unsigned i = 0; i < vm->ncpus; i++) {
         atomic_store(&vm->cpu[i]->powered, VCPU_OFF);
@@ -198,6 +221,7 @@ static int start_vcpus(struct vm *vm)
             return (int)i;
         }
     }
+    place_vcpus(r);
     return (int)vm->ncpus;
 }
 
@@ -231,16 +255,18 @@ static void on_signal(struct vm *vm, int sig)
 }
 
 /* Until the machine shall stop. */
-static void wait_for_stop(struct vm *vm, int sigfd)
+static void wait_for_stop(const struct run *r)
 {
-    struct pollfd p[2] = {{.fd = vm->stop_fd, .events = POLLIN}, {.fd = sigfd, .events = POLLIN}};
+    struct vm *vm = r->vm;
+    struct pollfd p[2] = {{.fd = vm->stop_fd, .events = POLLIN},
+                          {.fd = r->sigfd, .events = POLLIN}};
 
     while (atomic_load(&vm->stop) == VM_RUNNING) {
         struct signalfd_siginfo si;
         if (poll(p, 2, -1) < 0 && errno != EINTR) {
             vm_bug("poll: %s", strerror(errno));
         }
-        if ((p[1].revents & POLLIN) && read(sigfd, &si, sizeof si) == (ssize_t)sizeof si) {
+        if ((p[1].revents & POLLIN) && read(r->sigfd, &si, sizeof si) == (ssize_t)sizeof si) {
             on_signal(vm, (int)si.ssi_signo);
         }
     }
@@ -251,19 +277,21 @@ static void wait_for_stop(struct vm *vm, int sigfd)
 }
 
 /* One life of the machine, from power-on to reset or the end. */
-static enum vm_stop_reason run_once(struct vm *vm, int sigfd)
+static enum vm_stop_reason run_once(const struct run *r)
 {
-    int started = start_vcpus(vm);
+    int started = start_vcpus(r);
 
-    wait_for_stop(vm, sigfd);
-    stop_vcpus(vm, started);
-    return atomic_load(&vm->stop);
+    wait_for_stop(r);
+    stop_vcpus(r->vm, started);
+    return atomic_load(&r->vm->stop);
 }
 
-static int run_until_end(struct vm *vm, int sigfd)
+static int run_until_end(const struct run *r)
 {
+    struct vm *vm = r->vm;
+
     for (;;) {
-        switch (run_once(vm, sigfd)) {
+        switch (run_once(r)) {
         case VM_RESET:
             if (vm->opt->no_reboot) {
                 return 0;
@@ -300,11 +328,11 @@ static void write_stats(const struct vm *vm)
     }
 }
 
-int vm_run(struct vm *vm)
+/* Signals become readable events of this thread. */
+static int take_signals(void)
 {
     static const int sig[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGPWR, SIGCONT};
     sigset_t set;
-    int status;
 
     sigemptyset(&set);
     for (size_t i = 0; i < ARRAY_SIZE(sig); i++) {
@@ -312,19 +340,33 @@ int vm_run(struct vm *vm)
     }
     pthread_sigmask(SIG_BLOCK, &set, NULL);
     signal(SIGPIPE, SIG_IGN);
-    int sigfd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-    int err = sigfd < 0 ? -errno : io_loop_start(vm->io);
+    int fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    return fd < 0 ? -errno : fd;
+}
+
+int vm_run(struct vm *vm)
+{
+    struct run r = {.vm = vm, .sigfd = -1};
+    const char *why = NULL;
+    int status = 1;
+    int err = vcpu_placement_make(&r.placement, vm->opt->pin, vm->ncpus, &why);
+
+    if (err != 0) {
+        log_error("-pin %s: %s", vm->opt->pin, err == -EINVAL ? why : strerror(-err));
+        return status;
+    }
+    r.sigfd = take_signals();
+    err = r.sigfd < 0 ? r.sigfd : io_loop_start(vm->io);
     if (err != 0) {
         log_error("cannot start the machine: %s", strerror(-err));
-        status = 1;
     } else {
-        status = run_until_end(vm, sigfd);
+        status = run_until_end(&r);
     }
     io_loop_stop(vm->io);
     terminal_restore();
     write_stats(vm);
-    if (sigfd >= 0) {
-        close(sigfd);
+    if (r.sigfd >= 0) {
+        close(r.sigfd);
     }
     return status;
 }
