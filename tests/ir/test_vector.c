@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Vector and scalar floating-point nodes against plain C on lanes, with SSE4.1 and without, with operands in
+ * registers, overlapping the result, and on the stack.
+ */
+#include "rig.c.inc"
+#include <math.h>
+
+#define OFF_V(n) ((uint32_t)(offsetof(struct vcpu, vfp) + 16 * (n)))
+
+static uint64_t seed = 88172645463325252u;
+static uint64_t rnd(void)
+{
+    seed ^= seed << 13;
+    seed ^= seed >> 7;
+    seed ^= seed << 17;
+    return seed;
+}
+
+static uint64_t lane_of(const uint8_t *v, unsigned size, unsigned k)
+{
+    uint64_t x = 0;
+    memcpy(&x, v + k * size, size);
+    return x;
+}
+
+static int64_t sx(uint64_t v, unsigned size)
+{
+    return (int64_t)(v << (64 - size * 8)) >> (64 - size * 8);
+}
+
+static uint64_t lane_op(unsigned op, unsigned size, uint64_t x, uint64_t y, unsigned imm)
+{
+    int64_t a = sx(x, size), b = sx(y, size);
+    switch (op) {
+    case IR_VAND: return x & y;
+    case IR_VANDN: return x & ~y;
+    case IR_VOR: return x | y;
+    case IR_VXOR: return x ^ y;
+    case IR_VADD: return x + y;
+    case IR_VSUB: return x - y;
+    case IR_VMUL: return x * y;
+    case IR_VCMPEQ: return x == y ? ~0ull : 0;
+    case IR_VCMPGTS: return a > b ? ~0ull : 0;
+    case IR_VMINS: return a < b ? x : y;
+    case IR_VMAXS: return a > b ? x : y;
+    case IR_VMINU: return x < y ? x : y;
+    case IR_VMAXU: return x > y ? x : y;
+    case IR_VSHLI: return x << imm;
+    case IR_VSHRI: return x >> imm;
+    case IR_VSARI: return (uint64_t)(a >> imm);
+    default: return x; /* VDUP is made from lane 0 by the caller */
+    }
+}
+
+static const struct {
+    uint8_t op, sizes; /* bit per log2(size) */
+    bool unary;
+} cases[] = {
+    {IR_VAND, 8, 0}, {IR_VANDN, 8, 0}, {IR_VOR, 8, 0}, {IR_VXOR, 8, 0}, {IR_VADD, 15, 0}, {IR_VSUB, 15, 0},
+    {IR_VMUL, 6, 0}, {IR_VCMPEQ, 15, 0}, {IR_VCMPGTS, 7, 0}, {IR_VMINS, 7, 0}, {IR_VMAXS, 7, 0},
+    {IR_VMINU, 7, 0}, {IR_VMAXU, 7, 0}, {IR_VSHLI, 14, 1}, {IR_VSHRI, 14, 1}, {IR_VSARI, 6, 1},
+};
+
+/* Bytes with many equal lanes and extremes. */
+static void fill(uint8_t *p)
+{
+    static const uint8_t edge[] = {0, 1, 0x7f, 0x80, 0xff};
+    for (unsigned k = 0; k < 16; k++)
+        p[k] = rnd() % 3 ? edge[rnd() % 5] : (uint8_t)rnd();
+}
+
+/* op(q0, q1) to q2, op(q1, q0) to q3, with q0 alive after when asked, with 20 other vectors alive when asked. */
+static void build(unsigned op, unsigned size, unsigned imm, bool unary, bool pressure)
+{
+    struct ir_block *b = rig.b;
+    ir_ref keep[20];
+    ir_block_reset(b, 0x1000, 0, false);
+    ir_ref x = ir_get(b, IR_V128, OFF_V(0), 16), y = ir_get(b, IR_V128, OFF_V(1), 16);
+    for (unsigned k = 0; pressure && k < 20; k++)
+        keep[k] = ir_vop(b, IR_VADD, 1, ir_get(b, IR_V128, OFF_V(4 + k % 8), 16), x, 0);
+    ir_ref r1 = ir_vop(b, (enum ir_op)op, size, x, unary ? 0 : y, imm);
+    ir_ref r2 = ir_vop(b, (enum ir_op)op, size, y, unary ? 0 : x, imm);
+    ir_put(b, OFF_V(2), 16, r1);
+    ir_put(b, OFF_V(3), 16, r2);
+    for (unsigned k = 0; pressure && k < 20; k++)
+        ir_put(b, OFF_V(4 + k % 8), 16, keep[k]);
+    ir_exit(b, TCG_EXIT_WFI);
+    cr_assert_null(ir_verify(b), "%s", ir_verify(b));
+    ir_optimize(b);
+    cr_assert_eq(rig_compile(), 0);
+}
+
+static void check_case(unsigned op, unsigned size, unsigned imm, bool unary)
+{
+    for (unsigned round = 0; round < 20; round++) {
+        uint8_t *v = rig.v->vfp.v;
+        for (unsigned k = 0; k < 16; k++)
+            fill(v + 16 * k);
+        cr_assert_eq(rig_run(), TCG_EXIT_WFI);
+        for (unsigned k = 0; k < 16 / size; k++) {
+            uint64_t x = lane_of(v, size, k), y = lane_of(v + 16, size, k);
+            uint64_t m = size == 8 ? ~0ull : (1ull << size * 8) - 1;
+            cr_assert_eq(lane_of(v + 32, size, k), lane_op(op, size, x, y, imm) & m, "%s.%u",
+                         ir_op_name((enum ir_op)op), size * 8);
+            cr_assert_eq(lane_of(v + 48, size, k), lane_op(op, size, y, unary ? 0 : x, imm) & m);
+        }
+    }
+}
+
+Test(vector, integer_lanes)
+{
+    rig_init();
+    rig_reset_memory(RIG_SPT);
+    struct x64_cpu host = x64_cpu;
+    for (unsigned k = 0; k < ARRAY_SIZE(cases) * 16; k++) {
+        unsigned c = k / 16, log2 = k % 4, size = 1u << log2;
+        if (!(cases[c].sizes >> log2 & 1))
+            continue;
+        x64_cpu = k & 4 ? host : (struct x64_cpu){0};
+        unsigned imm = cases[c].unary ? (unsigned)(rnd() % (size * 8)) : 0;
+        build(cases[c].op, size, imm, cases[c].unary, k & 8);
+        check_case(cases[c].op, size, imm, cases[c].unary);
+    }
+    x64_cpu = host;
+}
+
+Test(vector, dup_and_transfers)
+{
+    rig_init();
+    rig_reset_memory(RIG_SPT);
+    for (unsigned size = 1; size <= 4; size *= 2) {
+        struct ir_block *b = rig.b;
+        ir_block_reset(b, 0x1000, 0, false);
+        ir_ref x = ir_get(b, IR_I32, offsetof(struct vcpu, r[0]), 4);
+        ir_put(b, OFF_V(0), 16, ir_vop(b, IR_VDUP, size, x, 0, 0));
+        ir_ref d = ir_get(b, IR_I64, offsetof(struct vcpu, r[2]), 8);
+        ir_put(b, OFF_V(1), 16, ir_op1(b, IR_ITOV, d));
+        ir_put(b, OFF_V(2), 16, ir_op1(b, IR_ITOV, x));
+        ir_ref q = ir_get(b, IR_V128, OFF_V(4), 16);
+        ir_put(b, offsetof(struct vcpu, r[4]), 4, ir_vtoi(b, IR_I32, q));
+        ir_put(b, offsetof(struct vcpu, r[6]), 8, ir_vtoi(b, IR_I64, q));
+        ir_put(b, OFF_V(5), 16, ir_get(b, IR_V128, OFF_V(4), 8));
+        ir_put(b, OFF_V(6), 4, q);
+        ir_exit(b, TCG_EXIT_WFI);
+        cr_assert_null(ir_verify(b), "%s", ir_verify(b));
+        cr_assert_eq(rig_compile(), 0);
+        for (unsigned k = 0; k < 16; k++)
+            rig.v->r[k] = (uint32_t)rnd();
+        for (unsigned k = 0; k < 32; k++)
+            rig.v->vfp.d[k] = rnd();
+        uint32_t old = rig.v->vfp.s[25];
+        cr_assert_eq(rig_run(), TCG_EXIT_WFI);
+        for (unsigned k = 0; k < 16 / size; k++)
+            cr_assert_eq(lane_of(rig.v->vfp.v, size, k), lane_of((uint8_t *)&rig.v->r[0], size, 0));
+        uint64_t pair = rig.v->r[2] | (uint64_t)rig.v->r[3] << 32;
+        cr_assert(rig.v->vfp.d[2] == pair && !rig.v->vfp.d[3]);
+        cr_assert(rig.v->vfp.d[4] == rig.v->r[0] && !rig.v->vfp.d[5]);
+        cr_assert_eq(rig.v->r[4], (uint32_t)rig.v->vfp.d[8]);
+        cr_assert(!memcmp(&rig.v->r[6], &rig.v->vfp.d[8], 8));
+        cr_assert(rig.v->vfp.d[10] == rig.v->vfp.d[8] && !rig.v->vfp.d[11]);
+        cr_assert(rig.v->vfp.s[24] == rig.v->vfp.s[16] && rig.v->vfp.s[25] == old);
+    }
+}
+
+static double host_fp(unsigned op, double x, double y)
+{
+    switch (op) {
+    case IR_FADD: return x + y;
+    case IR_FSUB: return x - y;
+    case IR_FMUL: return x * y;
+    case IR_FDIV: return x / y;
+    default: return sqrt(x);
+    }
+}
+
+static float host_fp32(unsigned op, float x, float y)
+{
+    switch (op) {
+    case IR_FADD: return x + y;
+    case IR_FSUB: return x - y;
+    case IR_FMUL: return x * y;
+    case IR_FDIV: return x / y;
+    default: return sqrtf(x);
+    }
+}
+
+/* The result twice: once stored alone, once with the operand alive after it. */
+static void build_float(unsigned op, unsigned size)
+{
+    struct ir_block *b = rig.b;
+    ir_block_reset(b, 0x1000, 0, false);
+    ir_ref x = ir_get(b, IR_V128, OFF_V(0), size), y = ir_get(b, IR_V128, OFF_V(1), size);
+    ir_ref r = ir_vop(b, (enum ir_op)op, size, x, op == IR_FSQRT ? 0 : y, 0);
+    ir_put(b, OFF_V(2), size, r);
+    ir_ref nan = ir_vop(b, IR_FISNAN, size, r, 0, 0);
+    ir_put(b, offsetof(struct vcpu, r[0]), 4, nan);
+    ir_put(b, OFF_V(3), size, ir_vop(b, (enum ir_op)op, size, y, op == IR_FSQRT ? 0 : x, 0));
+    ir_exit(b, TCG_EXIT_WFI);
+    cr_assert_null(ir_verify(b), "%s", ir_verify(b));
+    cr_assert_eq(rig_compile(), 0);
+}
+
+Test(vector, scalar_float)
+{
+    static const uint8_t ops[] = {IR_FADD, IR_FSUB, IR_FMUL, IR_FDIV, IR_FSQRT};
+    static const double values[] = {0.0, -0.0, 1.0, -1.5, 3.0, 1e300, -1e-300, 1e-40, INFINITY, -INFINITY, NAN, 0.1};
+    rig_init();
+    rig_reset_memory(RIG_SPT);
+    for (unsigned k = 0; k < ARRAY_SIZE(ops) * 2; k++) {
+        unsigned op = ops[k / 2], size = k & 1 ? 8 : 4;
+        build_float(op, size);
+        for (unsigned n = 0; n < ARRAY_SIZE(values) * ARRAY_SIZE(values); n++) {
+            double x = values[n % ARRAY_SIZE(values)], y = values[n / ARRAY_SIZE(values)];
+            double r1 = host_fp(op, x, y), r2 = host_fp(op, y, x);
+            float fx = (float)x, fy = (float)y, f1 = host_fp32(op, fx, fy), f2 = host_fp32(op, fy, fx);
+            memset(rig.v->vfp.v, 0xa5, 64);
+            memcpy(&rig.v->vfp.v[0], size == 8 ? (void *)&x : (void *)&fx, size);
+            memcpy(&rig.v->vfp.v[16], size == 8 ? (void *)&y : (void *)&fy, size);
+            cr_assert_eq(rig_run(), TCG_EXIT_WFI);
+            bool nan = size == 8 ? isnan(r1) : isnan(f1);
+            cr_assert_eq(rig.v->r[0], (uint32_t)nan);
+            if (!nan)
+                cr_assert(!memcmp(&rig.v->vfp.v[32], size == 8 ? (void *)&r1 : (void *)&f1, size));
+            if (size == 8 ? !isnan(r2) : !isnan(f2))
+                cr_assert(!memcmp(&rig.v->vfp.v[48], size == 8 ? (void *)&r2 : (void *)&f2, size));
+            cr_assert_eq(rig.v->vfp.v[32 + size], 0xa5); /* a store of `size` bytes only */
+        }
+    }
+}
+
+/* FISNAN must not raise Invalid for a signalling NaN. */
+Test(vector, isnan_raises_nothing)
+{
+    rig_init();
+    rig_reset_memory(RIG_SPT);
+    struct ir_block *b = rig.b;
+    ir_block_reset(b, 0x1000, 0, false);
+    ir_put(b, offsetof(struct vcpu, r[0]), 4,
+           ir_vop(b, IR_FISNAN, 4, ir_get(b, IR_V128, OFF_V(0), 4), 0, 0));
+    ir_exit(b, TCG_EXIT_WFI);
+    cr_assert_eq(rig_compile(), 0);
+    rig.v->mxcsr = 0x1f80;
+    rig.v->vfp.s[0] = 0xff800001u;
+    cr_assert_eq(rig_run(), TCG_EXIT_WFI);
+    cr_assert(rig.v->r[0] == 1 && rig.v->mxcsr == 0x1f80);
+    rig.v->vfp.s[0] = 0xff800000u;
+    cr_assert_eq(rig_run(), TCG_EXIT_WFI);
+    cr_assert_eq(rig.v->r[0], 0u);
+}
