@@ -24,25 +24,31 @@ struct limits {
     bool no_user, read_only, xn, pxn;
 };
 
+/*
+ * Which table covers the address: TTBR1 has the top 2^(32-T1SZ) bytes or, with T1SZ = 0, all that T0SZ
+ * leaves over; TTBR0 the bottom 2^(32-T0SZ) bytes that TTBR1 does not take (B3.6.4, figure B3-15).
+ * False: neither.
+ */
+static bool select_table(const struct walk *w, bool *second)
+{
+    unsigned t0 = w->r->ttbcr & 7, t1 = w->r->ttbcr >> 16 & 7;
+    bool in_bottom = !t0 || !(w->va >> (32 - t0));
+
+    *second = t1 ? !((uint32_t)~w->va >> (32 - t1)) : !in_bottom;
+    return *second || in_bottom;
+}
+
 /* Start level, table base and size of the region (B3.6.6); false: translation fault. */
 static bool first_table(const struct walk *w, unsigned *level, gpa_t *base, unsigned *bits)
 {
-    unsigned t0 = w->r->ttbcr & 7, t1 = w->r->ttbcr >> 16 & 7, size;
+    bool second;
+    unsigned size;
     uint64_t ttbr;
 
-    if (!t0 || !(w->va >> (32 - t0))) {
-        if (w->r->ttbcr & TTBCR_EPD0)
-            return false;
-        ttbr = w->r->ttbr0;
-        size = t0;
-    } else {
-        if (t1 && ~w->va >> (32 - t1))
-            return false;
-        if (w->r->ttbcr & TTBCR_EPD1)
-            return false;
-        ttbr = w->r->ttbr1;
-        size = t1;
-    }
+    if (!select_table(w, &second) || (w->r->ttbcr & (second ? TTBCR_EPD1 : TTBCR_EPD0)))
+        return false;
+    size = second ? w->r->ttbcr >> 16 & 7 : w->r->ttbcr & 7;
+    ttbr = second ? w->r->ttbr1 : w->r->ttbr0;
     *bits = 32 - size;
     *level = size > 1 ? 2 : 1;
     *base = ttbr & TTBR_ADDR & ~((UINT64_C(1) << (*level == 1 ? 5 - size : 14 - size)) - 1);
