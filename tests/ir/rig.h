@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A test vCPU with a code cache, 64 KiB of guest memory at RIG_BASE, an SPT window with guards and a soft TLB,
- * standing in for mmu/ and tcg/: it implements mmu_slow_load/store and tcg_fault_resume. Single-threaded.
+ * A test vCPU with a code cache, 64 KiB of guest memory at RIG_BASE, an SPT window with guards and
+ * a soft TLB, standing in for mmu/ and tcg/: it implements mmu_slow_load/store and
+ * tcg_fault_resume. Single-threaded.
  */
 #pragma once
 
@@ -11,15 +12,16 @@
 #include "mmu/mmu.h"
 #include "vcpu/vcpu.h"
 
-#define RIG_BASE 0x4000u
-#define RIG_SIZE 0x10000u
-#define RIG_CODE (1u << 20)
+#define RIG_BASE  0x4000u
+#define RIG_SIZE  0x10000u
+#define RIG_CODE  (1u << 20)
 #define RIG_GUARD 0x10000u
 
 /* What the memory behind the vCPU does. */
 enum rig_mode {
     RIG_SPT,       /* window, all pages mapped */
-    RIG_SPT_FILL,  /* window, pages unmapped at first: faults fill, or take the slow path, by turns */
+    RIG_SPT_FILL,  /* window, pages unmapped at first: faults fill, or take the slow path, by turns
+                    */
     RIG_SPT_PATCH, /* window, nothing mapped: every faulting site is patched to its slow path */
     RIG_SOFT,      /* soft TLB, slow path fills it */
     RIG_ALL_SLOW,  /* soft TLB, never filled */
@@ -44,8 +46,8 @@ struct rig {
 };
 extern struct rig rig;
 
-void rig_init(void);          /* once per test process */
+void rig_init(void); /* once per test process */
 void rig_reset_memory(enum rig_mode mode);
-int rig_compile(void);        /* rig.b with rig.mode; the x64_compile() result */
-enum tcg_exit rig_run(void);  /* what rig_compile() made */
+int rig_compile(void);       /* rig.b with rig.mode; the x64_compile() result */
+enum tcg_exit rig_run(void); /* what rig_compile() made */
 const struct tcg_site *rig_site(uintptr_t host_pc);

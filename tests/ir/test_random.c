@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Random programs: a list of abstract instructions is executed by the oracle below, and given to the builder,
- * the passes and the back end. Guest state, memory, helper calls, exits and the state seen at every slow
- * access must agree, in each memory mode, with all host features and with none. A failure prints its seed;
- * UMBRA_SEED runs one seed, UMBRA_SEEDS says how many.
+ * Random programs: a list of abstract instructions is executed by the oracle below, and given to
+ * the builder, the passes and the back end. Guest state, memory, helper calls, exits and the state
+ * seen at every slow access must agree, in each memory mode, with all host features and with none.
+ * A failure prints its seed; UMBRA_SEED runs one seed, UMBRA_SEEDS says how many.
  */
 #include "rig.c.inc"
 #include <stdio.h>
 
-#define MAX_INSNS 900
+#define MAX_INSNS   900
 #define STATE_BYTES 512
 
 struct insn {
@@ -40,9 +40,24 @@ static unsigned below(unsigned n)
 
 static uint64_t random_value(unsigned type)
 {
-    static const uint64_t edge[] = {0, 1, 2, 0x7f, 0x80, 0xff, 0x7fff, 0x8000, 0xffff, 0x7fffffff, 0x80000000,
-                                    0xffffffff, 0xfffffffe, 0x100000000, 0x7fffffffffffffff,
-                                    0x8000000000000000, 0xffffffffffffffff, 0xffffffff80000000};
+    static const uint64_t edge[] = {0,
+                                    1,
+                                    2,
+                                    0x7f,
+                                    0x80,
+                                    0xff,
+                                    0x7fff,
+                                    0x8000,
+                                    0xffff,
+                                    0x7fffffff,
+                                    0x80000000,
+                                    0xffffffff,
+                                    0xfffffffe,
+                                    0x100000000,
+                                    0x7fffffffffffffff,
+                                    0x8000000000000000,
+                                    0xffffffffffffffff,
+                                    0xffffffff80000000};
     uint64_t v = below(3) ? edge[below(ARRAY_SIZE(edge))] : rnd() << 8 ^ rnd();
     return type == IR_I32 ? (uint32_t)v : v;
 }
@@ -71,7 +86,8 @@ static uint16_t add_const(unsigned type, uint64_t v)
     return add_value((struct insn){.op = IR_CONST, .type = (uint8_t)type, .imm = v});
 }
 
-/* An available value of a type: often a recent one, sometimes an old one (pressure), or a constant. */
+/* An available value of a type: often a recent one, sometimes an old one (pressure), or a constant.
+ */
 static uint16_t pick(unsigned type)
 {
     for (unsigned k = 0; k < 12 && n_avail; k++) {
@@ -94,12 +110,14 @@ static uint32_t slot_offset(unsigned size)
 static void gen_int(void)
 {
     static const uint8_t ops[] = {
-        IR_ADD, IR_ADD, IR_SUB, IR_SUB, IR_ADC, IR_ADD_C, IR_ADD_V, IR_SUB_V, IR_ADC_C, IR_ADC_V, IR_AND, IR_ANDN,
-        IR_OR, IR_XOR, IR_NOT, IR_NEG, IR_MUL, IR_UDIV, IR_SDIV, IR_SHL, IR_SHR, IR_SAR, IR_ROR, IR_CLZ, IR_BSWAP,
-        IR_ZEXT8, IR_ZEXT16, IR_SEXT8, IR_SEXT16, IR_ZEXT32, IR_SEXT32, IR_TRUNC, IR_HI32, IR_PAIR, IR_EXTRACT,
-        IR_SEXTRACT, IR_DEPOSIT, IR_SETC, IR_SELECT, IR_MOV,
+        IR_ADD,   IR_ADD,   IR_SUB,     IR_SUB,      IR_ADC,     IR_ADD_C,  IR_ADD_V,  IR_SUB_V,
+        IR_ADC_C, IR_ADC_V, IR_AND,     IR_ANDN,     IR_OR,      IR_XOR,    IR_NOT,    IR_NEG,
+        IR_MUL,   IR_UDIV,  IR_SDIV,    IR_SHL,      IR_SHR,     IR_SAR,    IR_ROR,    IR_CLZ,
+        IR_BSWAP, IR_ZEXT8, IR_ZEXT16,  IR_SEXT8,    IR_SEXT16,  IR_ZEXT32, IR_SEXT32, IR_TRUNC,
+        IR_HI32,  IR_PAIR,  IR_EXTRACT, IR_SEXTRACT, IR_DEPOSIT, IR_SETC,   IR_SELECT, IR_MOV,
     };
-    unsigned op = ops[below(ARRAY_SIZE(ops))], t = below(3) ? IR_I32 : IR_I64, bits = t == IR_I32 ? 32 : 64;
+    unsigned op = ops[below(ARRAY_SIZE(ops))], t = below(3) ? IR_I32 : IR_I64,
+             bits = t == IR_I32 ? 32 : 64;
     struct insn in = {.op = (uint8_t)op, .type = (uint8_t)t, .rel = (uint8_t)below(12)};
     unsigned pos = below(bits), len = 1 + below(bits - pos);
     if (!below(3)) {
@@ -107,15 +125,24 @@ static void gen_int(void)
         len = below(2) ? 8 : 16;
     }
     switch (op) {
-    case IR_NOT: case IR_NEG: case IR_CLZ: case IR_BSWAP: case IR_ZEXT8: case IR_ZEXT16: case IR_SEXT8:
-    case IR_SEXT16: case IR_MOV:
+    case IR_NOT:
+    case IR_NEG:
+    case IR_CLZ:
+    case IR_BSWAP:
+    case IR_ZEXT8:
+    case IR_ZEXT16:
+    case IR_SEXT8:
+    case IR_SEXT16:
+    case IR_MOV:
         in.a[0] = pick(t);
         break;
-    case IR_ZEXT32: case IR_SEXT32:
+    case IR_ZEXT32:
+    case IR_SEXT32:
         in.type = IR_I64;
         in.a[0] = pick(IR_I32);
         break;
-    case IR_TRUNC: case IR_HI32:
+    case IR_TRUNC:
+    case IR_HI32:
         in.type = IR_I32;
         in.a[0] = pick(IR_I64);
         break;
@@ -124,24 +151,32 @@ static void gen_int(void)
         in.a[0] = pick(IR_I32);
         in.a[1] = pick(IR_I32);
         break;
-    case IR_SHL: case IR_SHR: case IR_SAR: case IR_ROR:
+    case IR_SHL:
+    case IR_SHR:
+    case IR_SAR:
+    case IR_ROR:
         in.a[0] = pick(t);
         if (op == IR_ROR && below(2)) {
             in.a[1] = pick(IR_I32);
         } else {
             uint16_t amount = below(2) ? pick(IR_I32) : add_const(IR_I32, below(bits));
-            in.a[1] = add_value((struct insn){.op = IR_AND, .type = IR_I32,
-                                              .a = {amount, add_const(IR_I32, bits - 1)}});
+            in.a[1] = add_value((struct insn){
+                .op = IR_AND, .type = IR_I32, .a = {amount, add_const(IR_I32, bits - 1)}});
         }
         break;
-    case IR_EXTRACT: case IR_SEXTRACT: case IR_DEPOSIT:
+    case IR_EXTRACT:
+    case IR_SEXTRACT:
+    case IR_DEPOSIT:
         in.a[0] = pick(t);
         in.a[1] = op == IR_DEPOSIT ? pick(t) : 0;
         in.imm = pos | len << 8;
         break;
-    case IR_ADC: case IR_ADC_C: case IR_ADC_V: {
+    case IR_ADC:
+    case IR_ADC_C:
+    case IR_ADC_V: {
         uint16_t carry = pick(IR_I32);
-        in.a[2] = add_value((struct insn){.op = IR_AND, .type = IR_I32, .a = {carry, add_const(IR_I32, 1)}});
+        in.a[2] = add_value(
+            (struct insn){.op = IR_AND, .type = IR_I32, .a = {carry, add_const(IR_I32, 1)}});
         in.a[0] = pick(t);
         in.a[1] = pick(t);
         in.type = op == IR_ADC ? (uint8_t)t : IR_I32;
@@ -170,22 +205,32 @@ static void gen_flag_group(void)
     uint16_t a = pick(IR_I32), b = pick(IR_I32), carry = 0;
     unsigned kind = below(3);
     if (kind == 2)
-        carry = add_value((struct insn){.op = IR_AND, .type = IR_I32, .a = {pick(IR_I32), add_const(IR_I32, 1)}});
+        carry = add_value(
+            (struct insn){.op = IR_AND, .type = IR_I32, .a = {pick(IR_I32), add_const(IR_I32, 1)}});
     unsigned op = kind == 0 ? IR_ADD : kind == 1 ? IR_SUB : IR_ADC;
     uint16_t r = add_value((struct insn){.op = (uint8_t)op, .type = IR_I32, .a = {a, b, carry}});
     add((struct insn){.op = IR_PUT, .off = offsetof(struct vcpu, nf), .size = 4, .a = {r}});
     if (below(2))
         add((struct insn){.op = IR_PUT, .off = offsetof(struct vcpu, zf), .size = 4, .a = {r}});
-    struct insn c = {.op = kind == 0 ? IR_ADD_C : kind == 1 ? IR_SETC : IR_ADC_C, .type = IR_I32, .rel = IR_GEU,
+    struct insn c = {.op = kind == 0   ? IR_ADD_C
+                           : kind == 1 ? IR_SETC
+                                       : IR_ADC_C,
+                     .type = IR_I32,
+                     .rel = IR_GEU,
                      .a = {a, b, carry}};
-    struct insn v = {.op = kind == 0 ? IR_ADD_V : kind == 1 ? IR_SUB_V : IR_ADC_V, .type = IR_I32,
+    struct insn v = {.op = kind == 0   ? IR_ADD_V
+                           : kind == 1 ? IR_SUB_V
+                                       : IR_ADC_V,
+                     .type = IR_I32,
                      .a = {a, b, carry}};
     uint16_t rc = add_value(c);
     add((struct insn){.op = IR_PUT, .off = offsetof(struct vcpu, cf), .size = 4, .a = {rc}});
     uint16_t rv = add_value(v);
     add((struct insn){.op = IR_PUT, .off = offsetof(struct vcpu, vf), .size = 4, .a = {rv}});
     if (below(2))
-        add_value((struct insn){.op = IR_SETC, .type = IR_I32, .rel = (uint8_t)below(12),
+        add_value((struct insn){.op = IR_SETC,
+                                .type = IR_I32,
+                                .rel = (uint8_t)below(12),
                                 .a = {kind == 1 ? a : r, kind == 1 ? b : add_const(IR_I32, 0)}});
 }
 
@@ -194,9 +239,11 @@ static void gen_state(void)
     unsigned t = below(4) ? IR_I32 : IR_I64;
     unsigned size = below(5) ? (t == IR_I32 ? 4 : 8) : 1u << below(t == IR_I32 ? 3 : 4);
     if (below(2))
-        add_value((struct insn){.op = IR_GET, .type = (uint8_t)t, .off = slot_offset(size), .size = (uint8_t)size});
+        add_value((struct insn){
+            .op = IR_GET, .type = (uint8_t)t, .off = slot_offset(size), .size = (uint8_t)size});
     else
-        add((struct insn){.op = IR_PUT, .a = {pick(t)}, .off = slot_offset(size), .size = (uint8_t)size});
+        add((struct insn){
+            .op = IR_PUT, .a = {pick(t)}, .off = slot_offset(size), .size = (uint8_t)size});
 }
 
 static void gen_memory(bool priv)
@@ -220,13 +267,17 @@ static void gen_memory(bool priv)
     static const struct {
         uint8_t op;
         uint32_t base, disp;
-    } shape[] = {{IR_ADD, RIG_BASE, 0}, {IR_ADD, RIG_BASE, 0x20}, {IR_OR, 0x8000, 0xffffd000u}, {IR_OR, 0x8000, 3},
+    } shape[] = {{IR_ADD, RIG_BASE, 0},
+                 {IR_ADD, RIG_BASE, 0x20},
+                 {IR_OR, 0x8000, 0xffffd000u},
+                 {IR_OR, 0x8000, 3},
                  {IR_OR, 0xffff8000u, 0xd000}};
     unsigned k = below(ARRAY_SIZE(shape));
-    uint16_t sum = add_value((struct insn){.op = shape[k].op, .type = IR_I32,
-                                           .a = {low, add_const(IR_I32, shape[k].base)}});
+    uint16_t sum = add_value((struct insn){
+        .op = shape[k].op, .type = IR_I32, .a = {low, add_const(IR_I32, shape[k].base)}});
     if (shape[k].disp)
-        sum = add_value((struct insn){.op = IR_ADD, .type = IR_I32, .a = {sum, add_const(IR_I32, shape[k].disp)}});
+        sum = add_value((struct insn){
+            .op = IR_ADD, .type = IR_I32, .a = {sum, add_const(IR_I32, shape[k].disp)}});
     if (load)
         add_value((struct insn){.op = IR_LD, .type = (uint8_t)t, .a = {sum}, .imm = memop});
     else
@@ -236,7 +287,8 @@ static void gen_memory(bool priv)
 static void gen_call(void)
 {
     unsigned op = OP_CALL_PURE + below(3), nargs = below(6);
-    struct insn in = {.op = (uint8_t)op, .size = (uint8_t)nargs, .type = (uint8_t)(below(2) ? IR_I32 : IR_I64)};
+    struct insn in = {
+        .op = (uint8_t)op, .size = (uint8_t)nargs, .type = (uint8_t)(below(2) ? IR_I32 : IR_I64)};
     for (unsigned k = 0; k < nargs; k++)
         in.a[k] = pick(below(2) ? IR_I32 : IR_I64);
     add_value(in);
@@ -298,13 +350,15 @@ static void gen_pressure(void)
     for (unsigned k = 0; k < ARRAY_SIZE(v); k++) {
         if (below(2))
             gen_int();
-        v[k] = add_value((struct insn){.op = IR_ADD, .type = IR_I32, .a = {pick(IR_I32), pick(IR_I32)}});
+        v[k] = add_value(
+            (struct insn){.op = IR_ADD, .type = IR_I32, .a = {pick(IR_I32), pick(IR_I32)}});
         if (!below(3))
             gen_memory(false);
     }
     uint16_t sum = v[0];
     for (unsigned k = 1; k < ARRAY_SIZE(v); k++)
-        sum = add_value((struct insn){.op = below(2) ? IR_SUB : IR_XOR, .type = IR_I32, .a = {sum, v[k]}});
+        sum = add_value(
+            (struct insn){.op = below(2) ? IR_SUB : IR_XOR, .type = IR_I32, .a = {sum, v[k]}});
     add((struct insn){.op = IR_PUT, .off = 0, .size = 4, .a = {sum}});
 }
 
@@ -313,14 +367,19 @@ static void generate(bool memory, bool priv)
     n_insns = 1; /* index 0 is "no value" */
     n_avail = n_labels = 0;
     for (unsigned k = 0; k < 8; k++)
-        add_value((struct insn){.op = IR_GET, .type = k < 6 ? IR_I32 : IR_I64, .off = k < 6 ? k * 4 : 32 + (k & 1) * 8,
+        add_value((struct insn){.op = IR_GET,
+                                .type = k < 6 ? IR_I32 : IR_I64,
+                                .off = k < 6 ? k * 4 : 32 + (k & 1) * 8,
                                 .size = k < 6 ? 4 : 8});
     gen_block(0, 10 + below(60), memory, priv);
     if (!below(4) && n_insns < 500)
         gen_pressure();
     static const uint8_t last[] = {IR_EXIT, IR_GOTO, IR_GOTO, IR_GOTO_IND};
     unsigned op = last[below(4)];
-    add((struct insn){.op = (uint8_t)op, .imm = op == IR_EXIT ? TCG_EXIT_WFI : below(2) ? 0x1010 : 0x80002010});
+    add((struct insn){.op = (uint8_t)op,
+                      .imm = op == IR_EXIT ? TCG_EXIT_WFI
+                             : below(2)    ? 0x1010
+                                           : 0x80002010});
 }
 
 /* ---- oracle ---- */
@@ -385,25 +444,38 @@ static uint64_t mask(uint64_t v, unsigned type)
 
 static int64_t sign(uint64_t v, unsigned bits)
 {
-    return bits == 64 ? (int64_t)v : (int64_t)(v ^ (1ull << (bits - 1))) - (int64_t)(1ull << (bits - 1));
+    return bits == 64 ? (int64_t)v
+                      : (int64_t)(v ^ (1ull << (bits - 1))) - (int64_t)(1ull << (bits - 1));
 }
 
 static bool o_rel(unsigned rel, uint64_t x, uint64_t y, unsigned bits)
 {
     int64_t sx = sign(x, bits), sy = sign(y, bits);
     switch (rel) {
-    case IR_EQ: return x == y;
-    case IR_NE: return x != y;
-    case IR_LTU: return x < y;
-    case IR_GEU: return x >= y;
-    case IR_LEU: return x <= y;
-    case IR_GTU: return x > y;
-    case IR_LTS: return sx < sy;
-    case IR_GES: return sx >= sy;
-    case IR_LES: return sx <= sy;
-    case IR_GTS: return sx > sy;
-    case IR_TSTEQ: return !(x & y);
-    default: return x & y;
+    case IR_EQ:
+        return x == y;
+    case IR_NE:
+        return x != y;
+    case IR_LTU:
+        return x < y;
+    case IR_GEU:
+        return x >= y;
+    case IR_LEU:
+        return x <= y;
+    case IR_GTU:
+        return x > y;
+    case IR_LTS:
+        return sx < sy;
+    case IR_GES:
+        return sx >= sy;
+    case IR_LES:
+        return sx <= sy;
+    case IR_GTS:
+        return sx > sy;
+    case IR_TSTEQ:
+        return !(x & y);
+    default:
+        return x & y;
     }
 }
 
@@ -431,26 +503,47 @@ static uint64_t o_int(const struct insn *in, unsigned at, const uint64_t *a)
     uint64_t x = a[0], y = a[1], f = len >= 64 ? ~0ull : (1ull << len) - 1;
     __int128 sx = sign(x, bits), sy = sign(y, bits);
     switch (in->op) {
-    case IR_MOV: return x;
-    case IR_ADD: return x + y;
-    case IR_SUB: return x - y;
-    case IR_ADC: return x + y + a[2];
-    case IR_ADD_C: return o_carry(x, y, 0, bits);
-    case IR_ADC_C: return o_carry(x, y, a[2], bits);
-    case IR_ADD_V: return o_overflow(sx + sy, bits);
-    case IR_ADC_V: return o_overflow(sx + sy + (int64_t)a[2], bits);
-    case IR_SUB_V: return o_overflow(sx - sy, bits);
-    case IR_AND: return x & y;
-    case IR_ANDN: return x & ~y;
-    case IR_OR: return x | y;
-    case IR_XOR: return x ^ y;
-    case IR_NOT: return ~x;
-    case IR_NEG: return 0 - x;
-    case IR_MUL: return x * y;
-    case IR_UDIV: case IR_SDIV: return o_div(in->op == IR_SDIV, x, y, bits);
-    case IR_SHL: return x << y;
-    case IR_SHR: return x >> y;
-    case IR_SAR: return (uint64_t)(sign(x, bits) >> y);
+    case IR_MOV:
+        return x;
+    case IR_ADD:
+        return x + y;
+    case IR_SUB:
+        return x - y;
+    case IR_ADC:
+        return x + y + a[2];
+    case IR_ADD_C:
+        return o_carry(x, y, 0, bits);
+    case IR_ADC_C:
+        return o_carry(x, y, a[2], bits);
+    case IR_ADD_V:
+        return o_overflow(sx + sy, bits);
+    case IR_ADC_V:
+        return o_overflow(sx + sy + (int64_t)a[2], bits);
+    case IR_SUB_V:
+        return o_overflow(sx - sy, bits);
+    case IR_AND:
+        return x & y;
+    case IR_ANDN:
+        return x & ~y;
+    case IR_OR:
+        return x | y;
+    case IR_XOR:
+        return x ^ y;
+    case IR_NOT:
+        return ~x;
+    case IR_NEG:
+        return 0 - x;
+    case IR_MUL:
+        return x * y;
+    case IR_UDIV:
+    case IR_SDIV:
+        return o_div(in->op == IR_SDIV, x, y, bits);
+    case IR_SHL:
+        return x << y;
+    case IR_SHR:
+        return x >> y;
+    case IR_SAR:
+        return (uint64_t)(sign(x, bits) >> y);
     case IR_ROR:
         y %= bits;
         return y ? x >> y | x << (bits - y) : x;
@@ -458,22 +551,38 @@ static uint64_t o_int(const struct insn *in, unsigned at, const uint64_t *a)
         for (y = 0; y < bits && !(x >> (bits - 1 - y) & 1); y++)
             ;
         return y;
-    case IR_BSWAP: return __builtin_bswap64(x) >> (64 - bits);
-    case IR_ZEXT8: return (uint8_t)x;
-    case IR_ZEXT16: return (uint16_t)x;
-    case IR_SEXT8: return (uint64_t)(int8_t)x;
-    case IR_SEXT16: return (uint64_t)(int16_t)x;
-    case IR_ZEXT32: return x;
-    case IR_SEXT32: return (uint64_t)(int32_t)x;
-    case IR_TRUNC: return (uint32_t)x;
-    case IR_HI32: return x >> 32;
-    case IR_PAIR: return x | y << 32;
-    case IR_EXTRACT: return x >> pos & f;
-    case IR_SEXTRACT: return (uint64_t)sign(x >> pos & f, len);
-    case IR_DEPOSIT: return (x & ~(f << pos)) | (y & f) << pos;
-    case IR_SETC: return o_rel(in->rel, x, y, bits);
-    case IR_SELECT: return o_rel(in->rel, x, y, bits) ? a[2] : a[3];
-    default: cr_assert_fail("oracle: op %s", ir_op_name(in->op));
+    case IR_BSWAP:
+        return __builtin_bswap64(x) >> (64 - bits);
+    case IR_ZEXT8:
+        return (uint8_t)x;
+    case IR_ZEXT16:
+        return (uint16_t)x;
+    case IR_SEXT8:
+        return (uint64_t)(int8_t)x;
+    case IR_SEXT16:
+        return (uint64_t)(int16_t)x;
+    case IR_ZEXT32:
+        return x;
+    case IR_SEXT32:
+        return (uint64_t)(int32_t)x;
+    case IR_TRUNC:
+        return (uint32_t)x;
+    case IR_HI32:
+        return x >> 32;
+    case IR_PAIR:
+        return x | y << 32;
+    case IR_EXTRACT:
+        return x >> pos & f;
+    case IR_SEXTRACT:
+        return (uint64_t)sign(x >> pos & f, len);
+    case IR_DEPOSIT:
+        return (x & ~(f << pos)) | (y & f) << pos;
+    case IR_SETC:
+        return o_rel(in->rel, x, y, bits);
+    case IR_SELECT:
+        return o_rel(in->rel, x, y, bits) ? a[2] : a[3];
+    default:
+        cr_assert_fail("oracle: op %s", ir_op_name(in->op));
     }
     return 0;
 }
@@ -490,7 +599,8 @@ static uint64_t o_memory(const struct insn *in, const uint64_t *a)
     uint32_t memop = (uint32_t)in->imm, gva = (uint32_t)a[0];
     unsigned bytes = 1u << MEMOP_SIZE(memop);
     unsigned need = memop & MEMOP_ALIGN ? bytes : (memop & MEMOP_ALIGN4) && bytes >= 4 ? 4 : 1;
-    cr_assert(gva >= RIG_BASE && gva + bytes <= RIG_BASE + RIG_SIZE, "generator made address %#x", gva);
+    cr_assert(gva >= RIG_BASE && gva + bytes <= RIG_BASE + RIG_SIZE, "generator made address %#x",
+              gva);
     uint8_t *p = o_mem + gva - RIG_BASE;
     o_unaligned += gva % need != 0;
     note_event();
@@ -526,7 +636,9 @@ static void run_oracle(void)
             a[k] = val[in->a[k]];
         unsigned at = prog[in->a[0]].type;
         switch (in->op) {
-        case IR_CONST: val[i] = in->imm; break;
+        case IR_CONST:
+            val[i] = in->imm;
+            break;
         case IR_INSN:
             o_pc = (uint32_t)in->imm;
             o_extra = in->off;
@@ -535,19 +647,32 @@ static void run_oracle(void)
             val[i] = 0;
             memcpy(&val[i], o_state + in->off, in->size);
             break;
-        case IR_PUT: memcpy(o_state + in->off, &a[0], in->size); break;
-        case IR_LD: val[i] = mask(o_memory(in, a), in->type); break;
-        case IR_ST: o_memory(in, a); break;
-        case IR_LABEL: break;
+        case IR_PUT:
+            memcpy(o_state + in->off, &a[0], in->size);
+            break;
+        case IR_LD:
+            val[i] = mask(o_memory(in, a), in->type);
+            break;
+        case IR_ST:
+            o_memory(in, a);
+            break;
+        case IR_LABEL:
+            break;
         case IR_BRCOND:
             if (o_rel(in->rel, a[0], a[1], at == IR_I32 ? 32 : 64))
                 i = find_label(i, in->imm);
             break;
-        case IR_BR: i = find_label(i, in->imm); break;
-        case IR_EXIT: case IR_GOTO: case IR_GOTO_IND:
+        case IR_BR:
+            i = find_label(i, in->imm);
+            break;
+        case IR_EXIT:
+        case IR_GOTO:
+        case IR_GOTO_IND:
             o_exit = i;
             return;
-        case OP_CALL_PURE: case OP_CALL_READ: case OP_CALL_WRITE:
+        case OP_CALL_PURE:
+        case OP_CALL_READ:
+        case OP_CALL_WRITE:
             h = call_result(in->op, in->size, a);
             if (in->op != OP_CALL_PURE) {
                 note_event();
@@ -557,7 +682,9 @@ static void run_oracle(void)
                 call_write(o_state, h);
             val[i] = mask(h, in->type);
             break;
-        default: val[i] = mask(o_int(in, at, a), in->type); break;
+        default:
+            val[i] = mask(o_int(in, at, a), in->type);
+            break;
         }
     }
 }
@@ -567,9 +694,10 @@ static void check_event(uint32_t pc, uint32_t extra)
 {
     cr_assert(at_event < n_events, "more observations than the oracle made");
     const struct event *e = &events[at_event++];
-    cr_assert_eq(e->hash, state_hash((const uint8_t *)rig.v), "state at observation %u", at_event - 1);
-    cr_assert(e->pc == pc && e->extra == extra, "side table: pc %#x extra %#x, expected %#x %#x", pc, extra,
-              e->pc, e->extra);
+    cr_assert_eq(e->hash, state_hash((const uint8_t *)rig.v), "state at observation %u",
+                 at_event - 1);
+    cr_assert(e->pc == pc && e->extra == extra, "side table: pc %#x extra %#x, expected %#x %#x",
+              pc, extra, e->pc, e->extra);
 }
 
 static void on_slow(struct rig *r, uint32_t gva, uint64_t value, uint32_t memop, uintptr_t ra)
@@ -600,40 +728,43 @@ static uint64_t helper(struct vcpu *v, unsigned op, unsigned nargs, const uint64
     /* Clobber what the ABI lets a helper clobber. */
     __asm__ volatile("" ::: "rsi", "rdi", "r8", "r9", "r10", "r11", "xmm2", "xmm3", "xmm9", "cc");
     __asm__ volatile("mov $-1, %%rsi\n\tmov %%rsi, %%rdi\n\tmov %%rsi, %%r8\n\tmov %%rsi, %%r9\n\t"
-                     "mov %%rsi, %%r10\n\tmov %%rsi, %%r11" ::: "rsi", "rdi", "r8", "r9", "r10", "r11", "cc");
+                     "mov %%rsi, %%r10\n\tmov %%rsi, %%r11" ::
+                         : "rsi", "rdi", "r8", "r9", "r10", "r11", "cc");
     return h;
 }
 
 #define HELPERS(X) X(PURE) X(READ) X(WRITE)
-#define X(K) \
-    static uint64_t K##_0(struct vcpu *v) \
-    { \
-        return helper(v, OP_CALL_##K, 0, NULL, VCPU_RA()); \
-    } \
-    static uint64_t K##_1(struct vcpu *v, uint64_t a) \
-    { \
-        return helper(v, OP_CALL_##K, 1, &a, VCPU_RA()); \
-    } \
-    static uint64_t K##_2(struct vcpu *v, uint64_t a, uint64_t b) \
-    { \
-        return helper(v, OP_CALL_##K, 2, (uint64_t[]){a, b}, VCPU_RA()); \
-    } \
-    static uint64_t K##_3(struct vcpu *v, uint64_t a, uint64_t b, uint64_t c) \
-    { \
-        return helper(v, OP_CALL_##K, 3, (uint64_t[]){a, b, c}, VCPU_RA()); \
-    } \
+#define X(K)                                                                              \
+    static uint64_t K##_0(struct vcpu *v)                                                 \
+    {                                                                                     \
+        return helper(v, OP_CALL_##K, 0, NULL, VCPU_RA());                                \
+    }                                                                                     \
+    static uint64_t K##_1(struct vcpu *v, uint64_t a)                                     \
+    {                                                                                     \
+        return helper(v, OP_CALL_##K, 1, &a, VCPU_RA());                                  \
+    }                                                                                     \
+    static uint64_t K##_2(struct vcpu *v, uint64_t a, uint64_t b)                         \
+    {                                                                                     \
+        return helper(v, OP_CALL_##K, 2, (uint64_t[]){a, b}, VCPU_RA());                  \
+    }                                                                                     \
+    static uint64_t K##_3(struct vcpu *v, uint64_t a, uint64_t b, uint64_t c)             \
+    {                                                                                     \
+        return helper(v, OP_CALL_##K, 3, (uint64_t[]){a, b, c}, VCPU_RA());               \
+    }                                                                                     \
     static uint64_t K##_4(struct vcpu *v, uint64_t a, uint64_t b, uint64_t c, uint64_t d) \
-    { \
-        return helper(v, OP_CALL_##K, 4, (uint64_t[]){a, b, c, d}, VCPU_RA()); \
-    } \
-    static uint64_t K##_5(struct vcpu *v, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e) \
-    { \
-        return helper(v, OP_CALL_##K, 5, (uint64_t[]){a, b, c, d, e}, VCPU_RA()); \
+    {                                                                                     \
+        return helper(v, OP_CALL_##K, 4, (uint64_t[]){a, b, c, d}, VCPU_RA());            \
+    }                                                                                     \
+    static uint64_t K##_5(struct vcpu *v, uint64_t a, uint64_t b, uint64_t c, uint64_t d, \
+                          uint64_t e)                                                     \
+    {                                                                                     \
+        return helper(v, OP_CALL_##K, 5, (uint64_t[]){a, b, c, d, e}, VCPU_RA());         \
     }
 HELPERS(X)
 #undef X
 static void *const helper_fn[3][6] = {
-#define X(K) {(void *)K##_0, (void *)K##_1, (void *)K##_2, (void *)K##_3, (void *)K##_4, (void *)K##_5},
+#define X(K) \
+    {(void *)K##_0, (void *)K##_1, (void *)K##_2, (void *)K##_3, (void *)K##_4, (void *)K##_5},
     HELPERS(X)
 #undef X
 };
@@ -643,19 +774,33 @@ static ir_ref build_op(struct ir_block *b, const struct insn *in, const ir_ref *
 {
     unsigned pos = in->imm & 0xff, len = (unsigned)(in->imm >> 8);
     switch (in->op) {
-    case IR_CONST: return in->type == IR_I32 ? ir_const32(b, (uint32_t)in->imm) : ir_const64(b, in->imm);
-    case IR_GET: return ir_get(b, (enum ir_type)in->type, in->off, in->size);
-    case IR_LD: return ir_load(b, (enum ir_type)in->type, a[0], (uint32_t)in->imm);
-    case IR_EXTRACT: return ir_extract(b, a[0], pos, len);
-    case IR_SEXTRACT: return ir_sextract(b, a[0], pos, len);
-    case IR_DEPOSIT: return ir_deposit(b, a[0], a[1], pos, len);
-    case IR_SETC: return ir_setc(b, (enum ir_rel)in->rel, a[0], a[1]);
-    case IR_SELECT: return ir_select(b, (enum ir_rel)in->rel, a[0], a[1], a[2], a[3]);
-    case IR_ADC: case IR_ADC_C: case IR_ADC_V: return ir_op3(b, (enum ir_op)in->op, a[0], a[1], a[2]);
-    case OP_CALL_PURE: case OP_CALL_READ: case OP_CALL_WRITE: {
+    case IR_CONST:
+        return in->type == IR_I32 ? ir_const32(b, (uint32_t)in->imm) : ir_const64(b, in->imm);
+    case IR_GET:
+        return ir_get(b, (enum ir_type)in->type, in->off, in->size);
+    case IR_LD:
+        return ir_load(b, (enum ir_type)in->type, a[0], (uint32_t)in->imm);
+    case IR_EXTRACT:
+        return ir_extract(b, a[0], pos, len);
+    case IR_SEXTRACT:
+        return ir_sextract(b, a[0], pos, len);
+    case IR_DEPOSIT:
+        return ir_deposit(b, a[0], a[1], pos, len);
+    case IR_SETC:
+        return ir_setc(b, (enum ir_rel)in->rel, a[0], a[1]);
+    case IR_SELECT:
+        return ir_select(b, (enum ir_rel)in->rel, a[0], a[1], a[2], a[3]);
+    case IR_ADC:
+    case IR_ADC_C:
+    case IR_ADC_V:
+        return ir_op3(b, (enum ir_op)in->op, a[0], a[1], a[2]);
+    case OP_CALL_PURE:
+    case OP_CALL_READ:
+    case OP_CALL_WRITE: {
         static const unsigned flags[] = {CALL_PURE, CALL_READS, CALL_STATE};
         unsigned k = in->op - OP_CALL_PURE;
-        return ir_call(b, (enum ir_type)in->type, "helper", helper_fn[k][in->size], flags[k], in->size, a);
+        return ir_call(b, (enum ir_type)in->type, "helper", helper_fn[k][in->size], flags[k],
+                       in->size, a);
     }
     default:
         if (ir_ops[in->op].nargs == 1)
@@ -677,16 +822,36 @@ static void build(bool priv)
         for (unsigned k = 0; k < 5; k++)
             a[k] = ref[in->a[k]];
         switch (in->op) {
-        case IR_INSN: ir_insn(b, in->imm, in->off); break;
-        case IR_PUT: ir_put(b, in->off, in->size, a[0]); break;
-        case IR_ST: ir_store(b, a[0], a[1], (uint32_t)in->imm); break;
-        case IR_LABEL: ir_label(b, (unsigned)in->imm); break;
-        case IR_BR: ir_br(b, (unsigned)in->imm); break;
-        case IR_BRCOND: ir_brcond(b, (enum ir_rel)in->rel, a[0], a[1], (unsigned)in->imm); break;
-        case IR_EXIT: ir_exit(b, (unsigned)in->imm); break;
-        case IR_GOTO: ir_goto(b, in->imm); break;
-        case IR_GOTO_IND: ir_goto_ind(b); break;
-        default: ref[i] = build_op(b, in, a); break;
+        case IR_INSN:
+            ir_insn(b, in->imm, in->off);
+            break;
+        case IR_PUT:
+            ir_put(b, in->off, in->size, a[0]);
+            break;
+        case IR_ST:
+            ir_store(b, a[0], a[1], (uint32_t)in->imm);
+            break;
+        case IR_LABEL:
+            ir_label(b, (unsigned)in->imm);
+            break;
+        case IR_BR:
+            ir_br(b, (unsigned)in->imm);
+            break;
+        case IR_BRCOND:
+            ir_brcond(b, (enum ir_rel)in->rel, a[0], a[1], (unsigned)in->imm);
+            break;
+        case IR_EXIT:
+            ir_exit(b, (unsigned)in->imm);
+            break;
+        case IR_GOTO:
+            ir_goto(b, in->imm);
+            break;
+        case IR_GOTO_IND:
+            ir_goto_ind(b);
+            break;
+        default:
+            ref[i] = build_op(b, in, a);
+            break;
         }
     }
     cr_assert(!b->full);

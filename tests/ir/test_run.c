@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Generated code at its edges: poll, linked and unlinked jumps, the inline jump cache, unwinding from a
- * helper, sites of helper calls, MXCSR, tables that overflow, too small a buffer.
+ * Generated code at its edges: poll, linked and unlinked jumps, the inline jump cache, unwinding
+ * from a helper, sites of helper calls, MXCSR, tables that overflow, too small a buffer.
  */
 #include "rig.c.inc"
 
@@ -98,7 +98,8 @@ Test(run, goto_uses_the_jump_cache)
 
 Test(run, goto_ind_uses_the_jump_cache)
 {
-    static const uint32_t pcs[] = {0, 2, 0x7e, 0x80, 0xffe, 0x1000, 0x3f000, 0x40000, 0x80001234, 0xfffffffe};
+    static const uint32_t pcs[] = {0,      2,       0x7e,    0x80,       0xffe,
+                                   0x1000, 0x3f000, 0x40000, 0x80001234, 0xfffffffe};
     struct ir_block *b = start(0x5000);
     ir_put(b, OFF_R(15), 4, ir_get(b, IR_I32, OFF_R(0), 4));
     ir_goto_ind(b);
@@ -225,7 +226,8 @@ Test(run, same_ir_gives_same_code)
 {
     struct ir_block *b = start(0x5000);
     for (unsigned k = 0; k < 40; k++)
-        ir_put(b, OFF_R(k % 13), 4, ir_load(b, IR_I32, ir_get(b, IR_I32, OFF_R((k * 7) % 13), 4), MEMOP_32));
+        ir_put(b, OFF_R(k % 13), 4,
+               ir_load(b, IR_I32, ir_get(b, IR_I32, OFF_R((k * 7) % 13), 4), MEMOP_32));
     ir_goto(b, 0x9000);
     cr_assert_eq(rig_compile(), 0);
     size_t bytes = rig.res.host_bytes;

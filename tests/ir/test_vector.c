@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Vector and scalar floating-point nodes against plain C on lanes, with SSE4.1 and without, with operands in
- * registers, overlapping the result, and on the stack.
+ * Vector and scalar floating-point nodes against plain C on lanes, with SSE4.1 and without, with
+ * operands in registers, overlapping the result, and on the stack.
  */
 #include "rig.c.inc"
 #include <math.h>
@@ -33,23 +33,40 @@ static uint64_t lane_op(unsigned op, unsigned size, uint64_t x, uint64_t y, unsi
 {
     int64_t a = sx(x, size), b = sx(y, size);
     switch (op) {
-    case IR_VAND: return x & y;
-    case IR_VANDN: return x & ~y;
-    case IR_VOR: return x | y;
-    case IR_VXOR: return x ^ y;
-    case IR_VADD: return x + y;
-    case IR_VSUB: return x - y;
-    case IR_VMUL: return x * y;
-    case IR_VCMPEQ: return x == y ? ~0ull : 0;
-    case IR_VCMPGTS: return a > b ? ~0ull : 0;
-    case IR_VMINS: return a < b ? x : y;
-    case IR_VMAXS: return a > b ? x : y;
-    case IR_VMINU: return x < y ? x : y;
-    case IR_VMAXU: return x > y ? x : y;
-    case IR_VSHLI: return x << imm;
-    case IR_VSHRI: return x >> imm;
-    case IR_VSARI: return (uint64_t)(a >> imm);
-    default: return x; /* VDUP is made from lane 0 by the caller */
+    case IR_VAND:
+        return x & y;
+    case IR_VANDN:
+        return x & ~y;
+    case IR_VOR:
+        return x | y;
+    case IR_VXOR:
+        return x ^ y;
+    case IR_VADD:
+        return x + y;
+    case IR_VSUB:
+        return x - y;
+    case IR_VMUL:
+        return x * y;
+    case IR_VCMPEQ:
+        return x == y ? ~0ull : 0;
+    case IR_VCMPGTS:
+        return a > b ? ~0ull : 0;
+    case IR_VMINS:
+        return a < b ? x : y;
+    case IR_VMAXS:
+        return a > b ? x : y;
+    case IR_VMINU:
+        return x < y ? x : y;
+    case IR_VMAXU:
+        return x > y ? x : y;
+    case IR_VSHLI:
+        return x << imm;
+    case IR_VSHRI:
+        return x >> imm;
+    case IR_VSARI:
+        return (uint64_t)(a >> imm);
+    default:
+        return x; /* VDUP is made from lane 0 by the caller */
     }
 }
 
@@ -57,9 +74,10 @@ static const struct {
     uint8_t op, sizes; /* bit per log2(size) */
     bool unary;
 } cases[] = {
-    {IR_VAND, 8, 0}, {IR_VANDN, 8, 0}, {IR_VOR, 8, 0}, {IR_VXOR, 8, 0}, {IR_VADD, 15, 0}, {IR_VSUB, 15, 0},
-    {IR_VMUL, 6, 0}, {IR_VCMPEQ, 15, 0}, {IR_VCMPGTS, 7, 0}, {IR_VMINS, 7, 0}, {IR_VMAXS, 7, 0},
-    {IR_VMINU, 7, 0}, {IR_VMAXU, 7, 0}, {IR_VSHLI, 14, 1}, {IR_VSHRI, 14, 1}, {IR_VSARI, 6, 1},
+    {IR_VAND, 8, 0},    {IR_VANDN, 8, 0},  {IR_VOR, 8, 0},    {IR_VXOR, 8, 0},
+    {IR_VADD, 15, 0},   {IR_VSUB, 15, 0},  {IR_VMUL, 6, 0},   {IR_VCMPEQ, 15, 0},
+    {IR_VCMPGTS, 7, 0}, {IR_VMINS, 7, 0},  {IR_VMAXS, 7, 0},  {IR_VMINU, 7, 0},
+    {IR_VMAXU, 7, 0},   {IR_VSHLI, 14, 1}, {IR_VSHRI, 14, 1}, {IR_VSARI, 6, 1},
 };
 
 /* Bytes with many equal lanes and extremes. */
@@ -70,7 +88,8 @@ static void fill(uint8_t *p)
         p[k] = rnd() % 3 ? edge[rnd() % 5] : (uint8_t)rnd();
 }
 
-/* op(q0, q1) to q2, op(q1, q0) to q3, with q0 alive after when asked, with 20 other vectors alive when asked. */
+/* op(q0, q1) to q2, op(q1, q0) to q3, with q0 alive after when asked, with 20 other vectors alive
+ * when asked. */
 static void build(unsigned op, unsigned size, unsigned imm, bool unary, bool pressure)
 {
     struct ir_block *b = rig.b;
@@ -166,22 +185,32 @@ Test(vector, dup_and_transfers)
 static double host_fp(unsigned op, double x, double y)
 {
     switch (op) {
-    case IR_FADD: return x + y;
-    case IR_FSUB: return x - y;
-    case IR_FMUL: return x * y;
-    case IR_FDIV: return x / y;
-    default: return sqrt(x);
+    case IR_FADD:
+        return x + y;
+    case IR_FSUB:
+        return x - y;
+    case IR_FMUL:
+        return x * y;
+    case IR_FDIV:
+        return x / y;
+    default:
+        return sqrt(x);
     }
 }
 
 static float host_fp32(unsigned op, float x, float y)
 {
     switch (op) {
-    case IR_FADD: return x + y;
-    case IR_FSUB: return x - y;
-    case IR_FMUL: return x * y;
-    case IR_FDIV: return x / y;
-    default: return sqrtf(x);
+    case IR_FADD:
+        return x + y;
+    case IR_FSUB:
+        return x - y;
+    case IR_FMUL:
+        return x * y;
+    case IR_FDIV:
+        return x / y;
+    default:
+        return sqrtf(x);
     }
 }
 
@@ -204,7 +233,8 @@ static void build_float(unsigned op, unsigned size)
 Test(vector, scalar_float)
 {
     static const uint8_t ops[] = {IR_FADD, IR_FSUB, IR_FMUL, IR_FDIV, IR_FSQRT};
-    static const double values[] = {0.0, -0.0, 1.0, -1.5, 3.0, 1e300, -1e-300, 1e-40, INFINITY, -INFINITY, NAN, 0.1};
+    static const double values[] = {0.0,     -0.0,  1.0,      -1.5,      3.0, 1e300,
+                                    -1e-300, 1e-40, INFINITY, -INFINITY, NAN, 0.1};
     rig_init();
     rig_reset_memory(RIG_SPT);
     for (unsigned k = 0; k < ARRAY_SIZE(ops) * 2; k++) {
@@ -213,7 +243,8 @@ Test(vector, scalar_float)
         for (unsigned n = 0; n < ARRAY_SIZE(values) * ARRAY_SIZE(values); n++) {
             double x = values[n % ARRAY_SIZE(values)], y = values[n / ARRAY_SIZE(values)];
             double r1 = host_fp(op, x, y), r2 = host_fp(op, y, x);
-            float fx = (float)x, fy = (float)y, f1 = host_fp32(op, fx, fy), f2 = host_fp32(op, fy, fx);
+            float fx = (float)x, fy = (float)y, f1 = host_fp32(op, fx, fy),
+                  f2 = host_fp32(op, fy, fx);
             memset(rig.v->vfp.v, 0xa5, 64);
             memcpy(&rig.v->vfp.v[0], size == 8 ? (void *)&x : (void *)&fx, size);
             memcpy(&rig.v->vfp.v[16], size == 8 ? (void *)&y : (void *)&fy, size);

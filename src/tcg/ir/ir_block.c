@@ -10,11 +10,11 @@
 #include <string.h>
 
 const struct ir_op_info ir_ops[IR_OP_COUNT] = {
-#define N 'N'
-#define I 'I'
-#define W 'W'
-#define D 'D'
-#define V 'V'
+#define N                       'N'
+#define I                       'I'
+#define W                       'W'
+#define D                       'D'
+#define V                       'V'
 #define X(name_, res_, n_, fl_) [IR_##name_] = {#name_, res_, n_, (uint8_t)(fl_)},
     IR_OPS(X)
 #undef X

@@ -14,11 +14,16 @@ static enum ir_type type_of(const struct ir_block *b, ir_ref r)
 static enum ir_type result_type(enum ir_op op, enum ir_type operand)
 {
     switch (ir_ops[op].res) {
-    case 'W': return IR_I32;
-    case 'D': return IR_I64;
-    case 'V': return IR_V128;
-    case 'N': return IR_VOID;
-    default: return operand;
+    case 'W':
+        return IR_I32;
+    case 'D':
+        return IR_I64;
+    case 'V':
+        return IR_V128;
+    case 'N':
+        return IR_VOID;
+    default:
+        return operand;
     }
 }
 
@@ -81,8 +86,16 @@ ir_ref ir_op1(struct ir_block *b, enum ir_op op, ir_ref a)
 static bool commutative(enum ir_op op)
 {
     switch (op) {
-    case IR_ADD: case IR_ADD_C: case IR_ADD_V: case IR_AND: case IR_OR: case IR_XOR: case IR_MUL:
-    case IR_ADC: case IR_ADC_C: case IR_ADC_V:
+    case IR_ADD:
+    case IR_ADD_C:
+    case IR_ADD_V:
+    case IR_AND:
+    case IR_OR:
+    case IR_XOR:
+    case IR_MUL:
+    case IR_ADC:
+    case IR_ADC_C:
+    case IR_ADC_V:
         return true;
     default:
         return false;
@@ -93,9 +106,13 @@ static bool commutative(enum ir_op op)
 static ir_ref op2_same(struct ir_block *b, enum ir_op op, enum ir_type t, ir_ref a)
 {
     switch (op) {
-    case IR_SUB: case IR_XOR: case IR_ANDN: case IR_SUB_V:
+    case IR_SUB:
+    case IR_XOR:
+    case IR_ANDN:
+    case IR_SUB_V:
         return ir_const(b, t, 0);
-    case IR_AND: case IR_OR:
+    case IR_AND:
+    case IR_OR:
         return a;
     default:
         return 0;
@@ -126,7 +143,10 @@ static ir_ref op2_const(struct ir_block *b, enum ir_op op, enum ir_type t, ir_re
     switch (op) {
     case IR_ADD:
         return v ? add_chain(b, t, a, v) : a;
-    case IR_SUB: case IR_OR: case IR_XOR: case IR_ANDN:
+    case IR_SUB:
+    case IR_OR:
+    case IR_XOR:
+    case IR_ANDN:
         if (!v)
             return a;
         if (op == IR_ANDN)
@@ -144,7 +164,9 @@ static ir_ref op2_const(struct ir_block *b, enum ir_op op, enum ir_type t, ir_re
         if (n->op == IR_AND && ir_is_const(b, n->arg[1], &m))
             return ir_op2(b, IR_AND, n->arg[0], ir_const(b, t, m & v));
         return n->op == IR_SETC ? ((v & 1) ? a : ir_const(b, t, 0)) : 0;
-    case IR_ADD_C: case IR_ADD_V: case IR_SUB_V:
+    case IR_ADD_C:
+    case IR_ADD_V:
+    case IR_SUB_V:
         return v ? 0 : ir_const32(b, 0);
     case IR_MUL:
         if (!v || v == 1)
@@ -162,7 +184,10 @@ static ir_ref op2_const(struct ir_block *b, enum ir_op op, enum ir_type t, ir_re
         if (!v || v == 1)
             return v ? a : ir_const(b, t, 0);
         return 0;
-    case IR_SHL: case IR_SHR: case IR_SAR: case IR_ROR:
+    case IR_SHL:
+    case IR_SHR:
+    case IR_SAR:
+    case IR_ROR:
         if (v >= bits)
             return ir_op2(b, op, a, ir_const32(b, (uint32_t)v & (bits - 1)));
         return v ? 0 : a;
@@ -172,12 +197,19 @@ static ir_ref op2_const(struct ir_block *b, enum ir_op op, enum ir_type t, ir_re
 }
 
 /* constant v op c, for ops that do not commute */
-static ir_ref op2_const_left(struct ir_block *b, enum ir_op op, enum ir_type t, uint64_t v, ir_ref c)
+static ir_ref op2_const_left(struct ir_block *b, enum ir_op op, enum ir_type t, uint64_t v,
+                             ir_ref c)
 {
     switch (op) {
     case IR_SUB:
         return v ? 0 : ir_op1(b, IR_NEG, c);
-    case IR_SHL: case IR_SHR: case IR_SAR: case IR_ROR: case IR_UDIV: case IR_SDIV: case IR_ANDN:
+    case IR_SHL:
+    case IR_SHR:
+    case IR_SAR:
+    case IR_ROR:
+    case IR_UDIV:
+    case IR_SDIV:
+    case IR_ANDN:
         if (op == IR_ANDN && v == ir_type_mask(t))
             return ir_op1(b, IR_NOT, c);
         return v ? 0 : ir_const(b, t, 0);
@@ -240,9 +272,11 @@ ir_ref ir_op2i(struct ir_block *b, enum ir_op op, ir_ref a, uint64_t imm)
 }
 
 /* ---- bit fields ---- */
-static ir_ref build_field(struct ir_block *b, enum ir_op op, ir_ref a, ir_ref v, unsigned pos, unsigned len)
+static ir_ref build_field(struct ir_block *b, enum ir_op op, ir_ref a, ir_ref v, unsigned pos,
+                          unsigned len)
 {
-    struct ir_node n = {.op = (uint8_t)op, .type = b->node[a].type, .arg = {a, v}, .imm = pos | len << 8};
+    struct ir_node n = {
+        .op = (uint8_t)op, .type = b->node[a].type, .arg = {a, v}, .imm = pos | len << 8};
     return ir_append_pure(b, &n);
 }
 
@@ -316,9 +350,10 @@ ir_ref ir_select(struct ir_block *b, enum ir_rel rel, ir_ref x, ir_ref y, ir_ref
     if (t == f)
         return t;
     uint64_t vt, vf;
-    if (type_of(b, t) == IR_I32 && ir_is_const(b, t, &vt) && ir_is_const(b, f, &vf) && (vt ^ vf) == 1 &&
-        (vt | vf) == 1)
+    if (type_of(b, t) == IR_I32 && ir_is_const(b, t, &vt) && ir_is_const(b, f, &vf) &&
+        (vt ^ vf) == 1 && (vt | vf) == 1)
         return ir_setc(b, vt ? rel : ir_rel_invert(rel), x, y);
-    struct ir_node n = {.op = IR_SELECT, .type = b->node[t].type, .rel = (uint8_t)rel, .arg = {x, y, t, f}};
+    struct ir_node n = {
+        .op = IR_SELECT, .type = b->node[t].type, .rel = (uint8_t)rel, .arg = {x, y, t, f}};
     return ir_append_pure(b, &n);
 }

@@ -12,21 +12,30 @@ enum ir_rel ir_rel_invert(enum ir_rel rel)
 }
 
 _Static_assert((IR_EQ ^ 1) == IR_NE && (IR_LTU ^ 1) == IR_GEU && (IR_LEU ^ 1) == IR_GTU &&
-               (IR_LTS ^ 1) == IR_GES && (IR_LES ^ 1) == IR_GTS && (IR_TSTEQ ^ 1) == IR_TSTNE,
+                   (IR_LTS ^ 1) == IR_GES && (IR_LES ^ 1) == IR_GTS && (IR_TSTEQ ^ 1) == IR_TSTNE,
                "relations come in inverse pairs");
 
 static enum ir_rel rel_swap(enum ir_rel rel)
 {
     switch (rel) {
-    case IR_LTU: return IR_GTU;
-    case IR_GTU: return IR_LTU;
-    case IR_LEU: return IR_GEU;
-    case IR_GEU: return IR_LEU;
-    case IR_LTS: return IR_GTS;
-    case IR_GTS: return IR_LTS;
-    case IR_LES: return IR_GES;
-    case IR_GES: return IR_LES;
-    default: return rel;
+    case IR_LTU:
+        return IR_GTU;
+    case IR_GTU:
+        return IR_LTU;
+    case IR_LEU:
+        return IR_GEU;
+    case IR_GEU:
+        return IR_LEU;
+    case IR_LTS:
+        return IR_GTS;
+    case IR_GTS:
+        return IR_LTS;
+    case IR_LES:
+        return IR_GES;
+    case IR_GES:
+        return IR_LES;
+    default:
+        return rel;
     }
 }
 
@@ -34,11 +43,20 @@ static enum ir_rel rel_swap(enum ir_rel rel)
 static enum ir_cond_result cond_same(struct ir_block *b, enum ir_rel *rel, ir_ref x, ir_ref *y)
 {
     switch (*rel) {
-    case IR_EQ: case IR_GEU: case IR_LEU: case IR_GES: case IR_LES:
+    case IR_EQ:
+    case IR_GEU:
+    case IR_LEU:
+    case IR_GES:
+    case IR_LES:
         return COND_TRUE;
-    case IR_NE: case IR_GTU: case IR_LTU: case IR_GTS: case IR_LTS:
+    case IR_NE:
+    case IR_GTU:
+    case IR_LTU:
+    case IR_GTS:
+    case IR_LTS:
         return COND_FALSE;
-    case IR_TSTEQ: case IR_TSTNE:
+    case IR_TSTEQ:
+    case IR_TSTNE:
         *rel = *rel == IR_TSTEQ ? IR_EQ : IR_NE;
         *y = ir_const(b, (enum ir_type)b->node[x].type, 0);
         break;
@@ -52,11 +70,20 @@ static enum ir_cond_result cond_bounds(struct ir_block *b, enum ir_rel *rel, enu
 {
     if (v == 0) {
         switch (*rel) {
-        case IR_LTU: case IR_TSTNE: return COND_FALSE;
-        case IR_GEU: case IR_TSTEQ: return COND_TRUE;
-        case IR_LEU: *rel = IR_EQ; break;
-        case IR_GTU: *rel = IR_NE; break;
-        default: break;
+        case IR_LTU:
+        case IR_TSTNE:
+            return COND_FALSE;
+        case IR_GEU:
+        case IR_TSTEQ:
+            return COND_TRUE;
+        case IR_LEU:
+            *rel = IR_EQ;
+            break;
+        case IR_GTU:
+            *rel = IR_NE;
+            break;
+        default:
+            break;
         }
     } else if (v == 1 && (*rel == IR_LTU || *rel == IR_GEU)) {
         *rel = *rel == IR_LTU ? IR_EQ : IR_NE;
@@ -68,7 +95,8 @@ static enum ir_cond_result cond_bounds(struct ir_block *b, enum ir_rel *rel, enu
     return COND_OPEN;
 }
 
-/* One step through the node that computes x, for an (in)equality with 0; true when something changed. */
+/* One step through the node that computes x, for an (in)equality with 0; true when something
+ * changed. */
 static bool cond_through(struct ir_block *b, enum ir_rel *rel, ir_ref *x, ir_ref *y)
 {
     const struct ir_node *n = &b->node[*x];

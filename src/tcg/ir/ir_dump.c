@@ -10,7 +10,7 @@
 #include <inttypes.h>
 
 static const char *const type_names[] = {"void", "i32", "i64", "v128"};
-static const char *const rel_names[] = {"eq", "ne", "ltu", "geu", "leu", "gtu",
+static const char *const rel_names[] = {"eq",  "ne",  "ltu", "geu", "leu",   "gtu",
                                         "lts", "ges", "les", "gts", "tsteq", "tstne"};
 
 static void dump_name(const char *name, FILE *f)
@@ -30,9 +30,10 @@ static void dump_arg(const struct ir_block *b, ir_ref r, const char *sep, FILE *
 
 static void dump_memop(uint64_t m, FILE *f)
 {
-    fprintf(f, " .%u%s%s%s%s%s%s", 8u << MEMOP_SIZE(m), m & MEMOP_SIGN ? "s" : "", m & MEMOP_BSWAP ? " be" : "",
-            m & MEMOP_ALIGN ? " align" : "", m & MEMOP_ALIGN4 ? " align4" : "",
-            m & MEMOP_USER ? " user" : "", m & MEMOP_PRIV ? " priv" : "");
+    fprintf(f, " .%u%s%s%s%s%s%s", 8u << MEMOP_SIZE(m), m & MEMOP_SIGN ? "s" : "",
+            m & MEMOP_BSWAP ? " be" : "", m & MEMOP_ALIGN ? " align" : "",
+            m & MEMOP_ALIGN4 ? " align4" : "", m & MEMOP_USER ? " user" : "",
+            m & MEMOP_PRIV ? " priv" : "");
 }
 
 /* What stands between the op's name and its arguments. */
@@ -42,25 +43,33 @@ static void dump_detail(const struct ir_block *b, const struct ir_node *n, FILE 
     case IR_INSN:
         fprintf(f, " 0x%" PRIx64 " extra 0x%" PRIx64, n->imm & 0xffffffffu, n->imm >> 32);
         break;
-    case IR_GET: case IR_PUT:
+    case IR_GET:
+    case IR_PUT:
         fprintf(f, " [0x%x]:%u", n->off, n->size);
         break;
-    case IR_EXTRACT: case IR_SEXTRACT: case IR_DEPOSIT:
+    case IR_EXTRACT:
+    case IR_SEXTRACT:
+    case IR_DEPOSIT:
         fprintf(f, " %u:%u", (unsigned)(n->imm & 0xff), (unsigned)(n->imm >> 8));
         break;
-    case IR_SETC: case IR_SELECT: case IR_BRCOND:
+    case IR_SETC:
+    case IR_SELECT:
+    case IR_BRCOND:
         fprintf(f, " %s", rel_names[n->rel]);
         break;
-    case IR_LD: case IR_ST:
+    case IR_LD:
+    case IR_ST:
         dump_memop(n->imm, f);
         break;
     case IR_CALL:
         fprintf(f, " %s", b->call[n->imm].name);
         break;
-    case IR_LABEL: case IR_BR:
+    case IR_LABEL:
+    case IR_BR:
         fprintf(f, " L%" PRIu64, n->imm);
         break;
-    case IR_GOTO: case IR_EXIT:
+    case IR_GOTO:
+    case IR_EXIT:
         fprintf(f, " 0x%" PRIx64, n->imm);
         break;
     default:
@@ -72,7 +81,8 @@ static void dump_detail(const struct ir_block *b, const struct ir_node *n, FILE 
 
 void ir_dump(const struct ir_block *b, FILE *f)
 {
-    fprintf(f, "block 0x%" PRIx64 " flags 0x%x%s\n", b->pc, b->exec_flags, b->privileged ? " priv" : "");
+    fprintf(f, "block 0x%" PRIx64 " flags 0x%x%s\n", b->pc, b->exec_flags,
+            b->privileged ? " priv" : "");
     for (unsigned i = 1; i < b->n; i++) {
         const struct ir_node *n = &b->node[i];
         if (n->op == IR_NOP || n->op == IR_CONST)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Builder functions with effects: memory accesses, helper calls, labels, branches and exits; and the
- * vector ops, which fold nothing.
+ * Builder functions with effects: memory accesses, helper calls, labels, branches and exits; and
+ * the vector ops, which fold nothing.
  */
 #include "ir_internal.h"
 #include "base/log.h"

@@ -2,17 +2,18 @@
 /*
  * Shared by the files of this folder: the builder's state, node append, constant evaluation.
  *
- * Slot map: which node's value the state memory at an offset holds right now. Only whole 4-, 8- and 16-byte
- * slots at 4-byte granules below IR_SLOT_SPAN are tracked; others always go through memory.
- * `hidden` marks nodes defined between a branch and its (already placed) label: not available any more.
+ * Slot map: which node's value the state memory at an offset holds right now. Only whole 4-, 8- and
+ * 16-byte slots at 4-byte granules below IR_SLOT_SPAN are tracked; others always go through memory.
+ * `hidden` marks nodes defined between a branch and its (already placed) label: not available any
+ * more.
  */
 #pragma once
 
 #include "tcg/ir/ir.h"
 
-#define IR_SLOT_SPAN 1024u
+#define IR_SLOT_SPAN  1024u
 #define IR_SLOT_COUNT (IR_SLOT_SPAN / 4)
-#define IR_HASH_SIZE 1024u
+#define IR_HASH_SIZE  1024u
 
 struct ir_slot {
     ir_ref ref;    /* value the memory holds */
@@ -70,7 +71,8 @@ enum ir_cond_result ir_cond_simplify(struct ir_block *b, enum ir_rel *rel, ir_re
 
 /* ---- slots (ir_slots.c) ---- */
 void ir_slots_forget(struct ir_block *b);
-/* After a label whose earliest branch is `first`: keep only what was known there and is unchanged. */
+/* After a label whose earliest branch is `first`: keep only what was known there and is unchanged.
+ */
 void ir_slots_keep_until(struct ir_block *b, ir_ref first);
 /* Upper bytes of a V128 value beyond `size` are known to be zero. */
 bool ir_vec_upper_zero(const struct ir_block *b, ir_ref v, unsigned size);

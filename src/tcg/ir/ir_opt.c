@@ -102,7 +102,11 @@ static void observe(struct opt *o, const struct ir_node *n)
         if (o->b->call[n->imm].flags & (CALL_READS | CALL_WRITES | CALL_RAISES))
             memset(&o->now, 0, sizeof(o->now));
         break;
-    case IR_LD: case IR_ST: case IR_GOTO: case IR_GOTO_IND: case IR_EXIT:
+    case IR_LD:
+    case IR_ST:
+    case IR_GOTO:
+    case IR_GOTO_IND:
+    case IR_EXIT:
         memset(&o->now, 0, sizeof(o->now));
         break;
     case IR_LABEL:

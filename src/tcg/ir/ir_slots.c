@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Guest state slots: forwarding of PUT to GET, GET to GET, and removal of PUTs that would store what
- * the memory holds already. Overlaps are by byte range (S0, D0 and Q0 share bytes): a PUT makes every
- * other slot it touches unknown.
+ * Guest state slots: forwarding of PUT to GET, GET to GET, and removal of PUTs that would store
+ * what the memory holds already. Overlaps are by byte range (S0, D0 and Q0 share bytes): a PUT
+ * makes every other slot it touches unknown.
  */
 #include "ir_internal.h"
 #include <string.h>

@@ -41,7 +41,8 @@ static const char *verify_args(const struct ir_block *b, const struct labels *l,
         if (d->type == IR_VOID)
             return complain("node %u %s: argument %u (v%u) has no value", i, name, k, a);
         if (d->op != IR_CONST && (l->hidden[a / 64] >> (a % 64) & 1))
-            return complain("node %u %s: v%u was defined between a branch and its label", i, name, a);
+            return complain("node %u %s: v%u was defined between a branch and its label", i, name,
+                            a);
     }
     return NULL;
 }
@@ -56,54 +57,117 @@ static const char *verify_types(const struct ir_block *b, unsigned i)
     bool ok = true;
     bool int0 = t[0] == IR_I32 || t[0] == IR_I64;
     switch (n->op) {
-    case IR_SHL: case IR_SHR: case IR_SAR: case IR_ROR:
+    case IR_SHL:
+    case IR_SHR:
+    case IR_SAR:
+    case IR_ROR:
         ok = int0 && n->type == t[0] && t[1] == IR_I32;
         break;
-    case IR_ADC: ok = int0 && n->type == t[0] && t[1] == t[0] && t[2] == IR_I32; break;
-    case IR_ADC_C: case IR_ADC_V:
+    case IR_ADC:
+        ok = int0 && n->type == t[0] && t[1] == t[0] && t[2] == IR_I32;
+        break;
+    case IR_ADC_C:
+    case IR_ADC_V:
         ok = int0 && n->type == IR_I32 && t[1] == t[0] && t[2] == IR_I32;
         break;
-    case IR_ADD_C: case IR_ADD_V: case IR_SUB_V: case IR_SETC:
+    case IR_ADD_C:
+    case IR_ADD_V:
+    case IR_SUB_V:
+    case IR_SETC:
         ok = int0 && n->type == IR_I32 && t[1] == t[0];
         break;
-    case IR_BRCOND: ok = int0 && t[1] == t[0]; break;
-    case IR_SELECT: ok = int0 && t[1] == t[0] && t[2] == t[3] && n->type == t[2]; break;
-    case IR_ZEXT32: case IR_SEXT32: ok = t[0] == IR_I32 && n->type == IR_I64; break;
-    case IR_TRUNC: case IR_HI32: ok = t[0] == IR_I64 && n->type == IR_I32; break;
-    case IR_PAIR: ok = t[0] == IR_I32 && t[1] == IR_I32 && n->type == IR_I64; break;
-    case IR_LD: ok = t[0] != IR_V128 && (n->type == IR_I32 || n->type == IR_I64); break;
-    case IR_ST: ok = t[0] != IR_V128 && t[1] != IR_V128; break;
-    case IR_PUT: break;
+    case IR_BRCOND:
+        ok = int0 && t[1] == t[0];
+        break;
+    case IR_SELECT:
+        ok = int0 && t[1] == t[0] && t[2] == t[3] && n->type == t[2];
+        break;
+    case IR_ZEXT32:
+    case IR_SEXT32:
+        ok = t[0] == IR_I32 && n->type == IR_I64;
+        break;
+    case IR_TRUNC:
+    case IR_HI32:
+        ok = t[0] == IR_I64 && n->type == IR_I32;
+        break;
+    case IR_PAIR:
+        ok = t[0] == IR_I32 && t[1] == IR_I32 && n->type == IR_I64;
+        break;
+    case IR_LD:
+        ok = t[0] != IR_V128 && (n->type == IR_I32 || n->type == IR_I64);
+        break;
+    case IR_ST:
+        ok = t[0] != IR_V128 && t[1] != IR_V128;
+        break;
+    case IR_PUT:
+        break;
     case IR_CALL:
         for (unsigned k = 0; k < arg_count(b, n); k++)
             ok = ok && t[k] != IR_V128;
         break;
-    case IR_VDUP: ok = t[0] == IR_I32 && n->type == IR_V128; break;
-    case IR_ITOV: ok = int0 && n->type == IR_V128; break;
-    case IR_VTOI: ok = t[0] == IR_V128 && n->type != IR_V128; break;
-    case IR_FISNAN: ok = t[0] == IR_V128; break;
+    case IR_VDUP:
+        ok = t[0] == IR_I32 && n->type == IR_V128;
+        break;
+    case IR_ITOV:
+        ok = int0 && n->type == IR_V128;
+        break;
+    case IR_VTOI:
+        ok = t[0] == IR_V128 && n->type != IR_V128;
+        break;
+    case IR_FISNAN:
+        ok = t[0] == IR_V128;
+        break;
     default:
         for (unsigned k = 0; k < arg_count(b, n); k++)
             ok = ok && t[k] == n->type;
         if (ir_ops[n->op].res == 'I')
-            ok = ok && (n->type == IR_I32 || n->type == IR_I64 || (n->op == IR_GET && n->type == IR_V128));
+            ok = ok && (n->type == IR_I32 || n->type == IR_I64 ||
+                        (n->op == IR_GET && n->type == IR_V128));
         break;
     }
-    return ok ? NULL : complain("node %u %s: wrong operand or result type", i, ir_op_name((enum ir_op)n->op));
+    return ok ? NULL
+              : complain("node %u %s: wrong operand or result type", i,
+                         ir_op_name((enum ir_op)n->op));
 }
 
 static bool lane_ok(const struct ir_node *n)
 {
     unsigned s = n->size;
     switch (n->op) {
-    case IR_VAND: case IR_VANDN: case IR_VOR: case IR_VXOR: case IR_ITOV: case IR_VTOI: return true;
-    case IR_VADD: case IR_VSUB: case IR_VCMPEQ: case IR_VDUP: return s == 1 || s == 2 || s == 4 || s == 8;
-    case IR_VMUL: return s == 2 || s == 4;
-    case IR_VSHLI: case IR_VSHRI: return (s == 2 || s == 4 || s == 8) && n->imm < s * 8;
-    case IR_VSARI: return (s == 2 || s == 4) && n->imm < s * 8;
-    case IR_VCMPGTS: case IR_VMINS: case IR_VMAXS: case IR_VMINU: case IR_VMAXU: return s == 1 || s == 2 || s == 4;
-    case IR_FADD: case IR_FSUB: case IR_FMUL: case IR_FDIV: case IR_FSQRT: case IR_FISNAN: return s == 4 || s == 8;
-    default: return true;
+    case IR_VAND:
+    case IR_VANDN:
+    case IR_VOR:
+    case IR_VXOR:
+    case IR_ITOV:
+    case IR_VTOI:
+        return true;
+    case IR_VADD:
+    case IR_VSUB:
+    case IR_VCMPEQ:
+    case IR_VDUP:
+        return s == 1 || s == 2 || s == 4 || s == 8;
+    case IR_VMUL:
+        return s == 2 || s == 4;
+    case IR_VSHLI:
+    case IR_VSHRI:
+        return (s == 2 || s == 4 || s == 8) && n->imm < s * 8;
+    case IR_VSARI:
+        return (s == 2 || s == 4) && n->imm < s * 8;
+    case IR_VCMPGTS:
+    case IR_VMINS:
+    case IR_VMAXS:
+    case IR_VMINU:
+    case IR_VMAXU:
+        return s == 1 || s == 2 || s == 4;
+    case IR_FADD:
+    case IR_FSUB:
+    case IR_FMUL:
+    case IR_FDIV:
+    case IR_FSQRT:
+    case IR_FISNAN:
+        return s == 4 || s == 8;
+    default:
+        return true;
     }
 }
 
@@ -119,25 +183,33 @@ static const char *verify_fields(const struct ir_block *b, unsigned i)
         if (n->imm >= b->ncalls || b->call[n->imm].nargs > 5 || !b->call[n->imm].fn)
             return complain("node %u CALL: no such helper", i);
         break;
-    case IR_GET: case IR_PUT: {
+    case IR_GET:
+    case IR_PUT: {
         unsigned t = n->op == IR_GET ? n->type : b->node[n->arg[0]].type, s = n->size;
         bool ok = t == IR_V128 ? s == 4 || s == 8 || s == 16
                                : s == 1 || s == 2 || s == 4 || (s == 8 && t == IR_I64);
         return ok ? NULL : complain("node %u %s: slot size %u does not suit the type", i, name, s);
     }
-    case IR_EXTRACT: case IR_SEXTRACT: case IR_DEPOSIT:
+    case IR_EXTRACT:
+    case IR_SEXTRACT:
+    case IR_DEPOSIT:
         if (!len || pos + len > ir_type_bits(n->type))
             return complain("node %u %s: field %u:%u is outside the value", i, name, pos, len);
         break;
-    case IR_SHL: case IR_SHR: case IR_SAR:
+    case IR_SHL:
+    case IR_SHR:
+    case IR_SAR:
         if (ir_is_const(b, n->arg[1], &v) && v >= ir_type_bits(n->type))
             return complain("node %u %s: shift amount is not below the width", i, name);
         break;
-    case IR_SETC: case IR_SELECT: case IR_BRCOND:
+    case IR_SETC:
+    case IR_SELECT:
+    case IR_BRCOND:
         if (n->rel > IR_TSTNE)
             return complain("node %u %s: no such relation", i, name);
         break;
-    case IR_LD: case IR_ST: {
+    case IR_LD:
+    case IR_ST: {
         unsigned t = n->op == IR_LD ? n->type : b->node[n->arg[1]].type;
         if (t == IR_I32 && MEMOP_SIZE(n->imm) == MEMOP_64)
             return complain("node %u %s: 8 bytes do not fit an I32", i, name);

@@ -2,15 +2,15 @@
 /*
  * Guest loads and stores.
  *
- * SPT: one host access on [window base + address], a site record, and at least five bytes so that it can be
- * patched into a jump to its slow path. The sum base + index + displacement may leave the 4 GiB by the
- * displacement only: the window's guards fault and the slow path computes the address modulo 2^32.
- * Soft MMU: inline lookup of the software TLB. The compare covers the page of the last byte and the
- * alignment bits, so that crossing and misaligned accesses miss.
+ * SPT: one host access on [window base + address], a site record, and at least five bytes so that
+ * it can be patched into a jump to its slow path. The sum base + index + displacement may leave the
+ * 4 GiB by the displacement only: the window's guards fault and the slow path computes the address
+ * modulo 2^32. Soft MMU: inline lookup of the software TLB. The compare covers the page of the last
+ * byte and the alignment bits, so that crossing and misaligned accesses miss.
  *
- * The slow path, after the block, starts from the values' homes alone (never from scratch registers), so that
- * it can be entered from a failed check, a patched site or a host fault alike. It saves the live
- * caller-saved registers, calls mmu/, and goes on behind the access.
+ * The slow path, after the block, starts from the values' homes alone (never from scratch
+ * registers), so that it can be entered from a failed check, a patched site or a host fault alike.
+ * It saves the live caller-saved registers, calls mmu/, and goes on behind the access.
  */
 #include "x64_internal.h"
 #include "mmu/mmu.h"
@@ -50,15 +50,24 @@ static void load_address(struct x64_ctx *c, struct x_gpr d, ir_ref i)
 }
 
 /* ---- the access itself ---- */
-static void emit_host_load(struct x64_ctx *c, struct x_gpr d, struct x_mem m, uint32_t memop, bool wide)
+static void emit_host_load(struct x64_ctx *c, struct x_gpr d, struct x_mem m, uint32_t memop,
+                           bool wide)
 {
     bool sign = (memop & MEMOP_SIGN) && !(memop & MEMOP_BSWAP);
     enum x_width w = wide && sign ? X_64 : X_32;
     switch (MEMOP_SIZE(memop)) {
-    case MEMOP_8: x_movx_rm(&c->e, w, sign ? X_MOVSX8 : X_MOVZX8, d, m); break;
-    case MEMOP_16: x_movx_rm(&c->e, w, sign ? X_MOVSX16 : X_MOVZX16, d, m); break;
-    case MEMOP_32: x_movx_rm(&c->e, w, w == X_64 ? X_MOVSXD : X_MOV_LOAD, d, m); break;
-    default: x_mov_rm(&c->e, X_64, d, m); break;
+    case MEMOP_8:
+        x_movx_rm(&c->e, w, sign ? X_MOVSX8 : X_MOVZX8, d, m);
+        break;
+    case MEMOP_16:
+        x_movx_rm(&c->e, w, sign ? X_MOVSX16 : X_MOVZX16, d, m);
+        break;
+    case MEMOP_32:
+        x_movx_rm(&c->e, w, w == X_64 ? X_MOVSXD : X_MOV_LOAD, d, m);
+        break;
+    default:
+        x_mov_rm(&c->e, X_64, d, m);
+        break;
     }
 }
 
@@ -96,7 +105,8 @@ struct store_value {
     struct x_gpr r;
 };
 
-static struct store_value store_value(struct x64_ctx *c, ir_ref v, uint32_t memop, struct x_gpr scratch)
+static struct store_value store_value(struct x64_ctx *c, ir_ref v, uint32_t memop,
+                                      struct x_gpr scratch)
 {
     struct store_value s = {0};
     uint64_t k;
@@ -119,7 +129,8 @@ static struct store_value store_value(struct x64_ctx *c, ir_ref v, uint32_t memo
     return s;
 }
 
-static void emit_host_store(struct x64_ctx *c, const struct store_value *s, struct x_mem m, uint32_t memop)
+static void emit_host_store(struct x64_ctx *c, const struct store_value *s, struct x_mem m,
+                            uint32_t memop)
 {
     switch (MEMOP_SIZE(memop)) {
     case MEMOP_8:
@@ -158,7 +169,8 @@ static void check_alignment(struct x64_ctx *c, ir_ref i, struct x64_slow *slow, 
     x64_slow_jcc(c, slow, X_NE);
 }
 
-/* [window + address], with the alignment check done. Uses RAX for the address, RCX for another window. */
+/* [window + address], with the alignment check done. Uses RAX for the address, RCX for another
+ * window. */
 static struct x_mem spt_operand(struct x64_ctx *c, ir_ref i, struct x64_slow *slow, uint32_t memop)
 {
     const struct x64_val *v = &c->val[i];
@@ -198,8 +210,12 @@ static void spt_access(struct x64_ctx *c, ir_ref i, struct x64_slow *slow)
         emit_host_store(c, &s, m, memop);
     if (x64_pos(c) - at < SITE_MIN_BYTES)
         x_nop(&c->e, SITE_MIN_BYTES - (x64_pos(c) - at));
-    struct tcg_site site = {.host_off = at, .pc = c->pc, .extra = c->extra, .memop = memop,
-                            .kind = load ? SITE_LOAD : SITE_STORE, .host_len = (uint8_t)(x64_pos(c) - at)};
+    struct tcg_site site = {.host_off = at,
+                            .pc = c->pc,
+                            .extra = c->extra,
+                            .memop = memop,
+                            .kind = load ? SITE_LOAD : SITE_STORE,
+                            .host_len = (uint8_t)(x64_pos(c) - at)};
     x64_site(c, &site);
     slow->site = c->out->nsites;
 }
@@ -294,14 +310,15 @@ void x64_emit_slow_access(struct x64_ctx *c, struct x64_slow *s)
     x64_call_host(c, load ? (const void *)mmu_slow_load : (const void *)mmu_slow_store);
     int32_t rel = (int32_t)(c->e.p - (ra + 4));
     memcpy(ra, &rel, 4);
-    struct tcg_site site = {.host_off = x64_pos(c), .pc = s->pc, .extra = s->extra, .kind = SITE_CALL,
-                            .memop = memop};
+    struct tcg_site site = {
+        .host_off = x64_pos(c), .pc = s->pc, .extra = s->extra, .kind = SITE_CALL, .memop = memop};
     x64_site(c, &site);
     if (load && x64_dest(c, s->node).n != RAX.n)
         x_mov_rr(&c->e, n->type == IR_I64 ? X_64 : X_32, x64_dest(c, s->node), RAX);
     save_live(c, s, true);
     if (!c->o->soft_mmu) /* the call may have served requests that change windows */
-        x_mov_rm(&c->e, X_64, R15, x64_state(c->b->privileged ? STATE(win_base[1]) : STATE(win_base[0])));
+        x_mov_rm(&c->e, X_64, R15,
+                 x64_state(c->b->privileged ? STATE(win_base[1]) : STATE(win_base[0])));
     x_jmp(&c->e, 0);
     x64_set_rel32(c, x64_pos(c) - 4, s->resume);
 }

@@ -6,9 +6,10 @@
  */
 #include "x64_internal.h"
 
-/* d = a op b on registers or memory, for any overlap of d with the operands. Returns where the result is. */
-static struct x_gpr two_operand(struct x64_ctx *c, enum x_alu op, enum x_width w, struct x_gpr d, ir_ref a,
-                                ir_ref b)
+/* d = a op b on registers or memory, for any overlap of d with the operands. Returns where the
+ * result is. */
+static struct x_gpr two_operand(struct x64_ctx *c, enum x_alu op, enum x_width w, struct x_gpr d,
+                                ir_ref a, ir_ref b)
 {
     struct x_gpr ra, rb;
     bool commutes = op != X_SUB && op != X_SBB;
@@ -26,10 +27,11 @@ static struct x_gpr two_operand(struct x64_ctx *c, enum x_alu op, enum x_width w
     return d;
 }
 
-static void set_flags(struct x64_ctx *c, enum flags_kind kind, const struct ir_node *n, ir_ref result)
+static void set_flags(struct x64_ctx *c, enum flags_kind kind, const struct ir_node *n,
+                      ir_ref result)
 {
-    c->flags = (struct x64_flags){.kind = (uint8_t)kind, .a = n->arg[0], .b = n->arg[1], .c = n->arg[2],
-                                  .result = result};
+    c->flags = (struct x64_flags){
+        .kind = (uint8_t)kind, .a = n->arg[0], .b = n->arg[1], .c = n->arg[2], .result = result};
 }
 
 /* a + b without flags, when that saves a move. */
@@ -101,7 +103,8 @@ static void emit_logic(struct x64_ctx *c, ir_ref i, enum x_alu op)
         w = X_32;
     struct x_gpr d = two_operand(c, op, w, x64_dest(c, i), n->arg[0], n->arg[1]);
     x64_finish(c, i, d);
-    set_flags(c, op == X_AND && w == x64_width(c, i) ? FLAGS_TEST : FLAGS_NONE, n, w == x64_width(c, i) ? i : 0);
+    set_flags(c, op == X_AND && w == x64_width(c, i) ? FLAGS_TEST : FLAGS_NONE, n,
+              w == x64_width(c, i) ? i : 0);
 }
 
 static void emit_andn(struct x64_ctx *c, ir_ref i)
@@ -122,7 +125,8 @@ static void emit_andn(struct x64_ctx *c, ir_ref i)
     c->flags = (struct x64_flags){.result = i};
 }
 
-/* Host flags of the operation behind a carry or overflow node, computing it again if they are gone. */
+/* Host flags of the operation behind a carry or overflow node, computing it again if they are gone.
+ */
 static void need_flags(struct x64_ctx *c, ir_ref i)
 {
     const struct ir_node *n = x64_node(c, i);
@@ -162,12 +166,26 @@ void x64_emit_arith(struct x64_ctx *c, ir_ref i)
 {
     switch (x64_node(c, i)->op) {
     case IR_ADD:
-    case IR_SUB: emit_add_sub(c, i); break;
-    case IR_ADC: emit_adc(c, i); break;
-    case IR_AND: emit_logic(c, i, X_AND); break;
-    case IR_OR: emit_logic(c, i, X_OR); break;
-    case IR_XOR: emit_logic(c, i, X_XOR); break;
-    case IR_ANDN: emit_andn(c, i); break;
-    default: emit_flag(c, i); break;
+    case IR_SUB:
+        emit_add_sub(c, i);
+        break;
+    case IR_ADC:
+        emit_adc(c, i);
+        break;
+    case IR_AND:
+        emit_logic(c, i, X_AND);
+        break;
+    case IR_OR:
+        emit_logic(c, i, X_OR);
+        break;
+    case IR_XOR:
+        emit_logic(c, i, X_XOR);
+        break;
+    case IR_ANDN:
+        emit_andn(c, i);
+        break;
+    default:
+        emit_flag(c, i);
+        break;
     }
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Helper calls from the middle of a block: C calling convention, first argument the vCPU. Register
- * moves are ordered so that no argument is overwritten before it is read; values that live on are in callee-saved
- * registers or on the stack by allocation.
+ * moves are ordered so that no argument is overwritten before it is read; values that live on are
+ * in callee-saved registers or on the stack by allocation.
  */
 #include "x64_internal.h"
 
@@ -20,8 +20,8 @@ void x64_call_host(struct x64_ctx *c, const void *fn)
 }
 
 /* Does another pending register argument still read `reg`? */
-static bool still_read(const struct x64_ctx *c, const struct ir_node *n, unsigned pending, unsigned except,
-                       unsigned reg)
+static bool still_read(const struct x64_ctx *c, const struct ir_node *n, unsigned pending,
+                       unsigned except, unsigned reg)
 {
     for (unsigned k = 0; k < 5; k++)
         if ((pending >> k & 1) && k != except && c->val[n->arg[k]].reg == reg)
@@ -43,7 +43,8 @@ static unsigned move_ready(struct x64_ctx *c, const struct ir_node *n, unsigned 
 
 /*
  * A cycle: every pending target is read by another. Parking its first argument in RAX frees a
- * source; the parked ones are stored to the frame's save area, since a helper call can have several cycles.
+ * source; the parked ones are stored to the frame's save area, since a helper call can have several
+ * cycles.
  */
 static void move_args(struct x64_ctx *c, const struct ir_node *n, unsigned nargs)
 {
@@ -55,7 +56,8 @@ static void move_args(struct x64_ctx *c, const struct ir_node *n, unsigned nargs
         unsigned left = move_ready(c, n, pending);
         if (left == pending) {
             unsigned k = (unsigned)__builtin_ctz(pending);
-            x_mov_mr(&c->e, X_64, x_at(RSP, FRAME_SAVE + (int32_t)k * 8), X_GPR(c->val[n->arg[k]].reg));
+            x_mov_mr(&c->e, X_64, x_at(RSP, FRAME_SAVE + (int32_t)k * 8),
+                     X_GPR(c->val[n->arg[k]].reg));
             parked |= 1u << k;
             left &= ~(1u << k);
         }
@@ -76,10 +78,12 @@ void x64_emit_call(struct x64_ctx *c, ir_ref i)
     move_args(c, n, call->nargs);
     x_lea(&c->e, X_64, RDI, x_at(RBP, -VCPU_BIAS));
     x64_call_host(c, call->fn);
-    struct tcg_site site = {.host_off = x64_pos(c), .pc = c->pc, .extra = c->extra, .kind = SITE_CALL};
+    struct tcg_site site = {
+        .host_off = x64_pos(c), .pc = c->pc, .extra = c->extra, .kind = SITE_CALL};
     x64_site(c, &site);
     if (!c->o->soft_mmu && (call->flags & (CALL_WRITES | CALL_RAISES)))
-        x_mov_rm(&c->e, X_64, R15, x64_state(c->b->privileged ? STATE(win_base[1]) : STATE(win_base[0])));
+        x_mov_rm(&c->e, X_64, R15,
+                 x64_state(c->b->privileged ? STATE(win_base[1]) : STATE(win_base[0])));
     if (n->type == IR_I32 && c->val[i].kind == VAL_GPR)
         x_mov_rr(&c->e, X_32, X_GPR(c->val[i].reg), RAX);
     else

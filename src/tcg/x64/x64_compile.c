@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The back end's main loop: analysis, allocation, one walk that emits, then the out-of-line parts and the
- * fix-ups. Runs on the translating vCPU's thread; the context is a thread-local scratch of ~300 KiB, so
- * that nothing is allocated per block.
+ * The back end's main loop: analysis, allocation, one walk that emits, then the out-of-line parts
+ * and the fix-ups. Runs on the translating vCPU's thread; the context is a thread-local scratch of
+ * ~300 KiB, so that nothing is allocated per block.
  */
 #include "x64_internal.h"
 #include "../ir/ir_internal.h"
@@ -37,8 +37,12 @@ struct x64_slow *x64_slow_new(struct x64_ctx *c, enum slow_kind kind, ir_ref nod
         c->nslow--;
     }
     struct x64_slow *s = &c->slow[c->nslow++];
-    *s = (struct x64_slow){.kind = (uint8_t)kind, .node = node, .pc = c->pc, .extra = c->extra,
-                           .live_gpr = c->live_gpr, .live_xmm = c->live_xmm};
+    *s = (struct x64_slow){.kind = (uint8_t)kind,
+                           .node = node,
+                           .pc = c->pc,
+                           .extra = c->extra,
+                           .live_gpr = c->live_gpr,
+                           .live_xmm = c->live_xmm};
     return s;
 }
 
@@ -100,11 +104,33 @@ static void emit_control(struct x64_ctx *c, ir_ref i)
 static bool keeps_flags(unsigned op)
 {
     switch (op) {
-    case IR_GET: case IR_PUT: case IR_MOV: case IR_ZEXT8: case IR_ZEXT16: case IR_SEXT8: case IR_SEXT16:
-    case IR_ZEXT32: case IR_SEXT32: case IR_TRUNC: case IR_VTOI: case IR_ITOV:
-    case IR_ADD: case IR_SUB: case IR_ADC: case IR_AND: case IR_ANDN: case IR_OR: case IR_XOR:
-    case IR_ADD_C: case IR_ADD_V: case IR_SUB_V: case IR_ADC_C: case IR_ADC_V:
-    case IR_SETC: case IR_SELECT: case IR_BRCOND:
+    case IR_GET:
+    case IR_PUT:
+    case IR_MOV:
+    case IR_ZEXT8:
+    case IR_ZEXT16:
+    case IR_SEXT8:
+    case IR_SEXT16:
+    case IR_ZEXT32:
+    case IR_SEXT32:
+    case IR_TRUNC:
+    case IR_VTOI:
+    case IR_ITOV:
+    case IR_ADD:
+    case IR_SUB:
+    case IR_ADC:
+    case IR_AND:
+    case IR_ANDN:
+    case IR_OR:
+    case IR_XOR:
+    case IR_ADD_C:
+    case IR_ADD_V:
+    case IR_SUB_V:
+    case IR_ADC_C:
+    case IR_ADC_V:
+    case IR_SETC:
+    case IR_SELECT:
+    case IR_BRCOND:
         return true;
     default:
         return false;
@@ -117,26 +143,49 @@ static void emit_node(struct x64_ctx *c, ir_ref i)
     if (!keeps_flags(op))
         x64_no_flags(c);
     switch (op) {
-    case IR_ADD: case IR_SUB: case IR_ADC: case IR_ADD_C: case IR_ADD_V: case IR_SUB_V: case IR_ADC_C:
-    case IR_ADC_V: case IR_AND: case IR_ANDN: case IR_OR: case IR_XOR:
+    case IR_ADD:
+    case IR_SUB:
+    case IR_ADC:
+    case IR_ADD_C:
+    case IR_ADD_V:
+    case IR_SUB_V:
+    case IR_ADC_C:
+    case IR_ADC_V:
+    case IR_AND:
+    case IR_ANDN:
+    case IR_OR:
+    case IR_XOR:
         x64_emit_arith(c, i);
         break;
-    case IR_SETC: case IR_SELECT: case IR_BRCOND:
+    case IR_SETC:
+    case IR_SELECT:
+    case IR_BRCOND:
         x64_emit_cond(c, i);
         break;
-    case IR_UDIV: case IR_SDIV:
+    case IR_UDIV:
+    case IR_SDIV:
         x64_emit_div(c, i);
         break;
-    case IR_EXTRACT: case IR_SEXTRACT: case IR_DEPOSIT: case IR_HI32: case IR_PAIR:
+    case IR_EXTRACT:
+    case IR_SEXTRACT:
+    case IR_DEPOSIT:
+    case IR_HI32:
+    case IR_PAIR:
         x64_emit_field(c, i);
         break;
-    case IR_LD: case IR_ST:
+    case IR_LD:
+    case IR_ST:
         x64_emit_access(c, i);
         break;
     case IR_CALL:
         x64_emit_call(c, i);
         break;
-    case IR_FENCE: case IR_LABEL: case IR_BR: case IR_GOTO: case IR_GOTO_IND: case IR_EXIT:
+    case IR_FENCE:
+    case IR_LABEL:
+    case IR_BR:
+    case IR_GOTO:
+    case IR_GOTO_IND:
+    case IR_EXIT:
         emit_control(c, i);
         break;
     default:
@@ -218,8 +267,8 @@ static void emit_slow(struct x64_ctx *c)
     }
 }
 
-int x64_compile(const struct ir_block *b, const struct x64_options *o, const struct code_buffer *buf,
-                struct x64_result *out)
+int x64_compile(const struct ir_block *b, const struct x64_options *o,
+                const struct code_buffer *buf, struct x64_result *out)
 {
     static _Thread_local struct x64_ctx ctx;
     struct x64_ctx *c = &ctx;

@@ -8,8 +8,9 @@
 static enum x_cc rel_cc(enum ir_rel rel)
 {
     static const uint8_t cc[] = {
-        [IR_EQ] = X_E, [IR_NE] = X_NE, [IR_LTU] = X_B, [IR_GEU] = X_AE, [IR_LEU] = X_BE, [IR_GTU] = X_A,
-        [IR_LTS] = X_L, [IR_GES] = X_GE, [IR_LES] = X_LE, [IR_GTS] = X_G, [IR_TSTEQ] = X_E, [IR_TSTNE] = X_NE,
+        [IR_EQ] = X_E,   [IR_NE] = X_NE, [IR_LTU] = X_B,   [IR_GEU] = X_AE,
+        [IR_LEU] = X_BE, [IR_GTU] = X_A, [IR_LTS] = X_L,   [IR_GES] = X_GE,
+        [IR_LES] = X_LE, [IR_GTS] = X_G, [IR_TSTEQ] = X_E, [IR_TSTNE] = X_NE,
     };
     return (enum x_cc)cc[rel];
 }
@@ -18,11 +19,20 @@ static enum x_cc rel_cc(enum ir_rel rel)
 static bool result_cc(enum ir_rel rel, enum x_cc *cc)
 {
     switch (rel) {
-    case IR_EQ: *cc = X_E; return true;
-    case IR_NE: *cc = X_NE; return true;
-    case IR_LTS: *cc = X_S; return true;
-    case IR_GES: *cc = X_NS; return true;
-    default: return false;
+    case IR_EQ:
+        *cc = X_E;
+        return true;
+    case IR_NE:
+        *cc = X_NE;
+        return true;
+    case IR_LTS:
+        *cc = X_S;
+        return true;
+    case IR_GES:
+        *cc = X_NS;
+        return true;
+    default:
+        return false;
     }
 }
 

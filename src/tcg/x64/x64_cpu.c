@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Host features the back end may use, read once before main(). Everything has an SSE2 fallback, which
- * tests force by clearing the flags.
+ * Host features the back end may use, read once before main(). Everything has an SSE2 fallback,
+ * which tests force by clearing the flags.
  */
 #include "x64_internal.h"
 #include <cpuid.h>

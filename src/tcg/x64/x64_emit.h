@@ -28,50 +28,66 @@ struct x_buf {
 };
 
 #define X_NOINDEX 0xffu
-#define X_0F 0x100u
-#define X_0F38 0x200u
-#define X_0F3A 0x300u
-#define X_MAP 0x300u
-#define X_66 0x1000u
-#define X_F2 0x2000u
-#define X_F3 0x4000u
-#define X_BREG 0x10000u /* the reg field is a byte register */
-#define X_BRM 0x20000u  /* the r/m register is a byte register */
+#define X_0F      0x100u
+#define X_0F38    0x200u
+#define X_0F3A    0x300u
+#define X_MAP     0x300u
+#define X_66      0x1000u
+#define X_F2      0x2000u
+#define X_F3      0x4000u
+#define X_BREG    0x10000u /* the reg field is a byte register */
+#define X_BRM     0x20000u /* the r/m register is a byte register */
 
 enum x_width { X_32, X_64 };
 enum x_alu { X_ADD, X_OR, X_ADC, X_SBB, X_AND, X_SUB, X_XOR, X_CMP };
 enum x_shift { X_ROL, X_ROR, X_RCL, X_RCR, X_SHL, X_SHR, X_SAL, X_SAR };
 enum x_cc {
-    X_O, X_NO, X_B, X_AE, X_E, X_NE, X_BE, X_A, X_S, X_NS, X_P, X_NP, X_L, X_GE, X_LE, X_G,
+    X_O,
+    X_NO,
+    X_B,
+    X_AE,
+    X_E,
+    X_NE,
+    X_BE,
+    X_A,
+    X_S,
+    X_NS,
+    X_P,
+    X_NP,
+    X_L,
+    X_GE,
+    X_LE,
+    X_G,
 };
 
 #define X_GPR(num) ((struct x_gpr){num})
-#define RAX X_GPR(0)
-#define RCX X_GPR(1)
-#define RDX X_GPR(2)
-#define RBX X_GPR(3)
-#define RSP X_GPR(4)
-#define RBP X_GPR(5)
-#define RSI X_GPR(6)
-#define RDI X_GPR(7)
-#define R8 X_GPR(8)
-#define R9 X_GPR(9)
-#define R10 X_GPR(10)
-#define R11 X_GPR(11)
-#define R12 X_GPR(12)
-#define R13 X_GPR(13)
-#define R14 X_GPR(14)
-#define R15 X_GPR(15)
+#define RAX        X_GPR(0)
+#define RCX        X_GPR(1)
+#define RDX        X_GPR(2)
+#define RBX        X_GPR(3)
+#define RSP        X_GPR(4)
+#define RBP        X_GPR(5)
+#define RSI        X_GPR(6)
+#define RDI        X_GPR(7)
+#define R8         X_GPR(8)
+#define R9         X_GPR(9)
+#define R10        X_GPR(10)
+#define R11        X_GPR(11)
+#define R12        X_GPR(12)
+#define R13        X_GPR(13)
+#define R14        X_GPR(14)
+#define R15        X_GPR(15)
 #define X_XMM(num) ((struct x_xmm){num})
-#define XMM0 X_XMM(0)
-#define XMM1 X_XMM(1)
+#define XMM0       X_XMM(0)
+#define XMM1       X_XMM(1)
 
 static inline struct x_mem x_at(struct x_gpr base, int32_t disp)
 {
     return (struct x_mem){.base = base.n, .index = X_NOINDEX, .disp = disp};
 }
 
-static inline struct x_mem x_at_index(struct x_gpr base, struct x_gpr index, unsigned scale, int32_t disp)
+static inline struct x_mem x_at_index(struct x_gpr base, struct x_gpr index, unsigned scale,
+                                      int32_t disp)
 {
     return (struct x_mem){.base = base.n, .index = index.n, .scale = (uint8_t)scale, .disp = disp};
 }
@@ -104,8 +120,8 @@ static inline bool x_fits32(int64_t v)
 }
 
 /* Prefixes, REX and opcode; r, x, b are whole register numbers. */
-static inline void x_head(struct x_buf *e, enum x_width w, unsigned op, unsigned r, unsigned x, unsigned b,
-                          bool byte_rex)
+static inline void x_head(struct x_buf *e, enum x_width w, unsigned op, unsigned r, unsigned x,
+                          unsigned b, bool byte_rex)
 {
     if (op & X_66)
         x_byte(e, 0x66);
@@ -148,7 +164,8 @@ static inline void x_enc_rr(struct x_buf *e, enum x_width w, unsigned op, unsign
     x_byte(e, 0xc0 | (reg & 7) << 3 | (rm & 7));
 }
 
-static inline void x_enc_rm(struct x_buf *e, enum x_width w, unsigned op, unsigned reg, struct x_mem m)
+static inline void x_enc_rm(struct x_buf *e, enum x_width w, unsigned op, unsigned reg,
+                            struct x_mem m)
 {
     x_head(e, w, op, reg, m.index == X_NOINDEX ? 0 : m.index, m.base, (op & X_BREG) && reg >= 4);
     x_modrm_mem(e, reg, m);
@@ -217,19 +234,21 @@ static inline void x_mov_mi8(struct x_buf *e, struct x_mem m, uint8_t v)
     x_byte(e, v);
 }
 
-#define X_MOVZX8 (0xb6u | X_0F | X_BRM)
-#define X_MOVZX16 (0xb7u | X_0F)
-#define X_MOVSX8 (0xbeu | X_0F | X_BRM)
-#define X_MOVSX16 (0xbfu | X_0F)
-#define X_MOVSXD 0x63u
+#define X_MOVZX8   (0xb6u | X_0F | X_BRM)
+#define X_MOVZX16  (0xb7u | X_0F)
+#define X_MOVSX8   (0xbeu | X_0F | X_BRM)
+#define X_MOVSX16  (0xbfu | X_0F)
+#define X_MOVSXD   0x63u
 #define X_MOV_LOAD 0x8bu
 /* dst = extension of src; op is one of the X_MOV* above. */
-static inline void x_movx_rr(struct x_buf *e, enum x_width w, unsigned op, struct x_gpr d, struct x_gpr s)
+static inline void x_movx_rr(struct x_buf *e, enum x_width w, unsigned op, struct x_gpr d,
+                             struct x_gpr s)
 {
     x_enc_rr(e, w, op, d.n, s.n);
 }
 
-static inline void x_movx_rm(struct x_buf *e, enum x_width w, unsigned op, struct x_gpr d, struct x_mem m)
+static inline void x_movx_rm(struct x_buf *e, enum x_width w, unsigned op, struct x_gpr d,
+                             struct x_mem m)
 {
     x_enc_rm(e, w, op, d.n, m);
 }
@@ -273,22 +292,26 @@ static inline void x_pop(struct x_buf *e, struct x_gpr r)
 }
 
 /* ---- arithmetic ---- */
-static inline void x_alu_rr(struct x_buf *e, enum x_alu op, enum x_width w, struct x_gpr d, struct x_gpr s)
+static inline void x_alu_rr(struct x_buf *e, enum x_alu op, enum x_width w, struct x_gpr d,
+                            struct x_gpr s)
 {
     x_enc_rr(e, w, (unsigned)op << 3 | 3, d.n, s.n);
 }
 
-static inline void x_alu_rm(struct x_buf *e, enum x_alu op, enum x_width w, struct x_gpr d, struct x_mem m)
+static inline void x_alu_rm(struct x_buf *e, enum x_alu op, enum x_width w, struct x_gpr d,
+                            struct x_mem m)
 {
     x_enc_rm(e, w, (unsigned)op << 3 | 3, d.n, m);
 }
 
-static inline void x_alu_mr(struct x_buf *e, enum x_alu op, enum x_width w, struct x_mem m, struct x_gpr s)
+static inline void x_alu_mr(struct x_buf *e, enum x_alu op, enum x_width w, struct x_mem m,
+                            struct x_gpr s)
 {
     x_enc_rm(e, w, (unsigned)op << 3 | 1, s.n, m);
 }
 
-static inline void x_alu_ri(struct x_buf *e, enum x_alu op, enum x_width w, struct x_gpr d, int32_t v)
+static inline void x_alu_ri(struct x_buf *e, enum x_alu op, enum x_width w, struct x_gpr d,
+                            int32_t v)
 {
     if (x_fits8(v)) {
         x_enc_rr(e, w, 0x83, op, d.n);
@@ -303,7 +326,8 @@ static inline void x_alu_ri(struct x_buf *e, enum x_alu op, enum x_width w, stru
     x_imm32(e, (uint32_t)v);
 }
 
-static inline void x_alu_mi(struct x_buf *e, enum x_alu op, enum x_width w, struct x_mem m, int32_t v)
+static inline void x_alu_mi(struct x_buf *e, enum x_alu op, enum x_width w, struct x_mem m,
+                            int32_t v)
 {
     x_enc_rm(e, w, x_fits8(v) ? 0x83 : 0x81, op, m);
     if (x_fits8(v))
@@ -377,7 +401,8 @@ static inline void x_imul_rm(struct x_buf *e, enum x_width w, struct x_gpr d, st
     x_enc_rm(e, w, 0xaf | X_0F, d.n, m);
 }
 
-static inline void x_imul_rri(struct x_buf *e, enum x_width w, struct x_gpr d, struct x_gpr s, int32_t v)
+static inline void x_imul_rri(struct x_buf *e, enum x_width w, struct x_gpr d, struct x_gpr s,
+                              int32_t v)
 {
     x_enc_rr(e, w, x_fits8(v) ? 0x6b : 0x69, d.n, s.n);
     if (x_fits8(v))
@@ -386,7 +411,8 @@ static inline void x_imul_rri(struct x_buf *e, enum x_width w, struct x_gpr d, s
         x_imm32(e, (uint32_t)v);
 }
 
-static inline void x_shift_ri(struct x_buf *e, enum x_shift op, enum x_width w, struct x_gpr d, unsigned n)
+static inline void x_shift_ri(struct x_buf *e, enum x_shift op, enum x_width w, struct x_gpr d,
+                              unsigned n)
 {
     if (n == 1) {
         x_enc_rr(e, w, 0xd1, op, d.n);
@@ -456,19 +482,21 @@ static inline void x_setcc_m(struct x_buf *e, enum x_cc cc, struct x_mem m)
     x_enc_rm(e, X_32, (0x90u | (unsigned)cc) | X_0F, 0, m);
 }
 
-static inline void x_cmov_rr(struct x_buf *e, enum x_cc cc, enum x_width w, struct x_gpr d, struct x_gpr s)
+static inline void x_cmov_rr(struct x_buf *e, enum x_cc cc, enum x_width w, struct x_gpr d,
+                             struct x_gpr s)
 {
     x_enc_rr(e, w, (0x40u | (unsigned)cc) | X_0F, d.n, s.n);
 }
 
-static inline void x_cmov_rm(struct x_buf *e, enum x_cc cc, enum x_width w, struct x_gpr d, struct x_mem m)
+static inline void x_cmov_rm(struct x_buf *e, enum x_cc cc, enum x_width w, struct x_gpr d,
+                             struct x_mem m)
 {
     x_enc_rm(e, w, (0x40u | (unsigned)cc) | X_0F, d.n, m);
 }
 
 /* ---- VEX forms of BMI1/BMI2 ---- */
-static inline void x_vex(struct x_buf *e, enum x_width w, unsigned map, unsigned pp, unsigned op, unsigned reg,
-                         unsigned vvvv, unsigned rm)
+static inline void x_vex(struct x_buf *e, enum x_width w, unsigned map, unsigned pp, unsigned op,
+                         unsigned reg, unsigned vvvv, unsigned rm)
 {
     x_byte(e, 0xc4);
     x_byte(e, (~reg & 8) << 4 | 0x40 | (~rm & 8) << 2 | map);
@@ -478,21 +506,23 @@ static inline void x_vex(struct x_buf *e, enum x_width w, unsigned map, unsigned
 }
 
 /* d = s shifted by n (amount modulo the width); op X_SHL, X_SHR or X_SAR. Flags untouched. BMI2. */
-static inline void x_shiftx(struct x_buf *e, enum x_shift op, enum x_width w, struct x_gpr d, struct x_gpr s,
-                            struct x_gpr n)
+static inline void x_shiftx(struct x_buf *e, enum x_shift op, enum x_width w, struct x_gpr d,
+                            struct x_gpr s, struct x_gpr n)
 {
     unsigned pp = op == X_SHL ? 1 : op == X_SAR ? 2 : 3;
     x_vex(e, w, 2, pp, 0xf7, d.n, n.n, s.n);
 }
 
-static inline void x_rorx(struct x_buf *e, enum x_width w, struct x_gpr d, struct x_gpr s, unsigned n)
+static inline void x_rorx(struct x_buf *e, enum x_width w, struct x_gpr d, struct x_gpr s,
+                          unsigned n)
 {
     x_vex(e, w, 3, 3, 0xf0, d.n, 0, s.n);
     x_byte(e, n);
 }
 
 /* d = ~n & s. BMI1. */
-static inline void x_andn(struct x_buf *e, enum x_width w, struct x_gpr d, struct x_gpr n, struct x_gpr s)
+static inline void x_andn(struct x_buf *e, enum x_width w, struct x_gpr d, struct x_gpr n,
+                          struct x_gpr s)
 {
     x_vex(e, w, 2, 0, 0xf2, d.n, n.n, s.n);
 }
@@ -580,8 +610,14 @@ static inline void x_stmxcsr(struct x_buf *e, struct x_mem m)
 static inline void x_nop(struct x_buf *e, unsigned n)
 {
     static const uint8_t form[8][8] = {
-        {0x90}, {0x66, 0x90}, {0x0f, 0x1f, 0x00}, {0x0f, 0x1f, 0x40}, {0x0f, 0x1f, 0x44},
-        {0x66, 0x0f, 0x1f, 0x44}, {0x0f, 0x1f, 0x80}, {0x0f, 0x1f, 0x84},
+        {0x90},
+        {0x66, 0x90},
+        {0x0f, 0x1f, 0x00},
+        {0x0f, 0x1f, 0x40},
+        {0x0f, 0x1f, 0x44},
+        {0x66, 0x0f, 0x1f, 0x44},
+        {0x0f, 0x1f, 0x80},
+        {0x0f, 0x1f, 0x84},
     };
     while (n) {
         unsigned k = n < 8 ? n : 8;
@@ -603,14 +639,16 @@ static inline void x_sse_rm(struct x_buf *e, unsigned op, struct x_xmm d, struct
     x_enc_rm(e, X_32, op, d.n, m);
 }
 
-static inline void x_sse_rri(struct x_buf *e, unsigned op, struct x_xmm d, struct x_xmm s, uint8_t imm)
+static inline void x_sse_rri(struct x_buf *e, unsigned op, struct x_xmm d, struct x_xmm s,
+                             uint8_t imm)
 {
     x_enc_rr(e, X_32, op, d.n, s.n);
     x_byte(e, imm);
 }
 
 /* Shift by immediate: the r/m register is the destination, `ext` selects the operation. */
-static inline void x_sse_shift(struct x_buf *e, unsigned op, unsigned ext, struct x_xmm d, uint8_t imm)
+static inline void x_sse_shift(struct x_buf *e, unsigned op, unsigned ext, struct x_xmm d,
+                               uint8_t imm)
 {
     x_enc_rr(e, X_32, op, ext, d.n);
     x_byte(e, imm);
@@ -627,10 +665,10 @@ static inline void x_movd_rx(struct x_buf *e, enum x_width w, struct x_gpr d, st
     x_enc_rr(e, w, 0x7e | X_0F | X_66, s.n, d.n);
 }
 
-#define X_MOVAPS (0x28u | X_0F)
-#define X_MOVUPS_LOAD (0x10u | X_0F)
+#define X_MOVAPS       (0x28u | X_0F)
+#define X_MOVUPS_LOAD  (0x10u | X_0F)
 #define X_MOVUPS_STORE (0x11u | X_0F)
-#define X_MOVSS_LOAD (0x10u | X_0F | X_F3)
-#define X_MOVSS_STORE (0x11u | X_0F | X_F3)
-#define X_MOVSD_LOAD (0x10u | X_0F | X_F2)
-#define X_MOVSD_STORE (0x11u | X_0F | X_F2)
+#define X_MOVSS_LOAD   (0x10u | X_0F | X_F3)
+#define X_MOVSS_STORE  (0x11u | X_0F | X_F3)
+#define X_MOVSD_LOAD   (0x10u | X_0F | X_F2)
+#define X_MOVSD_STORE  (0x11u | X_0F | X_F2)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Ways out of a block: linkable direct jumps, jump-cache lookups, exits to the run loop, and the poll at the
- * entry. Every block polls, so every cycle of linked blocks does.
+ * Ways out of a block: linkable direct jumps, jump-cache lookups, exits to the run loop, and the
+ * poll at the entry. Every block polls, so every cycle of linked blocks does.
  */
 #include "x64_internal.h"
 
@@ -33,19 +33,23 @@ static void emit_link(struct x64_ctx *c, ir_ref i)
     struct x64_slow *s = x64_slow_new(c, SLOW_LINK, i);
     s->jump[s->njumps++] = x64_pos(c) - 4;
     s->slot = c->out->nslots;
-    c->out->slot[c->out->nslots++] = (struct tcg_jump_slot){.patch_off = x64_pos(c) - 4, .target_pc = pc};
+    c->out->slot[c->out->nslots++] =
+        (struct tcg_jump_slot){.patch_off = x64_pos(c) - 4, .target_pc = pc};
 }
 
 static void emit_lookup_const(struct x64_ctx *c, ir_ref i)
 {
     uint64_t pc = x64_node(c, i)->imm;
-    int32_t e = STATE(jump_cache) + (int32_t)(jump_cache_index(pc) * sizeof(struct jump_cache_entry));
+    int32_t e =
+        STATE(jump_cache) + (int32_t)(jump_cache_index(pc) * sizeof(struct jump_cache_entry));
     struct x64_slow *s = x64_slow_new(c, SLOW_LOOKUP, i);
     x_mov_ri(&c->e, RCX, pc);
     x_mov_rm(&c->e, X_64, RAX, x64_state(STATE(exec_flags)));
-    x_alu_mr(&c->e, X_CMP, X_64, x64_state(e + (int32_t)offsetof(struct jump_cache_entry, pc)), RCX);
+    x_alu_mr(&c->e, X_CMP, X_64, x64_state(e + (int32_t)offsetof(struct jump_cache_entry, pc)),
+             RCX);
     x64_slow_jcc(c, s, X_NE);
-    x_alu_mr(&c->e, X_CMP, X_64, x64_state(e + (int32_t)offsetof(struct jump_cache_entry, key)), RAX);
+    x_alu_mr(&c->e, X_CMP, X_64, x64_state(e + (int32_t)offsetof(struct jump_cache_entry, key)),
+             RAX);
     x64_slow_jcc(c, s, X_NE);
     x_jmp_m(&c->e, x64_state(e + (int32_t)offsetof(struct jump_cache_entry, code)));
 }
@@ -53,8 +57,9 @@ static void emit_lookup_const(struct x64_ctx *c, ir_ref i)
 /* RCX = offset of the jump-cache entry for the pc in EAX: jump_cache_index() * 32. */
 static void emit_jump_cache_index(struct x64_ctx *c)
 {
-    _Static_assert(sizeof(struct jump_cache_entry) == 32 && GUEST_PAGE_BITS == 12 && JUMP_CACHE_GROUP == 64 &&
-                   JUMP_CACHE_SIZE / JUMP_CACHE_GROUP == 64, "shifts and masks below");
+    _Static_assert(sizeof(struct jump_cache_entry) == 32 && GUEST_PAGE_BITS == 12 &&
+                       JUMP_CACHE_GROUP == 64 && JUMP_CACHE_SIZE / JUMP_CACHE_GROUP == 64,
+                   "shifts and masks below");
     x_mov_rr(&c->e, X_32, RCX, RAX);
     x_shift_ri(&c->e, X_SHR, X_32, RCX, 1);
     x_alu_ri(&c->e, X_AND, X_32, RCX, 63 << 11);
@@ -71,11 +76,11 @@ static void emit_lookup(struct x64_ctx *c, ir_ref i)
     x_mov_rm(&c->e, X_32, RAX, x64_state(STATE(r[15])));
     emit_jump_cache_index(c);
     x_mov_rm(&c->e, X_64, RDX, x64_state(STATE(exec_flags)));
-    x_alu_mr(&c->e, X_CMP, X_64, x_at_index(RBP, RCX, 0, e + (int32_t)offsetof(struct jump_cache_entry, pc)),
-             RAX);
+    x_alu_mr(&c->e, X_CMP, X_64,
+             x_at_index(RBP, RCX, 0, e + (int32_t)offsetof(struct jump_cache_entry, pc)), RAX);
     x64_slow_jcc(c, s, X_NE);
-    x_alu_mr(&c->e, X_CMP, X_64, x_at_index(RBP, RCX, 0, e + (int32_t)offsetof(struct jump_cache_entry, key)),
-             RDX);
+    x_alu_mr(&c->e, X_CMP, X_64,
+             x_at_index(RBP, RCX, 0, e + (int32_t)offsetof(struct jump_cache_entry, key)), RDX);
     x64_slow_jcc(c, s, X_NE);
     x_jmp_m(&c->e, x_at_index(RBP, RCX, 0, e + (int32_t)offsetof(struct jump_cache_entry, code)));
 }

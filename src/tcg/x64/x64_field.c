@@ -110,9 +110,17 @@ static void emit_pair(struct x64_ctx *c, ir_ref i)
 void x64_emit_field(struct x64_ctx *c, ir_ref i)
 {
     switch (x64_node(c, i)->op) {
-    case IR_DEPOSIT: emit_deposit(c, i); break;
-    case IR_HI32: emit_hi32(c, i); break;
-    case IR_PAIR: emit_pair(c, i); break;
-    default: emit_extract(c, i); break;
+    case IR_DEPOSIT:
+        emit_deposit(c, i);
+        break;
+    case IR_HI32:
+        emit_hi32(c, i);
+        break;
+    case IR_PAIR:
+        emit_pair(c, i);
+        break;
+    default:
+        emit_extract(c, i);
+        break;
     }
 }

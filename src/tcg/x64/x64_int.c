@@ -16,7 +16,8 @@ static void emit_get(struct x64_ctx *c, ir_ref i)
     const struct ir_node *n = x64_node(c, i);
     struct x_mem m = x64_state((int32_t)n->off - VCPU_BIAS);
     if (n->type == IR_V128) {
-        static const unsigned op[17] = {[4] = X_MOVSS_LOAD, [8] = X_MOVSD_LOAD, [16] = X_MOVUPS_LOAD};
+        static const unsigned op[17] = {
+            [4] = X_MOVSS_LOAD, [8] = X_MOVSD_LOAD, [16] = X_MOVUPS_LOAD};
         struct x_xmm d = x64_dest_xmm(c, i);
         x_sse_rm(&c->e, op[n->size], d, m);
         x64_finish_xmm(c, i, d);
@@ -35,9 +36,15 @@ static void emit_get(struct x64_ctx *c, ir_ref i)
 static void put_const(struct x64_ctx *c, struct x_mem m, unsigned size, uint64_t v)
 {
     switch (size) {
-    case 1: x_mov_mi8(&c->e, m, (uint8_t)v); break;
-    case 2: x_mov_mi16(&c->e, m, (uint16_t)v); break;
-    case 4: x_mov_mi(&c->e, X_32, m, (int32_t)(uint32_t)v); break;
+    case 1:
+        x_mov_mi8(&c->e, m, (uint8_t)v);
+        break;
+    case 2:
+        x_mov_mi16(&c->e, m, (uint16_t)v);
+        break;
+    case 4:
+        x_mov_mi(&c->e, X_32, m, (int32_t)(uint32_t)v);
+        break;
     default:
         if (x_fits32((int64_t)v)) {
             x_mov_mi(&c->e, X_64, m, (int32_t)v);
@@ -56,7 +63,8 @@ static void emit_put(struct x64_ctx *c, ir_ref i)
     ir_ref v = n->arg[0];
     uint64_t k;
     if (x64_node(c, v)->type == IR_V128) {
-        static const unsigned op[17] = {[4] = X_MOVSS_STORE, [8] = X_MOVSD_STORE, [16] = X_MOVUPS_STORE};
+        static const unsigned op[17] = {
+            [4] = X_MOVSS_STORE, [8] = X_MOVSD_STORE, [16] = X_MOVUPS_STORE};
         x_sse_rm(&c->e, op[n->size], x64_use_xmm(c, v, XMM0), m);
         return;
     }
@@ -66,10 +74,18 @@ static void emit_put(struct x64_ctx *c, ir_ref i)
     }
     struct x_gpr s = x64_use(c, v, RAX);
     switch (n->size) {
-    case 1: x_mov_mr8(&c->e, m, s); break;
-    case 2: x_mov_mr16(&c->e, m, s); break;
-    case 4: x_mov_mr(&c->e, X_32, m, s); break;
-    default: x_mov_mr(&c->e, X_64, m, s); break;
+    case 1:
+        x_mov_mr8(&c->e, m, s);
+        break;
+    case 2:
+        x_mov_mr16(&c->e, m, s);
+        break;
+    case 4:
+        x_mov_mr(&c->e, X_32, m, s);
+        break;
+    default:
+        x_mov_mr(&c->e, X_64, m, s);
+        break;
     }
 }
 
@@ -167,12 +183,26 @@ static void emit_extend(struct x64_ctx *c, ir_ref i)
     unsigned op = X_MOV_LOAD;
     enum x_width w = X_32;
     switch (n->op) {
-    case IR_ZEXT8: op = X_MOVZX8; break;
-    case IR_ZEXT16: op = X_MOVZX16; break;
-    case IR_SEXT8: op = X_MOVSX8; w = x64_width(c, i); break;
-    case IR_SEXT16: op = X_MOVSX16; w = x64_width(c, i); break;
-    case IR_SEXT32: op = X_MOVSXD; w = X_64; break;
-    default: break; /* ZEXT32, TRUNC: a 32-bit move clears the upper half */
+    case IR_ZEXT8:
+        op = X_MOVZX8;
+        break;
+    case IR_ZEXT16:
+        op = X_MOVZX16;
+        break;
+    case IR_SEXT8:
+        op = X_MOVSX8;
+        w = x64_width(c, i);
+        break;
+    case IR_SEXT16:
+        op = X_MOVSX16;
+        w = x64_width(c, i);
+        break;
+    case IR_SEXT32:
+        op = X_MOVSXD;
+        w = X_64;
+        break;
+    default:
+        break; /* ZEXT32, TRUNC: a 32-bit move clears the upper half */
     }
     if (in_memory(c, n->arg[0])) {
         x_movx_rm(&c->e, w, op, d, x64_mem_of(c, n->arg[0]));
@@ -187,12 +217,32 @@ static void emit_extend(struct x64_ctx *c, ir_ref i)
 void x64_emit_int(struct x64_ctx *c, ir_ref i)
 {
     switch (x64_node(c, i)->op) {
-    case IR_GET: emit_get(c, i); break;
-    case IR_PUT: emit_put(c, i); break;
-    case IR_SHL: case IR_SHR: case IR_SAR: case IR_ROR: emit_shift(c, i); break;
-    case IR_MUL: emit_mul(c, i); break;
-    case IR_MOV: case IR_NOT: case IR_NEG: case IR_BSWAP: emit_unary(c, i); break;
-    case IR_CLZ: emit_clz(c, i); break;
-    default: emit_extend(c, i); break;
+    case IR_GET:
+        emit_get(c, i);
+        break;
+    case IR_PUT:
+        emit_put(c, i);
+        break;
+    case IR_SHL:
+    case IR_SHR:
+    case IR_SAR:
+    case IR_ROR:
+        emit_shift(c, i);
+        break;
+    case IR_MUL:
+        emit_mul(c, i);
+        break;
+    case IR_MOV:
+    case IR_NOT:
+    case IR_NEG:
+    case IR_BSWAP:
+        emit_unary(c, i);
+        break;
+    case IR_CLZ:
+        emit_clz(c, i);
+        break;
+    default:
+        emit_extend(c, i);
+        break;
     }
 }

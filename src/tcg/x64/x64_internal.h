@@ -4,11 +4,12 @@
  *
  * Register use in generated code: RBP = vcpu + VCPU_BIAS; R15 = base of the current SPT window; RSP
  * = the frame below, 16-byte aligned; RAX, RCX, RDX, XMM0, XMM1 are scratch inside one node; all
- * other registers hold values. A value has one location for its whole life: a register, a stack slot, or the
- * state slot it was read from. Forward branches therefore need no fix-up code.
+ * other registers hold values. A value has one location for its whole life: a register, a stack
+ * slot, or the state slot it was read from. Forward branches therefore need no fix-up code.
  *
- * Frame: [rsp] = address of the exit stub (generated code leaves by `jmp [rsp]`), [rsp + 8] = scratch that
- * the fence locks, then the save area of slow paths, the spill slots and the vector save area.
+ * Frame: [rsp] = address of the exit stub (generated code leaves by `jmp [rsp]`), [rsp + 8] =
+ * scratch that the fence locks, then the save area of slow paths, the spill slots and the vector
+ * save area.
  */
 #pragma once
 
@@ -17,16 +18,16 @@
 #include "x64_emit.h"
 #include <errno.h>
 
-#define FRAME_FENCE 8
-#define FRAME_SAVE 16                           /* RSI, RDI, R8-R11 */
-#define FRAME_SPILL 64
-#define FRAME_SPILL_SLOTS 512                   /* of 8 bytes */
-#define FRAME_XMM (FRAME_SPILL + FRAME_SPILL_SLOTS * 8)
-#define FRAME_BYTES (FRAME_XMM + 16 * 16 + 8)   /* +8: six pushes and the return address */
+#define FRAME_FENCE       8
+#define FRAME_SAVE        16 /* RSI, RDI, R8-R11 */
+#define FRAME_SPILL       64
+#define FRAME_SPILL_SLOTS 512 /* of 8 bytes */
+#define FRAME_XMM         (FRAME_SPILL + FRAME_SPILL_SLOTS * 8)
+#define FRAME_BYTES       (FRAME_XMM + 16 * 16 + 8) /* +8: six pushes and the return address */
 
-#define ADDR_DISP_MAX 61440 /* displacement folded into an access; the window guards are 64 KiB */
+#define FRAME_BYTES (FRAME_XMM + 16 * 16 + 8) /* +8: six pushes and the return address */
 
-#define STATE(field) ((int32_t)offsetof(struct vcpu, field) - VCPU_BIAS)
+#define STATE(field)      ((int32_t)offsetof(struct vcpu, field) - VCPU_BIAS)
 
 /* Host features beyond SSE2; a constructor fills it, tests change it. */
 struct x64_cpu {
@@ -36,7 +37,7 @@ extern struct x64_cpu x64_cpu;
 void x64_cpu_detect(void);
 
 enum val_kind {
-    VAL_NONE,  /* no value, nobody wants it, or computed inside its user */
+    VAL_NONE, /* no value, nobody wants it, or computed inside its user */
     VAL_CONST,
     VAL_GPR,
     VAL_XMM,
@@ -45,16 +46,16 @@ enum val_kind {
 };
 
 struct x64_val {
-    uint8_t kind;    /* enum val_kind */
+    uint8_t kind; /* enum val_kind */
     uint8_t reg;
     bool folded;     /* computed by its only user: emit nothing */
     bool unclean;    /* GET: its slot is written before the last use */
     bool want_flags; /* ADD: emit `add`, somebody reads its carry or overflow */
     uint16_t uses;
-    uint16_t last;   /* node of the last use */
-    ir_ref base;     /* LD, ST: address without its constant part */
-    int32_t disp;    /* STACK, STATE: displacement */
-    int32_t adisp;   /* LD, ST: constant part of the address */
+    uint16_t last; /* node of the last use */
+    ir_ref base;   /* LD, ST: address without its constant part */
+    int32_t disp;  /* STACK, STATE: displacement */
+    int32_t adisp; /* LD, ST: constant part of the address */
 };
 
 /* What the host flags hold, in terms of values. */
@@ -75,30 +76,30 @@ struct x64_slow {
     uint8_t kind;
     uint8_t njumps;
     uint16_t node;
-    uint32_t jump[3];   /* rel32 fields that lead here */
+    uint32_t jump[3]; /* rel32 fields that lead here */
     uint32_t resume;
-    uint32_t site;      /* index + 1 of the access's site; 0 = none (soft MMU) */
+    uint32_t site; /* index + 1 of the access's site; 0 = none (soft MMU) */
     uint32_t live_gpr, live_xmm;
     uint32_t pc;
     uint16_t extra;
-    uint32_t slot;      /* SLOW_LINK: slot index */
+    uint32_t slot; /* SLOW_LINK: slot index */
 };
 
 #define X64_MAX_FIXUPS 2048
-#define X64_MAX_SLOW 2048
+#define X64_MAX_SLOW   2048
 struct x64_ctx {
     const struct ir_block *b;
     const struct x64_options *o;
     struct x64_result *out;
     struct x_buf e;
-    uint8_t *start, *limit;  /* writable; limit leaves room for one node */
-    const uint8_t *rx;       /* executable address of start */
+    uint8_t *start, *limit; /* writable; limit leaves room for one node */
+    const uint8_t *rx;      /* executable address of start */
     int error;
     struct x64_flags flags;
-    uint32_t pc;             /* current guest instruction */
+    uint32_t pc; /* current guest instruction */
     uint16_t extra;
     uint32_t live_gpr, live_xmm;
-    unsigned ncalls;         /* CALL nodes in the block */
+    unsigned ncalls; /* CALL nodes in the block */
     unsigned nfixups, nslow;
     uint32_t label_pos[IR_MAX_LABELS];
     struct x64_fixup fixup[X64_MAX_FIXUPS];
@@ -139,7 +140,7 @@ int x64_allocate(struct x64_ctx *c);
 unsigned x64_args(const struct x64_ctx *c, ir_ref i, ir_ref arg[6]);
 #define CALLER_SAVED_GPR ((1u << 6) | (1u << 7) | (1u << 8) | (1u << 9) | (1u << 10) | (1u << 11))
 #define CALLEE_SAVED_GPR ((1u << 3) | (1u << 12) | (1u << 13) | (1u << 14))
-#define ALLOC_XMM 0xfffcu
+#define ALLOC_XMM        0xfffcu
 
 /* ---- operands (x64_operand.c) ---- */
 bool x64_const(const struct x64_ctx *c, ir_ref r, uint64_t *v);
@@ -161,18 +162,18 @@ struct x_xmm x64_dest_xmm(const struct x64_ctx *c, ir_ref i);
 void x64_finish_xmm(struct x64_ctx *c, ir_ref i, struct x_xmm d);
 
 /* ---- nodes ---- */
-void x64_emit_int(struct x64_ctx *c, ir_ref i);     /* x64_int.c */
-void x64_emit_arith(struct x64_ctx *c, ir_ref i);   /* x64_arith.c: ops that share host flags */
-void x64_emit_div(struct x64_ctx *c, ir_ref i);     /* x64_div.c */
-void x64_emit_field(struct x64_ctx *c, ir_ref i);   /* x64_field.c */
-void x64_emit_cond(struct x64_ctx *c, ir_ref i);    /* x64_cond.c */
+void x64_emit_int(struct x64_ctx *c, ir_ref i);   /* x64_int.c */
+void x64_emit_arith(struct x64_ctx *c, ir_ref i); /* x64_arith.c: ops that share host flags */
+void x64_emit_div(struct x64_ctx *c, ir_ref i);   /* x64_div.c */
+void x64_emit_field(struct x64_ctx *c, ir_ref i); /* x64_field.c */
+void x64_emit_cond(struct x64_ctx *c, ir_ref i);  /* x64_cond.c */
 enum x_cc x64_compare(struct x64_ctx *c, enum ir_rel rel, ir_ref x, ir_ref y);
-void x64_emit_vector(struct x64_ctx *c, ir_ref i);  /* x64_vector.c */
-void x64_emit_access(struct x64_ctx *c, ir_ref i);  /* x64_access.c */
+void x64_emit_vector(struct x64_ctx *c, ir_ref i); /* x64_vector.c */
+void x64_emit_access(struct x64_ctx *c, ir_ref i); /* x64_access.c */
 void x64_emit_slow_access(struct x64_ctx *c, struct x64_slow *s);
-void x64_emit_call(struct x64_ctx *c, ir_ref i);    /* x64_call.c */
+void x64_emit_call(struct x64_ctx *c, ir_ref i); /* x64_call.c */
 void x64_call_host(struct x64_ctx *c, const void *fn);
-void x64_emit_exit(struct x64_ctx *c, ir_ref i);    /* x64_exit.c */
+void x64_emit_exit(struct x64_ctx *c, ir_ref i); /* x64_exit.c */
 void x64_emit_slow_exit(struct x64_ctx *c, struct x64_slow *s);
 void x64_emit_poll(struct x64_ctx *c);
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Changing code that exists: linking and unlinking jumps, turning an access site into a jump to its slow
- * path. Only the cache's owner calls these, so nobody runs the bytes meanwhile; it does so through the
- * writable alias, and serialises before it may run a changed site again (SDM vol. 3, 9.1.3).
+ * Changing code that exists: linking and unlinking jumps, turning an access site into a jump to its
+ * slow path. Only the cache's owner calls these, so nobody runs the bytes meanwhile; it does so
+ * through the writable alias, and serialises before it may run a changed site again (SDM vol.
+ * 3, 9.1.3).
  */
 #include "x64_internal.h"
 #include "base/log.h"
@@ -15,7 +16,8 @@ void x64_patch_jump(uint8_t *rw_patch, const uint8_t *rx_patch, const uint8_t *t
     __atomic_store_n((int32_t *)(void *)rw_patch, (int32_t)rel, __ATOMIC_RELEASE);
 }
 
-void x64_patch_site_to_slow(uint8_t *rw_site, const uint8_t *rx_site, unsigned len, const uint8_t *slow)
+void x64_patch_site_to_slow(uint8_t *rw_site, const uint8_t *rx_site, unsigned len,
+                            const uint8_t *slow)
 {
     intptr_t rel = slow - (rx_site + 5);
     VM_CHECK(len >= 5 && x_fits32(rel));

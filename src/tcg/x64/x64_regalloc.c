@@ -34,7 +34,8 @@ static bool alloc_stack(struct alloc *a, ir_ref r)
 static bool stays_in_state(const struct x64_ctx *c, ir_ref r)
 {
     const struct ir_node *n = x64_node(c, r);
-    return n->op == IR_GET && !c->val[r].unclean && n->type != IR_V128 && n->size * 8 == ir_type_bits(n->type);
+    return n->op == IR_GET && !c->val[r].unclean && n->type != IR_V128 &&
+           n->size * 8 == ir_type_bits(n->type);
 }
 
 static void place_in_state(struct x64_ctx *c, ir_ref r)
@@ -96,7 +97,9 @@ static bool evict_gpr(struct alloc *a, ir_ref r, uint32_t allowed)
 static unsigned preferred_gpr(const struct x64_ctx *c, ir_ref r)
 {
     const struct ir_node *n = x64_node(c, r);
-    ir_ref hint = n->op == IR_SELECT ? n->arg[3] : ir_ops[n->op].nargs && n->op != IR_CALL ? n->arg[0] : 0;
+    ir_ref hint = n->op == IR_SELECT                        ? n->arg[3]
+                  : ir_ops[n->op].nargs && n->op != IR_CALL ? n->arg[0]
+                                                            : 0;
     return hint && c->val[hint].kind == VAL_GPR ? c->val[hint].reg : 16;
 }
 
@@ -170,7 +173,8 @@ static void release(struct alloc *a, ir_ref r)
 
 int x64_allocate(struct x64_ctx *c)
 {
-    struct alloc a = {.c = c, .free_gpr = CALLER_SAVED_GPR | CALLEE_SAVED_GPR, .free_xmm = ALLOC_XMM};
+    struct alloc a = {
+        .c = c, .free_gpr = CALLER_SAVED_GPR | CALLEE_SAVED_GPR, .free_xmm = ALLOC_XMM};
     for (unsigned i = 1; i < c->b->n; i++) {
         struct x64_val *v = &c->val[i];
         const struct ir_node *n = x64_node(c, (ir_ref)i);

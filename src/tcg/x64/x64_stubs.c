@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Code at the start of each code cache: entry from the run loop, exit to it, and the fault stub. The frame
- * they share with generated code is described in x64_internal.h. Also tcg_unwind(), which leaves from
- * inside a helper by going back to the frame and taking the exit.
+ * Code at the start of each code cache: entry from the run loop, exit to it, and the fault stub.
+ * The frame they share with generated code is described in x64_internal.h. Also tcg_unwind(), which
+ * leaves from inside a helper by going back to the frame and taking the exit.
  */
 #include "x64_internal.h"
 #include "base/log.h"
@@ -31,7 +31,8 @@ static void switch_mxcsr(struct x_buf *e, int32_t now, int32_t from)
     skip[-1] = (uint8_t)(e->p - skip);
 }
 
-/* unsigned enter(struct vcpu *v, void *code); returns where the exit stub's address is missing (rel32). */
+/* unsigned enter(struct vcpu *v, void *code); returns where the exit stub's address is missing
+ * (rel32). */
 static uint8_t *emit_enter(struct x_buf *e)
 {
     _Static_assert(EXEC_PRIV == 1u << 2, "shift below");
@@ -65,9 +66,9 @@ static void emit_exit(struct x_buf *e)
 }
 
 /*
- * Entered in the place of a faulting access: all registers and flags are the access's. Below the frame go: the resume
- * address (popped by the final ret), flags, general and vector registers. R15 is read afresh, since
- * handling the fault may have changed the window.
+ * Entered in the place of a faulting access: all registers and flags are the access's. Below the
+ * frame go: the resume address (popped by the final ret), flags, general and vector registers. R15
+ * is read afresh, since handling the fault may have changed the window.
  */
 static void emit_fault(struct x_buf *e)
 {

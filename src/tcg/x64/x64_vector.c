@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * 128-bit integer ops and scalar floating point. One SSE instruction each where the host has it; what
- * came with SSE4.1 has an SSE2 sequence. Results are built in XMM0 when the destination holds the
- * second operand.
+ * 128-bit integer ops and scalar floating point. One SSE instruction each where the host has it;
+ * what came with SSE4.1 has an SSE2 sequence. Results are built in XMM0 when the destination holds
+ * the second operand.
  */
 #include "x64_internal.h"
 #include "base/log.h"
 
 #define P66(op) ((op) | X_0F | X_66)
 #define P38(op) ((op) | X_0F38 | X_66)
-#define NEED41 0x100000u /* SSE4.1 */
+#define NEED41  0x100000u /* SSE4.1 */
 
 /* Opcode by lane size: [0] 1 byte, [1] 2, [2] 4, [3] 8; 0 = no instruction. */
 static const struct vop {
@@ -127,7 +127,8 @@ static void emit_minmax(struct x64_ctx *c, ir_ref i)
 {
     static const unsigned gt[] = {P66(0x64), P66(0x65), P66(0x66)};
     const struct ir_node *n = x64_node(c, i);
-    bool min = n->op == IR_VMINS || n->op == IR_VMINU, is_signed = n->op == IR_VMINS || n->op == IR_VMAXS;
+    bool min = n->op == IR_VMINS || n->op == IR_VMINU,
+         is_signed = n->op == IR_VMINS || n->op == IR_VMAXS;
     ir_ref a = n->arg[0], b = n->arg[1];
     struct x_mem save = x_at(RSP, FRAME_XMM);
     x64_load_xmm(c, XMM0, min ? b : a); /* mask = min ? b > a : a > b: take a */
@@ -143,8 +144,8 @@ static void emit_minmax(struct x64_ctx *c, ir_ref i)
     }
     sse(c, gt[lane_index(n)], XMM0, XMM1);
     x64_load_xmm(c, XMM1, a);
-    sse(c, P66(0xdb), XMM1, XMM0);      /* a & mask */
-    sse_value(c, P66(0xdf), XMM0, b);   /* ~mask & b */
+    sse(c, P66(0xdb), XMM1, XMM0);    /* a & mask */
+    sse_value(c, P66(0xdf), XMM0, b); /* ~mask & b */
     sse(c, P66(0xeb), XMM0, XMM1);
     x64_finish_xmm(c, i, XMM0);
 }
@@ -215,7 +216,8 @@ static void emit_isnan(struct x64_ctx *c, ir_ref i)
     const struct ir_node *n = x64_node(c, i);
     struct x_gpr d = x64_dest(c, i);
     struct x_xmm a = x64_use_xmm(c, n->arg[0], XMM0);
-    /* A compare would raise Invalid for a signalling NaN: look at the bits. exponent|fraction > infinity */
+    /* A compare would raise Invalid for a signalling NaN: look at the bits. exponent|fraction >
+     * infinity */
     enum x_width w = n->size == 8 ? X_64 : X_32;
     x_movd_rx(&c->e, w, RAX, a);
     x_alu_rr(&c->e, X_ADD, w, RAX, RAX); /* drop the sign */
@@ -247,12 +249,33 @@ static void emit_transfer(struct x64_ctx *c, ir_ref i)
 void x64_emit_vector(struct x64_ctx *c, ir_ref i)
 {
     switch (x64_node(c, i)->op) {
-    case IR_VANDN: emit_andn(c, i); break;
-    case IR_VSHLI: case IR_VSHRI: case IR_VSARI: emit_shift(c, i); break;
-    case IR_VDUP: emit_dup(c, i); break;
-    case IR_FADD: case IR_FSUB: case IR_FMUL: case IR_FDIV: case IR_FSQRT: emit_float(c, i); break;
-    case IR_FISNAN: emit_isnan(c, i); break;
-    case IR_VTOI: case IR_ITOV: emit_transfer(c, i); break;
-    default: emit_binary(c, i); break;
+    case IR_VANDN:
+        emit_andn(c, i);
+        break;
+    case IR_VSHLI:
+    case IR_VSHRI:
+    case IR_VSARI:
+        emit_shift(c, i);
+        break;
+    case IR_VDUP:
+        emit_dup(c, i);
+        break;
+    case IR_FADD:
+    case IR_FSUB:
+    case IR_FMUL:
+    case IR_FDIV:
+    case IR_FSQRT:
+        emit_float(c, i);
+        break;
+    case IR_FISNAN:
+        emit_isnan(c, i);
+        break;
+    case IR_VTOI:
+    case IR_ITOV:
+        emit_transfer(c, i);
+        break;
+    default:
+        emit_binary(c, i);
+        break;
     }
 }
