@@ -25,7 +25,8 @@
 #define FRAME_XMM         (FRAME_SPILL + FRAME_SPILL_SLOTS * 8)
 #define FRAME_BYTES       (FRAME_XMM + 16 * 16 + 8) /* +8: six pushes and the return address */
 
-#define FRAME_BYTES (FRAME_XMM + 16 * 16 + 8) /* +8: six pushes and the return address */
+/* Displacement folded into an access; the window guards are 64 KiB. */
+#define ADDR_DISP_MAX 61440
 
 #define STATE(field)      ((int32_t)offsetof(struct vcpu, field) - VCPU_BIAS)
 
