@@ -17,9 +17,15 @@
 #include "mmu_internal.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 
 #define W_PAGES_SHIFT (REGION_BITS - GUEST_PAGE_BITS)
+
+static size_t bitmap_words(const struct window *w)
+{
+    return (w->nregions + 63) / 64;
+}
 
 static size_t filter_entries(const struct vm *vm)
 {
@@ -36,7 +42,7 @@ int window_init(struct window *w, struct vm *vm, hva_t base, unsigned bits, _Ato
     w->region = mmu_zalloc(w->nregions * sizeof(w->region[0]));
     w->leaf_log2 = mmu_zalloc(w->nregions);
     w->w_pages = mmu_zalloc(filter_entries(vm) * sizeof(w->w_pages[0]));
-    w->ng_regions = mmu_zalloc(w->nregions / 8);
+    w->ng_regions = mmu_zalloc(bitmap_words(w) * sizeof(uint64_t));
     pthread_mutex_init(&w->lock, NULL);
     if (!w->region || !w->leaf_log2 || !w->w_pages || !w->ng_regions) {
         window_fini(w);
@@ -49,11 +55,11 @@ void window_fini(struct window *w)
 {
     if (w->region)
         for (uint32_t i = 0; i < w->nregions; i++)
-            mmu_zfree(atomic_load(&w->region[i]), sizeof(struct region));
+            free(atomic_load(&w->region[i]));
     mmu_zfree(w->region, w->nregions * sizeof(w->region[0]));
     mmu_zfree(w->leaf_log2, w->nregions);
     mmu_zfree(w->w_pages, filter_entries(w->vm) * sizeof(w->w_pages[0]));
-    mmu_zfree(w->ng_regions, w->nregions / 8);
+    mmu_zfree(w->ng_regions, bitmap_words(w) * sizeof(uint64_t));
     w->region = NULL;
     pthread_mutex_destroy(&w->lock);
 }
@@ -142,7 +148,7 @@ static struct region *region_get(struct window *w, gva_t gva)
 
     if (r)
         return r;
-    r = mmu_zalloc(sizeof(*r));
+    r = calloc(1, sizeof(*r)); /* not mmu_zalloc(): it would take a VMA */
     if (!r)
         return NULL;
     r->w_first = UINT32_MAX;
@@ -392,7 +398,7 @@ unsigned window_drop_nonglobal_locked(struct window *w)
 {
     unsigned dropped = 0;
 
-    for (uint32_t i = 0; i < w->nregions / 64; i++) {
+    for (uint32_t i = 0; i < bitmap_words(w); i++) {
         uint64_t bits = w->ng_regions[i];
 
         w->ng_regions[i] = 0;
