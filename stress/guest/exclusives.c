@@ -81,7 +81,7 @@ static void test_rules(void)
 
 /* --- between two CPUs, step by step --- */
 static struct {
-    volatile uint32_t cell, step, what;
+    volatile uint32_t cell, step, what, stop;
 } pp;
 
 
@@ -90,7 +90,7 @@ enum { PLAIN_OTHER, EXCL_OTHER, EXCL_ABA, PLAIN_ABA, NOTHING };
 static void partner(unsigned cpu, void *arg)
 {
     (void)cpu, (void)arg;
-    for (uint32_t seen = 0; pp.step != 0xffffffff;) {
+    for (uint32_t seen = 0; !pp.stop;) {
         if (pp.step == seen || !(pp.step & 1)) {
             cpu_yield();
             continue;
@@ -161,7 +161,7 @@ static void test_pairs(unsigned n)
     for (unsigned i = 0; i < 50; i++)
         passed += interleave(PLAIN_ABA) == 0;
     tap_diag("plain stores that restore the value: %u of 50 STREX succeeded (0 in the architecture)", passed);
-    pp.step = 0xffffffff;
+    pp.stop = 1;
     smp_wait(1);
 }
 
@@ -180,10 +180,13 @@ static void timer_tick(struct cpu *cpu, struct regs *regs)
 {
     (void)regs;
     uint32_t iar = gicc_read(GICC_IAR);
-    write_cntv_tval(6250 + cpu->index * 131); /* about 100 us */
+    write_cntv_ctl(0);
     if ((iar & 1023) != IRQ_SPURIOUS)
         gicc_write(GICC_EOIR, iar);
     cpu->result++;
+    /* about 200 us from here on, so that a slow interrupt path cannot take all the time */
+    write_cntv_tval(12500 + cpu->index * 131);
+    write_cntv_ctl(1);
 }
 
 static void ticks_on(void)
