@@ -12,6 +12,7 @@
 #include "base/stats.h"
 #include "dev/bus.h"
 #include "mmu/mmu.h"
+#include "mmu/mmu_internal.h"
 #include "tcg/tcg.h"
 #include "vcpu/arm.h"
 #include "vcpu/vcpu.h"
@@ -100,17 +101,28 @@ void tcg_invalidate_page(struct vcpu *v, gpa_t page)
         rig_on_invalidate(v, page);
 }
 
+/*
+ * "Generated code": one load and one store. A fault in them reaches the emulator's own SIGSEGV handler, which
+ * resumes at the stub. Result: bit 32 = done, low half = value.
+ */
+uint64_t rig_asm_load(hva_t at);
+uint64_t rig_asm_store(hva_t at, uint32_t value);
+extern char rig_asm_fault[];
+__asm__(".text\n"
+        "rig_asm_load:\n\tmovl (%rdi), %eax\n\tbts $32, %rax\n\tret\n"
+        "rig_asm_store:\n\tmovl %esi, (%rdi)\n\tmovl $1, %eax\n\tshlq $32, %rax\n\tret\n"
+        "rig_asm_fault:\n\txorl %eax, %eax\n\tret\n");
+
 bool tcg_contains_sig(const struct vcpu *v, uintptr_t host_pc)
 {
     (void)v;
-    (void)host_pc;
-    return false;
+    return host_pc == (uintptr_t)rig_asm_load || host_pc == (uintptr_t)rig_asm_store;
 }
 
 uintptr_t tcg_fault_stub_sig(const struct vcpu *v)
 {
     (void)v;
-    return 0;
+    return (uintptr_t)rig_asm_fault;
 }
 
 bool bus_read(struct bus *bus, struct vcpu *cpu, gpa_t gpa, unsigned size, uint64_t *value)
@@ -178,6 +190,8 @@ static void rig_stop(void)
         mmu_vcpu_destroy(rig_vm.cpu[i]);
         munmap(rig_vm.cpu[i], sizeof(struct vcpu));
     }
+    for (uint64_t i = 0; i < rig_vm.mmu->npages; i++)
+        rig_check(!(rig_vm.mmu->page[i] >> PAGE_MAPPED_SHIFT), "count of writable mappings");
     mmu_destroy(&rig_vm);
     ram_destroy(&rig_vm.ram);
 }
@@ -217,3 +231,35 @@ static inline uint32_t rig_get32(gpa_t gpa)
         rig_catch = NULL;                    \
         ok_;                                 \
     })
+
+/*
+ * A guest access of 32 bits as SPT code makes it: the window first, a fill and a retry, else the slow path.
+ * Needs rig_current = v. *how: 0 hit at once, n fills, -1 slow path.
+ */
+static inline uint32_t rig_spt_load(struct vcpu *v, uint32_t va, uint32_t memop, int *how)
+{
+    bool priv = (memop & MEMOP_PRIV) && !(memop & MEMOP_USER);
+
+    for (*how = 0;; ++*how) {
+        uint64_t r = rig_asm_load(v->win_base[priv] + va);
+
+        if (r >> 32)
+            return (uint32_t)r;
+        if (mmu_spt_fault(v, v->fault_pc, v->fault_addr, v->fault_error & 2, memop) == MMU_FAULT_SLOW) {
+            *how = -1;
+            return (uint32_t)mmu_slow_load(v, va, memop, 1);
+        }
+    }
+}
+
+static inline void rig_spt_store(struct vcpu *v, uint32_t va, uint32_t value, uint32_t memop, int *how)
+{
+    bool priv = (memop & MEMOP_PRIV) && !(memop & MEMOP_USER);
+
+    for (*how = 0; !(rig_asm_store(v->win_base[priv] + va, value) >> 32); ++*how)
+        if (mmu_spt_fault(v, v->fault_pc, v->fault_addr, v->fault_error & 2, memop) == MMU_FAULT_SLOW) {
+            *how = -1;
+            mmu_slow_store(v, va, value, memop, 1);
+            return;
+        }
+}
