@@ -16,6 +16,7 @@
 
 #include <inttypes.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <time.h>
 
@@ -200,6 +201,15 @@ static void switch_space(struct worker *w)
     mmu_context_changed(w->v);
 }
 
+/* Between a first walk and that of a neighbour page the others get time to shoot down what was found. */
+static void lose_cpu(void)
+{
+    static _Thread_local unsigned n;
+
+    if (++n % 16 == 0)
+        sched_yield();
+}
+
 /* ---- code ---- */
 static void on_invalidate(struct vcpu *v, gpa_t gpa)
 {
@@ -332,6 +342,7 @@ static void torture(enum mmu_mode m, unsigned seconds, unsigned ncpus, uint64_t 
 
     mode = m;
     rig_on_invalidate = on_invalidate;
+    rig_on_walk = lose_cpu;
     rig_start(m, RAM_SIZE, ncpus, budget);
     make_tables();
     for (unsigned i = 0; i < ncpus; i++)

@@ -40,6 +40,7 @@ static _Thread_local jmp_buf *rig_catch;
 static _Thread_local struct rig_exception rig_exc;
 static _Thread_local unsigned rig_jump_flushes, rig_jump_page_flushes;
 static void (*rig_on_invalidate)(struct vcpu *v, gpa_t page);
+static void (*rig_on_walk)(void); /* called where a walk begins: a place to lose the CPU */
 static gpa_t rig_device_last_write;
 static uint64_t rig_device_last_value;
 static unsigned rig_device_last_size, rig_device_writes;
@@ -47,6 +48,8 @@ static unsigned rig_device_last_size, rig_device_writes;
 /* ---- what other modules define ---- */
 struct arm_mmu_regs *arm_mmu_regs(struct vcpu *v)
 {
+    if (rig_on_walk)
+        rig_on_walk();
     return &rig_regs[v->index];
 }
 
