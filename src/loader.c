@@ -29,8 +29,8 @@ int loader_place(const struct ram *ram, const char *what, const char *path, gpa_
     void *p = size > 0 ? ram_ptr(ram, gpa, size) : NULL;
 
     if (p == NULL) {
-        log_error("%s %s: %" PRIu64 " MiB at 0x%" PRIx64 " do not fit in %" PRIu64
-                  " MiB of RAM; give the guest more with -m",
+        log_error("%s %s: does not fit (%" PRIu64 " MiB at 0x%" PRIx64 ", RAM is %" PRIu64
+                  " MiB); give the guest more with -m",
                   what, path, to_mib(size), gpa, to_mib(ram->size));
         return -ENOSPC;
     }

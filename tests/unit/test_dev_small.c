@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The small devices through their registers: PL031 clock and alarm, PL061 pins and power key, fw_cfg
- * items, files and DMA (RAM is a stand-in), empty X
+ * items, files and DMA (RAM is a stand-in).
  */
 #include "dev_test.h"
 

@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The command line: what each option accepts and stores, and what it refuses; messages name the culprit
+ * and what is accepted.
+ */
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "io/chardev.h"
+#include "options.h"
+#include "tcg/tcg.h"
+
+#define MIB ((uint64_t)1 << 20)
+
+/* Split at blanks; single quotes keep them. */
+static int parse(const char *line, struct options *o)
+{
+    static char text[1024];
+    char *argv[100] = {(char *)"umbra"};
+    int argc = 1;
+    char *p = text;
+
+    snprintf(text, sizeof text, "%s", line);
+    while (*p != '\0' && argc < 99) {
+        char stop = *p == '\'' ? '\'' : ' ';
+        p += stop == '\'';
+        argv[argc++] = p;
+        p += strcspn(p, stop == ' ' ? " " : "'");
+        if (*p != '\0') {
+            *p++ = '\0';
+        }
+        p += strspn(p, " ");
+    }
+    return options_parse(argc, argv, o);
+}
+
+/* Standard error of the last parse, up to the first kilobytes. */
+static const char *message_of(const char *line)
+{
+    static char text[4096];
+    struct options o;
+    char path[] = "/tmp/umbra-test-options.XXXXXX";
+    int fd = mkstemp(path), saved = dup(2);
+
+    cr_assert_geq(fd, 0);
+    fflush(stderr);
+    dup2(fd, 2);
+    int err = parse(line, &o);
+    options_free(&o);
+    fflush(stderr);
+    dup2(saved, 2);
+    close(saved);
+    ssize_t n = pread(fd, text, sizeof text - 1, 0);
+    text[n > 0 ? n : 0] = '\0';
+    close(fd);
+    unlink(path);
+    return err != 0 ? text : "accepted";
+}
+
+Test(options, defaults)
+{
+    struct options o;
+
+    cr_assert_eq(parse("-kernel k", &o), 0);
+    cr_expect_str_eq(o.vm.machine, "virt");
+    cr_expect_str_eq(o.vm.cpu, "cortex-a15");
+    cr_expect_eq(o.vm.smp, 1);
+    cr_expect_eq(o.vm.ram_size, 256 * MIB);
+    cr_expect_str_eq(o.vm.serial, "stdio");
+    cr_expect_str_eq(o.vm.kernel, "k");
+    cr_expect_null(o.vm.append);
+    cr_expect_not(o.vm.no_reboot);
+    cr_expect_eq(o.action, OPTIONS_RUN);
+    options_free(&o);
+}
+
+Test(options, everything_at_once)
+{
+    struct options o;
+
+    cr_assert_eq(parse("-M virt,gic-version=2,highmem=off -cpu cortex-a7 -smp cpus=4 -m 2G -kernel k -initrd i "
+                       "-append 'a b=c' -dtb t -serial file:/tmp/x -nographic -display none -no-reboot "
+                       "-d in_asm,int -D log -mmu soft -stats s.json -pin 0,1 -exclusive strict "
+                       "-vma-budget 1000 -accel tcg,thread=multi,tb-size=64 -nic none -monitor none "
+                       "-drive file=/a,,b.img,format=raw,if=none,id=d0,readonly=on "
+                       "-device virtio-blk-device,drive=d0,serial=x -device virtio-rng-device",
+                       &o),
+                 0);
+    cr_expect_str_eq(o.vm.cpu, "cortex-a7");
+    cr_expect_eq(o.vm.smp, 4);
+    cr_expect_eq(o.vm.ram_size, 2048 * MIB);
+    cr_expect_str_eq(o.vm.append, "a b=c");
+    cr_expect_str_eq(o.vm.initrd, "i");
+    cr_expect_str_eq(o.vm.dtb, "t");
+    cr_expect_str_eq(o.vm.serial, "file:/tmp/x");
+    cr_expect(o.vm.no_reboot);
+    cr_expect_eq(o.log_mask, (LOG_IN_ASM | LOG_INT));
+    cr_expect_str_eq(o.log_path, "log");
+    cr_expect_eq(o.vm.mmu.mode, MMU_SOFT);
+    cr_expect_eq(o.vm.mmu.vma_budget, 1000);
+    cr_expect_str_eq(o.vm.stats_path, "s.json");
+    cr_expect_str_eq(o.vm.pin, "0,1");
+    cr_expect(o.vm.exclusive_strict);
+    cr_expect_eq(o.vm.tb_size, 64 * MIB);
+    cr_assert_eq(o.vm.ndrives, 1);
+    cr_expect_str_eq(o.vm.drive[0].file, "/a,b.img");
+    cr_expect_str_eq(o.vm.drive[0].id, "d0");
+    cr_expect(o.vm.drive[0].readonly);
+    cr_assert_eq(o.vm.ndevices, 2);
+    cr_expect_str_eq(o.vm.device[0].driver, "virtio-blk-device");
+    cr_expect_str_eq(o.vm.device[0].options, "drive=d0,serial=x");
+    cr_expect_str_eq(o.vm.device[1].driver, "virtio-rng-device");
+    cr_expect_null(o.vm.device[1].options);
+    options_free(&o);
+}
+
+Test(options, drive_with_its_own_device)
+{
+    struct options o;
+
+    cr_assert_eq(parse("-kernel k -drive file=d.img,if=virtio", &o), 0);
+    cr_assert_eq(o.vm.ndevices, 1);
+    cr_expect_str_eq(o.vm.device[0].driver, "virtio-blk-device");
+    cr_expect_str_eq(o.vm.device[0].options, "drive=drive0");
+    cr_expect_str_eq(o.vm.drive[0].id, "drive0");
+    cr_expect_not(o.vm.drive[0].readonly);
+    options_free(&o);
+}
+
+Test(options, help_version_and_two_dashes)
+{
+    struct options o;
+
+    cr_assert_eq(parse("--help", &o), 0);
+    cr_expect_eq(o.action, OPTIONS_HELP);
+    cr_assert_eq(parse("-version", &o), 0);
+    cr_expect_eq(o.action, OPTIONS_VERSION);
+    cr_assert_eq(parse("--kernel k --smp 2", &o), 0);
+    cr_expect_eq(o.vm.smp, 2);
+    options_free(&o);
+}
+
+Test(options, dumpdtb_needs_no_kernel)
+{
+    struct options o;
+
+    cr_assert_eq(parse("-M virt,dumpdtb=x.dtb", &o), 0);
+    cr_expect_str_eq(o.vm.dumpdtb, "x.dtb");
+    options_free(&o);
+    cr_assert_eq(parse("-dumpdtb a -dumpdtb b", &o), 0);
+    cr_expect_str_eq(o.vm.dumpdtb, "b");
+    options_free(&o);
+}
+
+Test(options, sizes)
+{
+    static const struct {
+        const char *text;
+        uint64_t bytes; /* 0: refused */
+    } c[] = {
+        {"512", 512 * MIB}, {"1G", 1024 * MIB}, {"1g", 1024 * MIB}, {"64M", 64 * MIB},
+        {"2048K", 2 * MIB}, {"32G", 32768 * MIB}, {"32768", 32768 * MIB}, {"size=1G", 1024 * MIB},
+        {"1GiB", 1024 * MIB}, {"512MB", 512 * MIB}, {"1048576B", MIB},
+        {"0", 0}, {"33G", 0}, {"1T", 0}, {"-1", 0}, {"", 0}, {"G", 0}, {"1X", 0}, {"1GG", 0},
+        {"1.5G", 0}, {"1023K", 0}, {"2049B", 0}, {"99999999999999999999", 0},
+        {"18446744073709551615G", 0}, {"0x10", 0}, {"1 G", 0}, {"1M,slots=2", 0},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(c); i++) {
+        char *argv[] = {(char *)"umbra", (char *)"-kernel", (char *)"k", (char *)"-m", (char *)c[i].text};
+        struct options o;
+        int err = options_parse(5, argv, &o);
+        cr_expect_eq(err == 0, c[i].bytes != 0, "-m '%s'", c[i].text);
+        if (err == 0) {
+            cr_expect_eq(o.vm.ram_size, c[i].bytes, "-m %s", c[i].text);
+        }
+    }
+}
+
+Test(options, accepted)
+{
+    static const char *const line[] = {
+        "-smp 1", "-smp 8", "-smp cpus=8", "-cpu cortex-a15", "-cpu max", "-machine virt", "-M type=virt",
+        "-serial stdio", "-serial mon:stdio", "-serial null", "-serial none", "-serial pty",
+        "-serial unix:/tmp/s,server=on,wait=off", "-serial unix:/tmp/s,server,nowait", "-mmu spt",
+        "-pin none", "-pin spread", "-pin compact", "-pin 0-3,5", "-exclusive fast", "-nodefaults",
+        "-net none", "-vga none", "-name x", "-d guest_errors", "-drive file=x,read-only=off",
+    };
+    struct options o;
+
+    for (size_t i = 0; i < ARRAY_SIZE(line); i++) {
+        char text[256];
+        snprintf(text, sizeof text, "-kernel k %s", line[i]);
+        cr_expect_eq(parse(text, &o), 0, "%s", line[i]);
+        options_free(&o);
+    }
+}
+
+/* What is refused, and words the message must have: the culprit and what is accepted. */
+static const struct {
+    const char *line, *word[3];
+} refused[] = {
+    {"", {"-kernel"}},
+    {"-bogus", {"-bogus", "-kernel", "-mmu"}},
+    {"-kernel k extra", {"extra", "-kernel"}},
+    {"-kernel", {"-kernel", "missing"}},
+    {"-kernel k -smp 0", {"-smp 0", "1 to 8"}},
+    {"-kernel k -smp 9", {"GICv2", "8"}},
+    {"-kernel k -smp 999", {"GICv2", "8"}},
+    {"-kernel k -smp 2x", {"2x", "1 to 8"}},
+    {"-kernel k -smp -1", {"-1"}},
+    {"-kernel k -smp 99999999999999999999", {"99999999999999999999"}},
+    {"-kernel k -smp 2,sockets=2", {"sockets"}},
+    {"-kernel k -cpu cortex-a57", {"cortex-a57", "cortex-a15"}},
+    {"-kernel k -M vexpress", {"vexpress", "virt"}},
+    {"-kernel k -M virt,gic-version=3", {"3", "2"}},
+    {"-kernel k -M virt,secure=on", {"secure"}},
+    {"-kernel k -m 64G", {"64G", "32G"}},
+    {"-kernel k -m 100K", {"100K", "1M"}},
+    {"-kernel k -mmu magic", {"magic", "soft", "spt"}},
+    {"-kernel k -serial telnet:x", {"telnet:x", "stdio", "unix:"}},
+    {"-kernel k -serial file:", {"file:"}},
+    {"-kernel k -serial null -serial null", {"one serial port"}},
+    {"-kernel k -display gtk", {"gtk", "none"}},
+    {"-kernel k -nic user", {"user", "none"}},
+    {"-kernel k -d nonsense,int", {"nonsense", "in_asm"}},
+    {"-kernel k -d int,", {"in_asm"}},
+    {"-kernel k -pin everywhere", {"everywhere", "spread"}},
+    {"-kernel k -pin 0;1", {"0;1"}},
+    {"-kernel k -exclusive loose", {"loose", "strict"}},
+    {"-kernel k -vma-budget 0", {"vma-budget"}},
+    {"-kernel k -accel kvm", {"kvm", "tcg"}},
+    {"-kernel k -accel tcg,tb-size=0", {"tb-size"}},
+    {"-kernel k -accel tcg,thread=single", {"single", "multi"}},
+    {"-kernel k -drive file=x,format=qcow2", {"qcow2", "raw"}},
+    {"-kernel k -drive file=x,if=sd", {"sd", "virtio"}},
+    {"-kernel k -drive file=x,cache=none", {"cache", "readonly"}},
+    {"-kernel k -drive file=x,readonly=maybe", {"maybe", "on"}},
+    {"-kernel k -drive id=d", {"file="}},
+    {"-kernel k -drive file=x,id=d -drive file=y,id=d", {"d", "twice"}},
+    {"-kernel k -device ,drive=d", {"-device"}},
+};
+
+Test(options, refusals_name_the_culprit)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(refused); i++) {
+        const char *text = message_of(refused[i].line);
+        cr_expect_str_neq(text, "accepted", "%s", refused[i].line);
+        cr_expect_eq(strncmp(text, "umbra: ", 7), 0, "%s: %s", refused[i].line, text);
+        cr_expect_eq(strchr(text, '\n'), text + strlen(text) - 1, "one line: %s", text);
+        for (unsigned w = 0; w < 3 && refused[i].word[w] != NULL; w++) {
+            cr_expect_not_null(strstr(text, refused[i].word[w]), "%s: no '%s' in: %s", refused[i].line,
+                               refused[i].word[w], text);
+        }
+    }
+}
+
+Test(options, too_many)
+{
+    char line[1024] = "-kernel k";
+
+    for (unsigned i = 0; i < 33; i++) {
+        strcat(line, " -device x");
+    }
+    cr_expect_not_null(strstr(message_of(line), "32"));
+}
+
+Test(options, help_lists_every_main_option)
+{
+    char buf[8192] = "";
+    FILE *f = fmemopen(buf, sizeof buf, "w");
+
+    options_print_help(f);
+    fclose(f);
+    static const char *const word[] = {"-M ", "-cpu ", "-smp ", "-m ", "-kernel ", "-initrd ", "-append ", "-dtb ",
+                                       "-drive ", "-device ", "-serial ", "-nographic", "-display ",
+                                       "-no-reboot", "-d ", "-D ", "-mmu ", "-stats ", "-pin ", "-help"};
+    for (size_t i = 0; i < ARRAY_SIZE(word); i++) {
+        cr_expect_not_null(strstr(buf, word[i]), "%s", word[i]);
+    }
+}
