@@ -162,13 +162,43 @@ void tb_flush_all(struct vcpu *v)
 void tcg_jump_cache_flush(struct vcpu *v)
 {
     memset(v->jump_cache, 0xff, sizeof(v->jump_cache));
+    memset(v->jump_pages, 0, sizeof(v->jump_pages));
 }
 
+static void note_jump_page(struct vcpu *v, gva_t pc)
+{
+    uint32_t bit = jump_page_bit(pc);
+
+    v->jump_pages[bit / 64] |= (uint64_t)1 << (bit % 64);
+}
+
+void jump_cache_insert(struct vcpu *v, struct tb *tb)
+{
+    v->jump_cache[jump_cache_index(tb->pc)] = (struct jump_cache_entry){
+        .pc = tb->pc,
+        .key = tb->exec_flags | (uint64_t)v->ctx_id << 32,
+        .code = tb->code,
+        .tb = tb,
+    };
+    note_jump_page(v, tb->pc);
+}
+
+/* Looks at all entries, and leaves exact bits behind. */
 void tcg_jump_cache_flush_page(struct vcpu *v, gva_t va)
 {
-    uint32_t first = jump_cache_index(va & GUEST_PAGE_MASK);
+    uint32_t bit = jump_page_bit(va);
 
-    memset(&v->jump_cache[first], 0xff, JUMP_CACHE_GROUP * sizeof(v->jump_cache[0]));
+    if (!(v->jump_pages[bit / 64] >> (bit % 64) & 1))
+        return;
+    memset(v->jump_pages, 0, sizeof(v->jump_pages));
+    for (unsigned i = 0; i < JUMP_CACHE_SIZE; i++) {
+        struct jump_cache_entry *e = &v->jump_cache[i];
+
+        if (((e->pc ^ va) & GUEST_PAGE_MASK) == 0)
+            memset(e, 0xff, sizeof(*e));
+        else if (e->pc != UINT64_MAX)
+            note_jump_page(v, e->pc);
+    }
 }
 
 struct tb *tb_by_host_pc(const struct tcg *t, uintptr_t host_pc)

@@ -80,6 +80,8 @@ struct tb *tb_find(struct tcg *t, gva_t pc, gpa_t gpa, uint32_t exec_flags);
 bool tb_register(struct tcg *t, struct tb *tb);
 void tb_link_to(struct tcg *t, struct tb_link *l, struct tb *to);
 void tb_invalidate(struct vcpu *v, struct tb *tb);
+/* Find `tb` through the jump cache from now on, in the current context. */
+void jump_cache_insert(struct vcpu *v, struct tb *tb);
 /* Drop every block; page owners are released. */
 void tb_flush_all(struct vcpu *v);
 /* The block whose code holds host_pc, NULL when none. */

@@ -113,8 +113,7 @@ static struct tb *lookup(struct vcpu *v)
     tb = find_or_translate(v);
     /* -d exec shows every block, so nothing may bypass the run loop then. */
     if (tb && !log_on(LOG_EXEC))
-        *e = (struct jump_cache_entry){
-            .pc = v->r[15], .key = cache_key(v), .code = tb->code, .tb = tb};
+        jump_cache_insert(v, tb);
     return tb;
 }
 

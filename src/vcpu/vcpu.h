@@ -69,13 +69,18 @@ struct jump_cache_entry {
 };
 #define JUMP_CACHE_BITS 12
 #define JUMP_CACHE_SIZE (1u << JUMP_CACHE_BITS)
-/* Index: the page picks a group of 64 entries, so that one page can be dropped quickly. */
-#define JUMP_CACHE_GROUP 64u
+/* Spreads pages over the whole cache; generated code computes the same (x64_exit.c). */
 static inline uint32_t jump_cache_index(uint64_t pc)
 {
-    uint32_t page = (uint32_t)(pc >> GUEST_PAGE_BITS);
-    return ((page & (JUMP_CACHE_SIZE / JUMP_CACHE_GROUP - 1)) * JUMP_CACHE_GROUP) |
-           (((uint32_t)pc >> 1) & (JUMP_CACHE_GROUP - 1));
+    return (uint32_t)((pc ^ pc >> 9) >> 2) & (JUMP_CACHE_SIZE - 1);
+}
+/* One bit for each page that may have entries, so that dropping a page without any costs a test. */
+#define JUMP_PAGES_BITS 12
+static inline uint32_t jump_page_bit(uint64_t pc)
+{
+    uint64_t page = pc >> GUEST_PAGE_BITS;
+
+    return (uint32_t)(page ^ page >> JUMP_PAGES_BITS) & ((1u << JUMP_PAGES_BITS) - 1);
 }
 
 struct vm;
@@ -113,6 +118,7 @@ struct vcpu {
     /* ---- owning thread ---- */
     _Alignas(CACHE_LINE) struct vm *vm;
     unsigned index;      /* 0 .. smp-1; also the MPIDR affinity 0 */
+    uint64_t jump_pages[(1u << JUMP_PAGES_BITS) / 64]; /* pages that may be in the jump cache */
     uint32_t cpsr_rest;  /* M, A, I, F */
     uint32_t bank_r13[BANK_COUNT], bank_r14[BANK_COUNT], bank_spsr[BANK_COUNT];
     uint32_t bank_r8_12[2][5]; /* [0] all but FIQ, [1] FIQ, while not current */

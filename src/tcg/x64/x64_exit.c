@@ -9,7 +9,7 @@
 static void emit_leave(struct x64_ctx *c, enum tcg_exit reason)
 {
     x_mov_ri(&c->e, RAX, reason);
-    x_jmp_m(&c->e, x_at(RSP, 0));
+    x_jmp_m(&c->e, x_at(RSP, FRAME_EXIT));
 }
 
 static void put_pc(struct x64_ctx *c, uint64_t pc)
@@ -44,7 +44,8 @@ static void emit_lookup_const(struct x64_ctx *c, ir_ref i)
         STATE(jump_cache) + (int32_t)(jump_cache_index(pc) * sizeof(struct jump_cache_entry));
     struct x64_slow *s = x64_slow_new(c, SLOW_LOOKUP, i);
     x_mov_ri(&c->e, RCX, pc);
-    x_mov_rm(&c->e, X_64, RAX, x64_state(STATE(exec_flags)));
+    x_mov_ri(&c->e, RAX, c->b->exec_flags);
+    x_alu_rm(&c->e, X_OR, X_64, RAX, x64_state(STATE(ctx_tag)));
     x_alu_mr(&c->e, X_CMP, X_64, x64_state(e + (int32_t)offsetof(struct jump_cache_entry, pc)),
              RCX);
     x64_slow_jcc(c, s, X_NE);
@@ -57,16 +58,27 @@ static void emit_lookup_const(struct x64_ctx *c, ir_ref i)
 /* RCX = offset of the jump-cache entry for the pc in EAX: jump_cache_index() * 32. */
 static void emit_jump_cache_index(struct x64_ctx *c)
 {
-    _Static_assert(sizeof(struct jump_cache_entry) == 32 && GUEST_PAGE_BITS == 12 &&
-                       JUMP_CACHE_GROUP == 64 && JUMP_CACHE_SIZE / JUMP_CACHE_GROUP == 64,
+    _Static_assert(sizeof(struct jump_cache_entry) == 32 && JUMP_CACHE_BITS == 12,
                    "shifts and masks below");
     x_mov_rr(&c->e, X_32, RCX, RAX);
-    x_shift_ri(&c->e, X_SHR, X_32, RCX, 1);
-    x_alu_ri(&c->e, X_AND, X_32, RCX, 63 << 11);
-    x_mov_rr(&c->e, X_32, RDX, RAX);
-    x_shift_ri(&c->e, X_SHL, X_32, RDX, 4);
-    x_alu_ri(&c->e, X_AND, X_32, RDX, 63 << 5);
-    x_alu_rr(&c->e, X_OR, X_32, RCX, RDX);
+    x_shift_ri(&c->e, X_SHR, X_32, RCX, 9);
+    x_alu_rr(&c->e, X_XOR, X_32, RCX, RAX);
+    x_shift_ri(&c->e, X_SHL, X_32, RCX, 3);
+    x_alu_ri(&c->e, X_AND, X_32, RCX, 0xfff << 5);
+}
+
+/* The two halves of the key are compared apart: a 64-bit load of them would have to wait for the
+   32-bit store of exec_flags that interworking branches do just before. */
+static void emit_key_compare(struct x64_ctx *c, struct x64_slow *s, int32_t entry)
+{
+    int32_t key = entry + (int32_t)offsetof(struct jump_cache_entry, key);
+
+    x_mov_rm(&c->e, X_32, RDX, x64_state(STATE(exec_flags)));
+    x_alu_mr(&c->e, X_CMP, X_32, x_at_index(RBP, RCX, 0, key), RDX);
+    x64_slow_jcc(c, s, X_NE);
+    x_mov_rm(&c->e, X_32, RDX, x64_state(STATE(ctx_id)));
+    x_alu_mr(&c->e, X_CMP, X_32, x_at_index(RBP, RCX, 0, key + 4), RDX);
+    x64_slow_jcc(c, s, X_NE);
 }
 
 static void emit_lookup(struct x64_ctx *c, ir_ref i)
@@ -75,13 +87,10 @@ static void emit_lookup(struct x64_ctx *c, ir_ref i)
     struct x64_slow *s = x64_slow_new(c, SLOW_LOOKUP, i);
     x_mov_rm(&c->e, X_32, RAX, x64_state(STATE(r[15])));
     emit_jump_cache_index(c);
-    x_mov_rm(&c->e, X_64, RDX, x64_state(STATE(exec_flags)));
     x_alu_mr(&c->e, X_CMP, X_64,
              x_at_index(RBP, RCX, 0, e + (int32_t)offsetof(struct jump_cache_entry, pc)), RAX);
     x64_slow_jcc(c, s, X_NE);
-    x_alu_mr(&c->e, X_CMP, X_64,
-             x_at_index(RBP, RCX, 0, e + (int32_t)offsetof(struct jump_cache_entry, key)), RDX);
-    x64_slow_jcc(c, s, X_NE);
+    emit_key_compare(c, s, e);
     x_jmp_m(&c->e, x_at_index(RBP, RCX, 0, e + (int32_t)offsetof(struct jump_cache_entry, code)));
 }
 
