@@ -23,7 +23,6 @@
 #define PSR_E (1u << 9)
 #define PSR_AIF 0x1c0u
 #define PSR_MODE 0x1fu
-#define PSR_EXEC 0x0700fc20u /* J, T and IT: read as zero by MRS, not written by MSR */
 
 /* Bits of the PSR that the four bits of MSR's mask name. */
 static uint32_t field_mask(unsigned mask)
@@ -33,9 +32,25 @@ static uint32_t field_mask(unsigned mask)
 }
 
 /* ---- MRS ---- */
-static uint32_t helper_mrs_cpsr(struct vcpu *v)
+/* The CPSR as MRS shows it (T, J and IT read as zero), put together inline: kernels save masks with it. */
+static ir_ref read_cpsr(struct arm_ctx *s)
 {
-    return arm_cpsr_read(v) & ~(PSR_EXEC | 0x00f00000u);
+    struct ir_block *b = s->b;
+    const struct {
+        uint32_t off;
+        unsigned shift;
+    } part[] = { { ARM_OFF(cf), 29 }, { ARM_OFF(vf), 28 }, { ARM_OFF(qf), 27 }, { ARM_OFF(ge), 16 } };
+    ir_ref n = ir_op2i(b, IR_AND, ir_get(b, IR_I32, ARM_OFF(nf), 4), PSR_N);
+    ir_ref z = ir_setc(b, IR_EQ, ir_get(b, IR_I32, ARM_OFF(zf), 4), arm_imm(s, 0));
+    ir_ref v = ir_op2(b, IR_OR, n, ir_op2i(b, IR_SHL, z, 30));
+
+    for (unsigned i = 0; i < ARRAY_SIZE(part); i++) {
+        ir_ref bits = ir_op2i(b, IR_SHL, ir_get(b, IR_I32, part[i].off, 4), part[i].shift);
+
+        v = ir_op2(b, IR_OR, v, bits);
+    }
+    v = ir_op2(b, IR_OR, v, ir_get(b, IR_I32, ARM_OFF(cpsr_rest), 4));
+    return (s->exec & EXEC_E) ? ir_op2i(b, IR_OR, v, PSR_E) : v;
 }
 
 static uint32_t helper_mrs_spsr(struct vcpu *v)
@@ -54,7 +69,7 @@ bool trans_MRS(struct arm_ctx *s, const struct arg_MRS *a)
         return false;
     }
     v = a->r ? ir_call(s->b, IR_I32, "mrs_spsr", (void *)helper_mrs_spsr, CALL_RAISES, 0, NULL)
-             : ir_call(s->b, IR_I32, "mrs_cpsr", (void *)helper_mrs_cpsr, CALL_READS, 0, NULL);
+             : read_cpsr(s);
     arm_write_reg(s, a->rd, v);
     return true;
 }
