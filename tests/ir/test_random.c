@@ -246,6 +246,35 @@ static void gen_state(void)
             .op = IR_PUT, .a = {pick(t)}, .off = slot_offset(size), .size = (uint8_t)size});
 }
 
+/* r op= x, as most guest instructions are. */
+static void gen_update(void)
+{
+    static const uint8_t ops[] = {IR_ADD, IR_SUB, IR_AND, IR_OR, IR_XOR, IR_ANDN, IR_SHL};
+    unsigned op = ops[below(ARRAY_SIZE(ops))], t = below(4) ? IR_I32 : IR_I64;
+    unsigned size = t == IR_I32 ? 4 : 8;
+    uint32_t off = slot_offset(size);
+    struct insn get = {.op = IR_GET, .type = (uint8_t)t, .off = off, .size = (uint8_t)size};
+    uint16_t a = add_value(get);
+    uint16_t b = op == IR_SHL ? add_const(IR_I32, below(32))
+                 : below(2)   ? pick(t)
+                              : add_const(t, random_value(t));
+    uint16_t r = add_value((struct insn){.op = (uint8_t)op, .type = (uint8_t)t, .a = {a, b}});
+    add((struct insn){.op = IR_PUT, .off = off, .size = (uint8_t)size, .a = {r}});
+    if (below(2)) /* out of later picks: its only use is the PUT */
+        n_avail--;
+}
+
+static bool is_address[MAX_INSNS];
+
+/* An address made before, still in scope; 0 = none. */
+static uint16_t old_address(void)
+{
+    for (unsigned k = n_avail; k-- > 0;)
+        if (is_address[avail[k]] && below(2))
+            return avail[k];
+    return 0;
+}
+
 static void gen_memory(bool priv)
 {
     bool load = below(2);
@@ -278,6 +307,10 @@ static void gen_memory(bool priv)
     if (shape[k].disp)
         sum = add_value((struct insn){
             .op = IR_ADD, .type = IR_I32, .a = {sum, add_const(IR_I32, shape[k].disp)}});
+    uint16_t again = below(3) ? 0 : old_address();
+    is_address[sum] = true;
+    if (again)
+        sum = again;
     if (load)
         add_value((struct insn){.op = IR_LD, .type = (uint8_t)t, .a = {sum}, .imm = memop});
     else
@@ -324,8 +357,10 @@ static void gen_block(unsigned depth, unsigned len, bool memory, bool priv)
 {
     for (unsigned k = 0; k < len && n_insns < MAX_INSNS - 80; k++) {
         unsigned what = below(20);
-        if (what < 9)
+        if (what < 7)
             gen_int();
+        else if (what < 9)
+            gen_update();
         else if (what < 13)
             gen_state();
         else if (what < 15)
@@ -366,6 +401,7 @@ static void generate(bool memory, bool priv)
 {
     n_insns = 1; /* index 0 is "no value" */
     n_avail = n_labels = 0;
+    memset(is_address, 0, sizeof(is_address));
     for (unsigned k = 0; k < 8; k++)
         add_value((struct insn){.op = IR_GET,
                                 .type = k < 6 ? IR_I32 : IR_I64,
@@ -376,6 +412,9 @@ static void generate(bool memory, bool priv)
         gen_pressure();
     static const uint8_t last[] = {IR_EXIT, IR_GOTO, IR_GOTO, IR_GOTO_IND};
     unsigned op = last[below(4)];
+    if (op == IR_GOTO_IND && below(2))
+        add((struct insn){
+            .op = IR_PUT, .off = offsetof(struct vcpu, r[15]), .size = 4, .a = {pick(IR_I32)}});
     add((struct insn){.op = (uint8_t)op,
                       .imm = op == IR_EXIT ? TCG_EXIT_WFI
                              : below(2)    ? 0x1010
@@ -867,6 +906,7 @@ static void check_exit(enum tcg_exit why)
         cr_assert_eq((unsigned)why, in->imm);
     } else if (in->op == IR_GOTO_IND) {
         cr_assert_eq(why, TCG_EXIT_LOOKUP);
+        cr_assert(!memcmp(&rig.v->r[15], o_state + offsetof(struct vcpu, r[15]), 4));
     } else {
         cr_assert_eq(rig.v->r[15], (uint32_t)in->imm);
         cr_assert_eq(why, in->imm >> 12 == 1 ? TCG_EXIT_LINK : TCG_EXIT_LOOKUP);

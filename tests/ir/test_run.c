@@ -93,6 +93,7 @@ Test(run, goto_uses_the_jump_cache)
     cache_put(0xffff1234, second_block(0xffff1234));
     cr_assert_eq(rig_run(), TCG_EXIT_WFE);
     rig.v->ctx_id++;
+    rig.v->ctx_tag = (uint64_t)rig.v->ctx_id << 32;
     cr_assert_eq(rig_run(), TCG_EXIT_LOOKUP);
 }
 

@@ -268,29 +268,13 @@ void x64_emit_access(struct x64_ctx *c, ir_ref i)
 }
 
 /* ---- slow path ---- */
+/* Vector registers only: the stub saves the general ones. */
 static void save_live(struct x64_ctx *c, const struct x64_slow *s, bool restore)
 {
-    int32_t at = FRAME_SAVE;
-    for (unsigned r = 0; r < 16; r++) {
-        if (!((s->live_gpr & CALLER_SAVED_GPR) >> r & 1))
-            continue;
-        if (restore)
-            x_mov_rm(&c->e, X_64, X_GPR((uint8_t)r), x_at(RSP, at));
-        else
-            x_mov_mr(&c->e, X_64, x_at(RSP, at), X_GPR((uint8_t)r));
-        at += 8;
-    }
     for (unsigned r = 0; r < 16; r++)
         if (s->live_xmm >> r & 1)
             x_sse_rm(&c->e, restore ? X_MOVAPS : X_MOVAPS + 1, X_XMM((uint8_t)r),
                      x_at(RSP, FRAME_XMM + (int32_t)r * 16));
-}
-
-/* reg = the address behind the call that follows; returns the displacement's place. */
-static uint8_t *load_return_address(struct x64_ctx *c, struct x_gpr reg)
-{
-    x_lea_rip(&c->e, reg, 0);
-    return c->e.p - 4;
 }
 
 void x64_emit_slow_access(struct x64_ctx *c, struct x64_slow *s)
@@ -303,22 +287,15 @@ void x64_emit_slow_access(struct x64_ctx *c, struct x64_slow *s)
     save_live(c, s, false);
     if (!load)
         x64_load(c, RDX, n->arg[1]);
-    load_address(c, RSI, s->node);
-    x_lea(&c->e, X_64, RDI, x_at(RBP, -VCPU_BIAS));
-    x_mov_ri(&c->e, load ? RDX : RCX, memop);
-    uint8_t *ra = load_return_address(c, load ? RCX : R8);
-    x64_call_host(c, load ? (const void *)mmu_slow_load : (const void *)mmu_slow_store);
-    int32_t rel = (int32_t)(c->e.p - (ra + 4));
-    memcpy(ra, &rel, 4);
+    load_address(c, RAX, s->node);
+    x_mov_ri(&c->e, RCX, memop);
+    x_call_m(&c->e, x_at(RSP, load ? FRAME_LOAD : FRAME_STORE));
     struct tcg_site site = {
         .host_off = x64_pos(c), .pc = s->pc, .extra = s->extra, .kind = SITE_CALL, .memop = memop};
     x64_site(c, &site);
     if (load && x64_dest(c, s->node).n != RAX.n)
         x_mov_rr(&c->e, n->type == IR_I64 ? X_64 : X_32, x64_dest(c, s->node), RAX);
     save_live(c, s, true);
-    if (!c->o->soft_mmu) /* the call may have served requests that change windows */
-        x_mov_rm(&c->e, X_64, R15,
-                 x64_state(c->b->privileged ? STATE(win_base[1]) : STATE(win_base[0])));
     x_jmp(&c->e, 0);
     x64_set_rel32(c, x64_pos(c) - 4, s->resume);
 }

@@ -14,6 +14,8 @@ unsigned x64_args(const struct x64_ctx *c, ir_ref i, ir_ref arg[6])
         arg[k] = n->arg[k];
     if (n->op == IR_LD || n->op == IR_ST)
         arg[0] = c->val[i].base;
+    if (n->op == IR_GOTO_IND && c->val[i].base)
+        arg[nargs++] = c->val[i].base;
     return nargs;
 }
 
@@ -50,9 +52,12 @@ static void note_use(struct x64_ctx *c, const struct writes *w, ir_ref a, ir_ref
     v->last = at;
     if (n->op == IR_GET && written_since(w, n, a))
         v->unclean = true;
+    if (v->homed && v->home != at && written_since(w, x64_node(c, v->home), v->home))
+        v->homed = false;
 }
 
-/* Address = value + constant: take the constant into the access when nobody else wants the sum. */
+/* Address = value + constant: take the constant into the access when the sum is wanted for nothing
+ * but addresses. */
 static void fold_address(struct x64_ctx *c, ir_ref i)
 {
     struct x64_val *v = &c->val[i];
@@ -61,16 +66,61 @@ static void fold_address(struct x64_ctx *c, ir_ref i)
     uint64_t k;
     v->base = a;
     v->adisp = 0;
-    if ((n->op != IR_ADD && n->op != IR_SUB) || c->val[a].uses != 1 || !x64_const(c, n->arg[1], &k))
+    if ((n->op != IR_ADD && n->op != IR_SUB) || !x64_const(c, n->arg[1], &k))
         return;
-    if (n->type != IR_I32)
+    if (n->type != IR_I32 || c->val[a].uses != c->val[a].addresses)
         return;
     int64_t d = n->op == IR_ADD ? (int32_t)k : -(int64_t)(int32_t)k;
     if (d < -ADDR_DISP_MAX || d > ADDR_DISP_MAX || x64_node(c, n->arg[0])->op == IR_CONST)
         return;
     v->base = n->arg[0];
     v->adisp = (int32_t)d;
+    if (c->val[a].folded)
+        c->val[v->base].uses++; /* the sum stood for one use */
     c->val[a].folded = true;
+}
+
+static bool touches(const struct ir_node *n, const struct ir_node *put)
+{
+    return n->off < put->off + put->size && put->off < n->off + n->size;
+}
+
+/* May `put` be moved up over node k? */
+static bool can_move_over(const struct x64_ctx *c, ir_ref k, const struct ir_node *put)
+{
+    const struct ir_node *n = x64_node(c, k);
+    if (n->op == IR_GET || n->op == IR_PUT) {
+        if (touches(n, put))
+            return false;
+    } else if (!(ir_ops[n->op].flags & IR_PURE) && n->op != IR_INSN && n->op != IR_NOP) {
+        return false;
+    }
+    for (unsigned a = 0; a < ir_ops[n->op].nargs; a++) {
+        const struct ir_node *arg = x64_node(c, n->arg[a]);
+        if (arg->op == IR_GET && touches(arg, put))
+            return false; /* it might be read from the slot at this place */
+    }
+    return true;
+}
+
+#define HOME_DISTANCE 8
+/* A value stored to a state slot soon after it is made: it may live there instead of on the stack.
+ */
+static void find_home(struct x64_ctx *c, ir_ref i)
+{
+    const struct ir_node *put = x64_node(c, i);
+    ir_ref v = put->arg[0];
+    const struct ir_node *n = x64_node(c, v);
+    if (c->val[v].home || i - v > HOME_DISTANCE || put->off >= IR_SLOT_SPAN)
+        return;
+    if (n->op == IR_CONST || n->op == IR_GET || n->type == IR_V128 ||
+        put->size * 8 != ir_type_bits(n->type))
+        return;
+    for (unsigned k = v + 1u; k < i; k++)
+        if (!can_move_over(c, (ir_ref)k, put))
+            return;
+    c->val[v].home = i;
+    c->val[v].homed = true;
 }
 
 /* A flag of a + b: ask a nearby ADD of the same operands for a real `add`. */
@@ -93,7 +143,25 @@ static void count_uses(struct x64_ctx *c)
         c->val[i] = (struct x64_val){.kind = n->op == IR_CONST ? VAL_CONST : VAL_NONE};
         for (unsigned k = 0; k < nargs; k++)
             c->val[n->arg[k]].uses++;
+        if (n->op == IR_LD || n->op == IR_ST)
+            c->val[n->arg[0]].addresses++;
     }
+}
+
+/* Value of the state pc at an indirect exit, when it was stored since the last label or call. */
+static ir_ref known_pc(const struct x64_ctx *c, ir_ref i)
+{
+    for (unsigned k = i - 1u; k > 0 && k + 32 > i; k--) {
+        const struct ir_node *n = x64_node(c, (ir_ref)k);
+        if (n->op == IR_PUT && n->off == offsetof(struct vcpu, r[15]) && n->size == 4)
+            return n->arg[0];
+        if (n->op == IR_PUT && n->off + n->size > offsetof(struct vcpu, r[15]) &&
+            n->off < offsetof(struct vcpu, r[16]))
+            return 0;
+        if (n->op == IR_CALL || (ir_ops[n->op].flags & IR_CTRL))
+            return 0;
+    }
+    return 0;
 }
 
 void x64_analyse(struct x64_ctx *c)
@@ -108,6 +176,10 @@ void x64_analyse(struct x64_ctx *c)
             fold_address(c, (ir_ref)i);
         else if (n->op == IR_ADD_C || n->op == IR_ADD_V)
             want_add_flags(c, (ir_ref)i);
+        else if (n->op == IR_PUT)
+            find_home(c, (ir_ref)i);
+        else if (n->op == IR_GOTO_IND)
+            c->val[i].base = known_pc(c, (ir_ref)i);
         ir_ref arg[6];
         unsigned nargs = x64_args(c, (ir_ref)i, arg);
         for (unsigned k = 0; k < nargs; k++)

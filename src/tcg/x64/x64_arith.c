@@ -52,6 +52,22 @@ static bool emit_lea(struct x64_ctx *c, ir_ref i, struct x_gpr d)
     return true;
 }
 
+/* The left operand and the result live in the same state slot: one instruction on memory. */
+static bool in_place(struct x64_ctx *c, enum x_alu op, ir_ref i, ir_ref a, ir_ref b)
+{
+    const struct x64_val *vi = &c->val[i], *va = &c->val[a];
+    enum x_width w = x64_width(c, i);
+    int32_t k;
+    if (vi->kind != VAL_STATE || va->kind != VAL_STATE || vi->disp != va->disp ||
+        x64_width(c, a) != w)
+        return false;
+    if (x64_imm(c, b, w, &k))
+        x_alu_mi(&c->e, op, w, x64_mem_of(c, i), k);
+    else
+        x_alu_mr(&c->e, op, w, x64_mem_of(c, i), x64_use(c, b, RCX));
+    return true;
+}
+
 static void emit_add_sub(struct x64_ctx *c, ir_ref i)
 {
     const struct ir_node *n = x64_node(c, i);
@@ -60,8 +76,11 @@ static void emit_add_sub(struct x64_ctx *c, ir_ref i)
         x64_finish(c, i, d);
         return;
     }
-    d = two_operand(c, n->op == IR_ADD ? X_ADD : X_SUB, x64_width(c, i), d, n->arg[0], n->arg[1]);
-    x64_finish(c, i, d);
+    enum x_alu op = n->op == IR_ADD ? X_ADD : X_SUB;
+    if (!in_place(c, op, i, n->arg[0], n->arg[1])) {
+        d = two_operand(c, op, x64_width(c, i), d, n->arg[0], n->arg[1]);
+        x64_finish(c, i, d);
+    }
     set_flags(c, n->op == IR_ADD ? FLAGS_ADD : FLAGS_CMP, n, i);
 }
 
@@ -98,6 +117,10 @@ static void emit_logic(struct x64_ctx *c, ir_ref i, enum x_alu op)
     const struct ir_node *n = x64_node(c, i);
     enum x_width w = x64_width(c, i);
     uint64_t k;
+    if (in_place(c, op, i, n->arg[0], n->arg[1])) {
+        set_flags(c, op == X_AND ? FLAGS_TEST : FLAGS_NONE, n, i);
+        return;
+    }
     /* A mask without upper half: the 32-bit form clears it for free. */
     if (op == X_AND && x64_const(c, n->arg[1], &k) && k <= 0x7fffffff)
         w = X_32;

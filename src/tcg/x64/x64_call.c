@@ -56,7 +56,7 @@ static void move_args(struct x64_ctx *c, const struct ir_node *n, unsigned nargs
         unsigned left = move_ready(c, n, pending);
         if (left == pending) {
             unsigned k = (unsigned)__builtin_ctz(pending);
-            x_mov_mr(&c->e, X_64, x_at(RSP, FRAME_SAVE + (int32_t)k * 8),
+            x_mov_mr(&c->e, X_64, x_at(RSP, FRAME_SCRATCH + (int32_t)k * 8),
                      X_GPR(c->val[n->arg[k]].reg));
             parked |= 1u << k;
             left &= ~(1u << k);
@@ -65,7 +65,7 @@ static void move_args(struct x64_ctx *c, const struct ir_node *n, unsigned nargs
     }
     for (unsigned k = 0; k < nargs; k++) {
         if (parked >> k & 1)
-            x_mov_rm(&c->e, X_64, X_GPR(arg_reg[k]), x_at(RSP, FRAME_SAVE + (int32_t)k * 8));
+            x_mov_rm(&c->e, X_64, X_GPR(arg_reg[k]), x_at(RSP, FRAME_SCRATCH + (int32_t)k * 8));
         else if (c->val[n->arg[k]].kind != VAL_GPR)
             x64_load(c, X_GPR(arg_reg[k]), n->arg[k]);
     }

@@ -92,7 +92,7 @@ static void emit_control(struct x64_ctx *c, ir_ref i)
             x64_jump_label(c, (unsigned)n->imm, false, X_E);
         break;
     case IR_FENCE:
-        x_lock_or0(&c->e, x_at(RSP, FRAME_FENCE));
+        x_lock_or0(&c->e, x_at(RSP, FRAME_SCRATCH));
         break;
     default:
         x64_emit_exit(c, i);

@@ -564,6 +564,11 @@ static inline void x_call_r(struct x_buf *e, struct x_gpr r)
     x_enc_rr(e, X_32, 0xff, 2, r.n);
 }
 
+static inline void x_call_m(struct x_buf *e, struct x_mem m)
+{
+    x_enc_rm(e, X_32, 0xff, 2, m);
+}
+
 static inline void x_jmp_r(struct x_buf *e, struct x_gpr r)
 {
     x_enc_rr(e, X_32, 0xff, 4, r.n);

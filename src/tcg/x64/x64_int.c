@@ -72,6 +72,8 @@ static void emit_put(struct x64_ctx *c, ir_ref i)
         put_const(c, m, n->size, k);
         return;
     }
+    if (c->val[v].homed && c->val[v].kind == VAL_STATE && c->val[v].home == i)
+        return; /* computed in place */
     struct x_gpr s = x64_use(c, v, RAX);
     switch (n->size) {
     case 1:

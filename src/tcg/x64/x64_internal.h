@@ -7,9 +7,9 @@
  * other registers hold values. A value has one location for its whole life: a register, a stack
  * slot, or the state slot it was read from. Forward branches therefore need no fix-up code.
  *
- * Frame: [rsp] = address of the exit stub (generated code leaves by `jmp [rsp]`), [rsp + 8] =
- * scratch that the fence locks, then the save area of slow paths, the spill slots and the vector
- * save area.
+ * Frame: addresses of the stubs that generated code reaches by `jmp [rsp + n]` or `call [rsp + n]`
+ * (exit; slow load and store), scratch (a parallel move's, and what the fence locks), the spill
+ * slots and the vector save area.
  */
 #pragma once
 
@@ -18,15 +18,17 @@
 #include "x64_emit.h"
 #include <errno.h>
 
-#define FRAME_FENCE       8
-#define FRAME_SAVE        16 /* RSI, RDI, R8-R11 */
+#define FRAME_EXIT        0
+#define FRAME_LOAD        8
+#define FRAME_STORE       16
+#define FRAME_SCRATCH     24 /* five words */
 #define FRAME_SPILL       64
 #define FRAME_SPILL_SLOTS 512 /* of 8 bytes */
 #define FRAME_XMM         (FRAME_SPILL + FRAME_SPILL_SLOTS * 8)
 #define FRAME_BYTES       (FRAME_XMM + 16 * 16 + 8) /* +8: six pushes and the return address */
 
 /* Displacement folded into an access; the window guards are 64 KiB. */
-#define ADDR_DISP_MAX 61440
+#define ADDR_DISP_MAX     61440
 
 #define STATE(field)      ((int32_t)offsetof(struct vcpu, field) - VCPU_BIAS)
 
@@ -52,11 +54,14 @@ struct x64_val {
     bool folded;     /* computed by its only user: emit nothing */
     bool unclean;    /* GET: its slot is written before the last use */
     bool want_flags; /* ADD: emit `add`, somebody reads its carry or overflow */
+    bool homed;      /* may live in the state slot it is stored to (`home`) */
     uint16_t uses;
-    uint16_t last; /* node of the last use */
-    ir_ref base;   /* LD, ST: address without its constant part */
-    int32_t disp;  /* STACK, STATE: displacement */
-    int32_t adisp; /* LD, ST: constant part of the address */
+    uint16_t addresses; /* uses as an address */
+    uint16_t last;      /* node of the last use */
+    ir_ref base;        /* LD, ST: address without its constant part; GOTO_IND: the pc's value */
+    ir_ref home;        /* PUT that stores the value */
+    int32_t disp;       /* STACK, STATE: displacement */
+    int32_t adisp;      /* LD, ST: constant part of the address */
 };
 
 /* What the host flags hold, in terms of values. */

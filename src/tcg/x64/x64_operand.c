@@ -69,7 +69,7 @@ struct x_gpr x64_dest(const struct x64_ctx *c, ir_ref i)
 void x64_finish(struct x64_ctx *c, ir_ref i, struct x_gpr d)
 {
     const struct x64_val *v = &c->val[i];
-    if (v->kind == VAL_STACK)
+    if (v->kind == VAL_STACK || v->kind == VAL_STATE)
         x_mov_mr(&c->e, x64_width(c, i), x64_mem_of(c, i), d);
     else if (v->kind == VAL_GPR && v->reg != d.n)
         x_mov_rr(&c->e, x64_width(c, i), X_GPR(v->reg), d);

@@ -31,17 +31,22 @@ static bool alloc_stack(struct alloc *a, ir_ref r)
     return false;
 }
 
+/* Does the state hold the value for all of its life, for free? */
 static bool stays_in_state(const struct x64_ctx *c, ir_ref r)
 {
     const struct ir_node *n = x64_node(c, r);
+    if (c->val[r].homed)
+        return true;
     return n->op == IR_GET && !c->val[r].unclean && n->type != IR_V128 &&
            n->size * 8 == ir_type_bits(n->type);
 }
 
 static void place_in_state(struct x64_ctx *c, ir_ref r)
 {
+    const struct x64_val *v = &c->val[r];
+    uint32_t off = x64_node(c, v->homed ? v->home : r)->off;
     c->val[r].kind = VAL_STATE;
-    c->val[r].disp = (int32_t)x64_node(c, r)->off - VCPU_BIAS;
+    c->val[r].disp = (int32_t)off - VCPU_BIAS;
 }
 
 static bool demote(struct alloc *a, ir_ref r)

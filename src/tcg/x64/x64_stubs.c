@@ -5,7 +5,7 @@
  * leaves from inside a helper by going back to the frame and taking the exit.
  */
 #include "x64_internal.h"
-#include "base/log.h"
+#include "mmu/mmu.h"
 
 #if defined(__SANITIZE_ADDRESS__)
 #define HAVE_ASAN 1
@@ -31,28 +31,75 @@ static void switch_mxcsr(struct x_buf *e, int32_t now, int32_t from)
     skip[-1] = (uint8_t)(e->p - skip);
 }
 
-/* unsigned enter(struct vcpu *v, void *code); returns where the exit stub's address is missing
- * (rel32). */
-static uint8_t *emit_enter(struct x_buf *e)
+/* R15 = window base of the current privilege; RAX is scratch. */
+static void load_window(struct x_buf *e)
 {
-    _Static_assert(EXEC_PRIV == 1u << 2, "shift below");
+    _Static_assert(EXEC_PRIV == 1u << 2, "scaled by two below");
+    x_mov_rm(e, X_32, RAX, x64_state(STATE(exec_flags)));
+    x_alu_ri(e, X_AND, X_32, RAX, EXEC_PRIV);
+    x_mov_rm(e, X_64, R15, x_at_index(RBP, RAX, 1, STATE(win_base)));
+}
+
+/* [rsp + slot] = address of a stub that comes later; returns where its rel32 belongs. */
+static uint8_t *store_stub_address(struct x_buf *e, int32_t slot)
+{
+    x_lea_rip(e, RAX, 0);
+    uint8_t *rel = e->p - 4;
+    x_mov_mr(e, X_64, x_at(RSP, slot), RAX);
+    return rel;
+}
+
+static void set_stub_address(uint8_t *rel_at, const uint8_t *target)
+{
+    int32_t rel = (int32_t)(target - (rel_at + 4));
+    memcpy(rel_at, &rel, 4);
+}
+
+/* unsigned enter(struct vcpu *v, void *code) */
+static void emit_enter(struct x_buf *e, uint8_t *stub_rel[3])
+{
     _Static_assert((FRAME_BYTES + 7 * 8) % 16 == 0, "generated code runs on an aligned stack");
     for (unsigned k = 0; k < sizeof(saved_gpr); k++)
         x_push(e, X_GPR(saved_gpr[k]));
     x_alu_ri(e, X_SUB, X_64, RSP, FRAME_BYTES);
     x_lea(e, X_64, RBP, x_at(RDI, VCPU_BIAS));
     x_mov_mr(e, X_64, x64_state(STATE(host_sp)), RSP);
-    x_lea_rip(e, RAX, 0);
-    uint8_t *exit_rel = e->p - 4;
-    x_mov_mr(e, X_64, x_at(RSP, 0), RAX);
-    x_mov_rm(e, X_32, RAX, x64_state(STATE(exec_flags)));
-    x_shift_ri(e, X_SHR, X_32, RAX, 2);
-    x_alu_ri(e, X_AND, X_32, RAX, 1);
-    x_mov_rm(e, X_64, R15, x_at_index(RBP, RAX, 3, STATE(win_base)));
+    stub_rel[0] = store_stub_address(e, FRAME_EXIT);
+    stub_rel[1] = store_stub_address(e, FRAME_LOAD);
+    stub_rel[2] = store_stub_address(e, FRAME_STORE);
+    load_window(e);
     x_stmxcsr(e, x64_state(STATE(host_mxcsr)));
     switch_mxcsr(e, STATE(host_mxcsr), STATE(mxcsr));
     x_jmp_r(e, RSI);
-    return exit_rel;
+}
+
+/*
+ * Slow path of an access, called with EAX = address, ECX = memop, RDX = value of a store; the
+ * result of a load comes back in RAX. Keeps every register that holds values, but vectors. R15 is
+ * read afresh: the callee may have served requests that change windows.
+ */
+static void emit_slow(struct x_buf *e, bool load)
+{
+    static const uint8_t saved[] = {6, 7, 8, 9, 10, 11}; /* RSI, RDI, R8-R11 */
+    for (unsigned k = 0; k < sizeof(saved); k++)
+        x_push(e, X_GPR(saved[k]));
+    x_alu_ri(e, X_SUB, X_64, RSP, 8);
+    x_lea(e, X_64, RDI, x_at(RBP, -VCPU_BIAS));
+    x_mov_rr(e, X_32, RSI, RAX);
+    if (load)
+        x_mov_rr(e, X_32, RDX, RCX);
+    x_mov_rm(e, X_64, load ? RCX : R8, x_at(RSP, 8 + (int32_t)sizeof(saved) * 8));
+    x_mov_ri(e, RAX, load ? (uintptr_t)mmu_slow_load : (uintptr_t)mmu_slow_store);
+    x_call_r(e, RAX);
+    if (load)
+        x_mov_rr(e, X_64, RDX, RAX);
+    load_window(e);
+    if (load)
+        x_mov_rr(e, X_64, RAX, RDX);
+    x_alu_ri(e, X_ADD, X_64, RSP, 8);
+    for (unsigned k = sizeof(saved); k-- > 0;)
+        x_pop(e, X_GPR(saved[k]));
+    x_ret(e);
 }
 
 static void emit_exit(struct x_buf *e)
@@ -90,10 +137,7 @@ static void emit_fault(struct x_buf *e)
     x_mov_mr(e, X_64, x_at(RSP, xmm_bytes + 8 + 15 * 8 + 8), RAX);
     for (unsigned r = 0; r < 16; r++)
         x_sse_rm(e, X_MOVAPS, X_XMM((uint8_t)r), x_at(RSP, (int32_t)r * 16));
-    x_mov_rm(e, X_32, RAX, x64_state(STATE(exec_flags)));
-    x_shift_ri(e, X_SHR, X_32, RAX, 2);
-    x_alu_ri(e, X_AND, X_32, RAX, 1);
-    x_mov_rm(e, X_64, R15, x_at_index(RBP, RAX, 3, STATE(win_base)));
+    load_window(e);
     x_lea(e, X_64, RSP, x_at(RSP, xmm_bytes + 8));
     for (unsigned r = 15; r-- > 0;) {
         if (r == RSP.n)
@@ -105,21 +149,29 @@ static void emit_fault(struct x_buf *e)
     x_ret(e);
 }
 
+static uint8_t *align_stub(struct x_buf *e, const uint8_t *start)
+{
+    x_nop(e, (unsigned)(start - e->p) & 15);
+    return e->p;
+}
+
 int x64_emit_stubs(struct x64_stubs *s, const struct code_buffer *buf)
 {
     struct x_buf e = {buf->rw};
+    uint8_t *stub_rel[3];
     if (buf->room < 2048)
         return -ENOSPC;
-    uint8_t *exit_rel = emit_enter(&e);
-    x_nop(&e, (unsigned)-(uintptr_t)(e.p - buf->rw) & 15);
-    int32_t rel = (int32_t)(e.p - (exit_rel + 4));
-    memcpy(exit_rel, &rel, 4);
-    uint8_t *exit_at = e.p;
+    emit_enter(&e, stub_rel);
+    uint8_t *exit_at = align_stub(&e, buf->rw);
+    set_stub_address(stub_rel[0], exit_at);
     emit_exit(&e);
-    x_nop(&e, (unsigned)-(uintptr_t)(e.p - buf->rw) & 15);
-    uint8_t *fault_at = e.p;
+    set_stub_address(stub_rel[1], align_stub(&e, buf->rw));
+    emit_slow(&e, true);
+    set_stub_address(stub_rel[2], align_stub(&e, buf->rw));
+    emit_slow(&e, false);
+    uint8_t *fault_at = align_stub(&e, buf->rw);
     emit_fault(&e);
-    x_nop(&e, (unsigned)-(uintptr_t)(e.p - buf->rw) & 15);
+    align_stub(&e, buf->rw);
     s->bytes = (size_t)(e.p - buf->rw);
     s->enter = (unsigned (*)(struct vcpu *, void *))(uintptr_t)buf->rx;
     s->exit_stub = buf->rx + (exit_at - buf->rw);
