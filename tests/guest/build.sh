@@ -39,7 +39,7 @@ build_one() { # source.c name state flags...
     extra=${src%.c}_asm.S
     [ -e "$extra" ] || extra=
     if [ -e "$elf" ] && [ -z "$(find "$here" "$stress" -newer "$elf" \
-        \( -path '*/lib/*' -o -name "$(basename "${src%.c}")*" -o -name 'build.sh' -o -name variants -o -name '*.h' \) \
+        \( -path '*/lib/*' -o -name "$(basename "${src%.c}")*" -o -name 'build.sh' -o -name variants -o -name '*.inc.c' -o -name '*.h' \) \
         -type f | head -1)" ]; then
         return 0
     fi
@@ -53,6 +53,7 @@ build_one() { # source.c name state flags...
 for state in arm thumb; do
     build_lib $state
     for src in "$here"/*.c "$stress"/*.c; do
+        case $src in *.inc.c) continue ;; esac
         [ -e "$src" ] && build_one "$src" "$(basename "${src%.c}")" $state
     done
     if [ -e "$stress/variants" ]; then
