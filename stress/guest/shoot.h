@@ -37,6 +37,7 @@ struct page {
     uint32_t va;
     uint8_t *frame[FRAMES];
     unsigned cur;
+    bool global;
     uint32_t gen;
 } __attribute__((aligned(64)));
 

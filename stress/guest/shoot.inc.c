@@ -37,7 +37,8 @@ void shoot_setup(unsigned n)
         flat_l1[VA >> 20] = L1_TABLE(s_l2, 0);
     }
     for (unsigned i = 0; i < PAGES; i++) {
-        pages[i].va = VA + i * 3 * PAGE_SIZE; /* some neighbours, some gaps */
+        pages[i].va = VA + i * 3 * PAGE_SIZE;
+        pages[i].global = i & 1;
         for (unsigned f = 0; f < FRAMES; f++)
             pages[i].frame[f] = mem_alloc(PAGE_SIZE, PAGE_SIZE);
     }
@@ -45,11 +46,10 @@ void shoot_setup(unsigned n)
     gic_init_dist();
 }
 
-/* Odd pages are global. */
 void shoot_set_entry(struct page *p, enum kind kind, unsigned frame)
 {
     uint32_t i = (p->va - VA) / PAGE_SIZE, pa = (uint32_t)p->frame[frame];
-    bool ng = !((p - pages) & 1);
+    bool ng = !p->global;
     if (LPAE) {
         uint64_t e = pa | LD_PAGE | LD_NORMAL | LD_AP1 | (ng ? LD_NG : 0) | (kind == READ_ONLY ? LD_AP2 : 0);
         pte_set64(&s_l3_long[i], kind == UNMAPPED ? 0 : e);
@@ -134,7 +134,7 @@ static void by_ipi(struct page *p, uint32_t how)
 
 void shoot_invalidate(struct page *p, uint32_t choice)
 {
-    bool ng = !((p - pages) & 1);
+    bool ng = !p->global;
     dsb();
     switch (choice % WAYS) {
     case 0: do_tlbimvaais(p->va); break;

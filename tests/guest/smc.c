@@ -325,6 +325,24 @@ static struct {
     volatile uint32_t seen[MAX_CPUS], wrong[MAX_CPUS], value[MAX_CPUS], torn[MAX_CPUS];
 } x;
 
+/*
+ * The function is a branch to one of 64 functions that return their number: a branch may be changed
+ * while other CPUs execute it (A3.5.4).
+ */
+#define XFN 0x40u
+static uint32_t xbranch(uint32_t slot)
+{
+    return 0xea000000u | ((64 + 16 * slot - 8) >> 2);
+}
+
+static void write_slots(uint8_t *page)
+{
+    *(volatile uint32_t *)(page + XFN) = xbranch(0);
+    for (unsigned i = 0; i < 64; i++)
+        write_fn((uint32_t)page + XFN + 64 + 16 * i, false, (uint16_t)i);
+    sync_code((uint32_t)page, 2048, BY_MVA);
+}
+
 static void runner(unsigned cpu, void *arg)
 {
     (void)arg;
@@ -333,16 +351,16 @@ static void runner(unsigned cpu, void *arg)
         uint32_t go = x.go;
         if (go == last) {
             /* meanwhile keep executing: anything old or new is fine, torn is not */
-            uint32_t v = x.busy ? call0(VA + 0x40) : x.expect;
-            if (x.busy && v - x.expect + 1 > 2)
+            uint32_t v = x.busy ? call0(VA + XFN) : x.expect;
+            if (x.busy && ((v - x.expect + 1) & 63) > 2)
                 x.torn[cpu]++;
             cpu_yield();
             continue;
         }
         dmb();
         isb();
-        uint32_t got = call0(VA + 0x40);
-        if (got != x.expect) {
+        uint32_t got = call0(VA + XFN);
+        if (got != (x.expect & 63)) {
             x.wrong[cpu]++;
             x.value[cpu] = got;
         }
@@ -365,26 +383,25 @@ static void cross(unsigned n, unsigned test)
     x.busy = test >> 1;
     identity();
     for (unsigned p = 0; p < 2; p++)
-        write_fn((uint32_t)phys + p * PAGE_SIZE + 0x40, false, 0);
-    sync_code((uint32_t)phys, 2 * PAGE_SIZE, BY_MVA);
+        write_slots(phys + p * PAGE_SIZE);
     for (unsigned i = 1; i < n; i++)
         smp_call(i, runner, NULL);
     unsigned r;
     for (r = 1; r < ROUNDS && (r < 50 || now() - t0 < 1500ull * ticks_per_ms()); r++) {
-        uint32_t word = 0xe3000000u | (r & 0xf000u) << 4 | (r & 0xfffu);
+        uint32_t word = xbranch(r & 63);
         x.expect = r;
         dmb();
         if (remap) {
             unsigned p = r & 1;
-            *(volatile uint32_t *)((uint32_t)phys + p * PAGE_SIZE + 0x40) = word;
-            sync_code((uint32_t)phys + p * PAGE_SIZE + 0x40, 4, BY_MVA);
+            *(volatile uint32_t *)((uint32_t)phys + p * PAGE_SIZE + XFN) = word;
+            sync_code((uint32_t)phys + p * PAGE_SIZE + XFN, 4, BY_MVA);
             set_page(0, p, AP_RW_RW);
         } else {
-            *(volatile uint32_t *)(VA + 0x40) = word;
-            do_dccmvau(VA + 0x40);
+            *(volatile uint32_t *)(VA + XFN) = word;
+            do_dccmvau(VA + XFN);
             dsb();
             if (r & 1)
-                do_icimvau(VA + 0x40);
+                do_icimvau(VA + XFN);
             else
                 do_icialluis(0);
             do_bpiallis(0);
