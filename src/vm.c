@@ -16,6 +16,7 @@
 #include "io/io.h"
 #include "io/terminal.h"
 #include "vcpu/arm.h"
+#include "vcpu/exclusive.h"
 #include "vcpu/pin.h"
 
 #include <errno.h>
@@ -65,6 +66,7 @@ static void warn_about_ram(const struct vm_options *opt)
 
 static int create_vcpus(struct vm *vm)
 {
+    exclusive_set_strict(vm->opt->exclusive_strict);
     for (unsigned i = 0; i < vm->opt->smp; i++) {
         int err = vcpu_create(vm, i, &vm->cpu[i]);
         if (err != 0) {

@@ -16,7 +16,8 @@
  * seen in both; a store is the locked compare-and-swap on the entry, then one on the value, and a release
  * of the entry: a full barrier, more than STREX asks for and just what STLEX does.
  *
- * Known limitation: a plain store that restores the old value between LDREX and STREX is not detected.
+ * Known limitation: a plain store that restores the old value between LDREX and STREX is not detected,
+ * unless -exclusive strict sends plain stores this way as well (exclusive_access.c).
  */
 #include "vcpu/exclusive.h"
 
@@ -164,4 +165,12 @@ uint64_t exclusive_swap_at(void *host, gpa_t gpa, unsigned size, uint64_t value)
 
     atomic_store_explicit(entry, version + ENTRY_STEP, memory_order_release);
     return old;
+}
+
+void exclusive_touch(gpa_t gpa)
+{
+    _Atomic uint64_t *entry = granule_entry(gpa);
+    uint64_t version = entry_lock(entry);
+
+    atomic_store_explicit(entry, version + ENTRY_STEP, memory_order_release);
 }

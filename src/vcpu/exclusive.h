@@ -19,12 +19,22 @@ uint32_t exclusive_helper_store(struct vcpu *v, uint32_t gva, uint64_t value, ui
 uint32_t exclusive_swap(struct vcpu *v, uint32_t gva, uint32_t value, uint32_t memop, uintptr_t ra);
 
 /*
+ * -exclusive strict: plain stores take part in the monitor, so that one that puts the old value back makes a STREX
+ * fail too. Set before the first translation. The helper is what every store of the guest then
+ * calls (vCPU, GVA, value, memop), NULL when they stay plain.
+ */
+void exclusive_set_strict(bool strict);
+void *exclusive_store_helper(void);
+
+/*
  * Below: the monitor without address translation, on the host address of a naturally aligned location of
  * 1 << size bytes at physical address gpa.
  */
 uint64_t exclusive_load_at(struct vcpu *v, const void *host, gpa_t gpa, unsigned size);
 bool exclusive_store_at(struct vcpu *v, void *host, gpa_t gpa, unsigned size, uint64_t value);
 uint64_t exclusive_swap_at(void *host, gpa_t gpa, unsigned size, uint64_t value);
+/* Make every pending exclusive of the granule fail, without an access. */
+void exclusive_touch(gpa_t gpa);
 static inline void exclusive_clear(struct vcpu *v)
 {
     v->excl.armed = false;

@@ -155,3 +155,13 @@ Test(exclusive, swap_sizes)
     cr_assert_eq(exclusive_swap_at(&word[1], GPA + 8, MEMOP_32, 0x01020304), 0x443322aa);
     cr_assert_eq(word[1], 0x8877665501020304u);
 }
+
+Test(exclusive, touch)
+{
+    load(a, 1, MEMOP_32);
+    exclusive_touch(GPA + 8 + 7);
+    cr_assert_not(store(a, 1, MEMOP_32, 5));
+    load(a, 1, MEMOP_32);
+    exclusive_touch(GPA + 16);
+    cr_assert(store(a, 1, MEMOP_32, 5), "another granule");
+}

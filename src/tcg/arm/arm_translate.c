@@ -8,6 +8,7 @@
  * Threads: the translating vCPU thread; the context lives on its stack.
  */
 #include "arm_internal.h"
+#include "vcpu/exclusive.h"
 #include <string.h>
 
 #define ROOM_PER_INSN 400
@@ -200,6 +201,7 @@ void arm_translate_block(struct tcg_source *src, struct ir_block *b)
 {
     unsigned max_insns = src->max_insns ? src->max_insns : 1;
 
+    b->store_helper = exclusive_store_helper();
     translate_attempt(src, b, max_insns);
     while (b->full && max_insns > 1) {
         max_insns /= 2;

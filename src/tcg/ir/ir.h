@@ -195,6 +195,7 @@ struct ir_block {
     uint32_t exec_flags; /* see vcpu/vcpu.h */
     bool privileged;
     bool full; /* an append found no room: the front end must end the block and retry it shorter */
+    void *store_helper; /* not NULL: ir_store() becomes a call of it with (vCPU, GVA, value, memop) */
     struct ir_builder_state *bs; /* the builder's slot map; opaque */
 };
 

@@ -18,6 +18,11 @@ void ir_store(struct ir_block *b, ir_ref gva, ir_ref v, uint32_t memop)
 {
     if (b->privileged)
         memop |= MEMOP_PRIV;
+    if (b->store_helper) {
+        ir_call(b, IR_VOID, "store", b->store_helper, CALL_RAISES, 3,
+                (ir_ref[]){gva, v, ir_const32(b, memop)});
+        return;
+    }
     struct ir_node n = {.op = IR_ST, .arg = {gva, v}, .imm = memop};
     ir_append(b, &n);
 }
