@@ -50,6 +50,17 @@ void vm_request_stop(struct vm *vm, enum vm_stop_reason why)
 }
 
 /* ---- construction ---- */
+/* Signals that ask for something rather than end us wait from here on until the machine runs. */
+static void block_requests(void)
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGUSR1);
+    sigaddset(&set, SIGPWR);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+}
+
 static void warn_about_ram(const struct vm_options *opt)
 {
     uint64_t host = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
@@ -127,6 +138,7 @@ int vm_create(const struct vm_options *opt, struct vm **out)
     if (vm == NULL) {
         return -ENOMEM;
     }
+    block_requests();
     rcu_thread_register();
     vm->opt = opt;
     err = create_parts(vm);
@@ -362,6 +374,7 @@ int vm_run(struct vm *vm)
     if (err != 0) {
         log_error("cannot start the machine: %s", strerror(-err));
     } else {
+        terminal_raw();
         status = run_until_end(&r);
     }
     io_loop_stop(vm->io);

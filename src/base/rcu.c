@@ -9,6 +9,8 @@
 #include "base/rcu.h"
 #include "base/log.h"
 
+#include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <urcu/urcu-memb.h>
 
@@ -66,10 +68,26 @@ static void free_deferred(struct rcu_head *head)
     free(d);
 }
 
+/*
+ * The library's callback thread starts at the first use and inherits our signal mask; one that takes
+ * SIGTERM would end the process behind the main thread's back.
+ */
+static void start_callback_thread(void)
+{
+    sigset_t all, old;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &old);
+    urcu_memb_get_default_call_rcu_data();
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+}
+
 void rcu_free_later(void *p)
 {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
     struct deferred *d = malloc(sizeof *d);
 
+    pthread_once(&once, start_callback_thread);
     VM_CHECK(d != NULL);
     d->p = p;
     TSAN_RELEASE(d);

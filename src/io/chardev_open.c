@@ -109,7 +109,7 @@ static int reopen(int fd, int flags)
 
 int chardev_open_stdio(struct chardev *c)
 {
-    terminal_raw(STDIN_FILENO);
+    terminal_use(STDIN_FILENO);
     c->in_fd = reopen(STDIN_FILENO, O_RDONLY);
     c->out_fd = reopen(STDOUT_FILENO, O_WRONLY);
     c->escapes = true;

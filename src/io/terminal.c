@@ -55,10 +55,15 @@ static void catch_fatal_signals(void)
     }
 }
 
-bool terminal_raw(int fd)
+void terminal_use(int fd)
 {
-    if (tcgetattr(fd, &saved) != 0) {
-        return false;
+    terminal_fd = fd;
+}
+
+void terminal_raw(void)
+{
+    if (terminal_fd < 0 || tcgetattr(terminal_fd, &saved) != 0) {
+        return;
     }
     raw = saved;
     raw.c_iflag &= ~(tcflag_t)(IGNBRK | BRKINT | PARMRK | ISTRIP | INLCR | IGNCR | ICRNL | IXON);
@@ -67,11 +72,9 @@ bool terminal_raw(int fd)
     raw.c_cflag = (raw.c_cflag & ~(tcflag_t)(CSIZE | PARENB)) | CS8;
     raw.c_cc[VMIN] = 1;
     raw.c_cc[VTIME] = 0;
-    terminal_fd = fd;
     vm_bug_restore_terminal = terminal_restore;
     catch_fatal_signals();
     atexit(terminal_restore);
     atomic_store(&active, true);
-    tcsetattr(fd, TCSANOW, &raw);
-    return true;
+    tcsetattr(terminal_fd, TCSANOW, &raw);
 }

@@ -6,9 +6,11 @@
 
 #include "base/types.h"
 
-/* Remember the terminal's settings and make it raw; false when fd is no terminal. Main thread. */
-bool terminal_raw(int fd);
+/* A console wants fd raw once the machine runs; nothing happens when it is no terminal. Main thread. */
+void terminal_use(int fd);
+/* Make it raw. The caller has blocked the signals that would end us. Main thread. */
+void terminal_raw(void);
 /* Put the settings back. Async-signal-safe, any thread, any number of times. */
 void terminal_restore(void);
-/* After SIGCONT the shell may have changed the settings: raw again. */
+/* After SIGCONT, when the shell may have changed the settings: raw again. */
 void terminal_raw_again(void);
