@@ -103,7 +103,8 @@ static uint32_t slot_offset(unsigned size)
     if (below(3))
         return (uint32_t)offsetof(struct vcpu, r) + below(size == 8 ? 7 : 15) * 4;
     if (below(2) && size <= 4)
-        return (uint32_t)offsetof(struct vcpu, nf) + below(4) * 4;
+        return (uint32_t)(below(2) ? offsetof(struct vcpu, nf) + below(2) * 4
+                                   : offsetof(struct vcpu, qf));
     return (uint32_t)offsetof(struct vcpu, vfp) + below(64 / size) * size;
 }
 
@@ -238,7 +239,16 @@ static void gen_state(void)
 {
     unsigned t = below(4) ? IR_I32 : IR_I64;
     unsigned size = below(5) ? (t == IR_I32 ? 4 : 8) : 1u << below(t == IR_I32 ? 3 : 4);
-    if (below(2))
+    uint32_t flag = below(2) ? offsetof(struct vcpu, cf) : offsetof(struct vcpu, vf);
+    if (!below(6)) { /* the slots that hold 0 or 1 */
+        uint16_t one = add_const(IR_I32, 1), v = pick(IR_I32);
+        struct insn get = {.op = IR_GET, .type = IR_I32, .off = flag, .size = 4};
+        struct insn low = {.op = IR_AND, .type = IR_I32, .a = {v, one}};
+        if (below(3))
+            add_value(get);
+        else
+            add((struct insn){.op = IR_PUT, .a = {add_value(low)}, .off = flag, .size = 4});
+    } else if (below(2))
         add_value((struct insn){
             .op = IR_GET, .type = (uint8_t)t, .off = slot_offset(size), .size = (uint8_t)size});
     else
@@ -949,6 +959,8 @@ static void run_seed(uint64_t seed)
     generate(memory, priv);
     for (unsigned k = 0; k < STATE_BYTES; k += 4) {
         uint32_t x = (uint32_t)random_value(IR_I32);
+        if (k == offsetof(struct vcpu, cf) || k == offsetof(struct vcpu, vf))
+            x &= 1;
         memcpy(init_state + k, &x, 4);
     }
     for (unsigned k = 0; k < RIG_SIZE; k++)

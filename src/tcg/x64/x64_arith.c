@@ -178,11 +178,8 @@ static void need_flags(struct x64_ctx *c, ir_ref i)
 static void emit_flag(struct x64_ctx *c, ir_ref i)
 {
     unsigned op = x64_node(c, i)->op;
-    struct x_gpr d = x64_dest(c, i);
     need_flags(c, i);
-    x_setcc(&c->e, op == IR_ADD_C || op == IR_ADC_C ? X_B : X_O, d);
-    x_movx_rr(&c->e, X_32, X_MOVZX8, d, d);
-    x64_finish(c, i, d);
+    x64_set_cc(c, i, op == IR_ADD_C || op == IR_ADC_C ? X_B : X_O);
 }
 
 void x64_emit_arith(struct x64_ctx *c, ir_ref i)

@@ -111,11 +111,7 @@ enum x_cc x64_compare(struct x64_ctx *c, enum ir_rel rel, ir_ref x, ir_ref y)
 static void emit_setc(struct x64_ctx *c, ir_ref i)
 {
     const struct ir_node *n = x64_node(c, i);
-    enum x_cc cc = x64_compare(c, (enum ir_rel)n->rel, n->arg[0], n->arg[1]);
-    struct x_gpr d = x64_dest(c, i);
-    x_setcc(&c->e, cc, d);
-    x_movx_rr(&c->e, X_32, X_MOVZX8, d, d);
-    x64_finish(c, i, d);
+    x64_set_cc(c, i, x64_compare(c, (enum ir_rel)n->rel, n->arg[0], n->arg[1]));
 }
 
 static void emit_cmov(struct x64_ctx *c, enum x_cc cc, enum x_width w, struct x_gpr d, ir_ref r)

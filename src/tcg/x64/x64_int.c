@@ -26,7 +26,9 @@ static void emit_get(struct x64_ctx *c, ir_ref i)
     if (c->val[i].kind == VAL_STATE)
         return; /* read by its users */
     struct x_gpr d = x64_dest(c, i);
-    if (n->size >= 4)
+    if (n->size == 4 && x64_bool_slot(n->off))
+        x_movx_rm(&c->e, X_32, X_MOVZX8, d, m);
+    else if (n->size >= 4)
         x_mov_rm(&c->e, n->size == 8 ? X_64 : X_32, d, m);
     else
         x_movx_rm(&c->e, X_32, n->size == 1 ? X_MOVZX8 : X_MOVZX16, d, m);

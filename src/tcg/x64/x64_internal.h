@@ -139,6 +139,15 @@ static inline struct x_mem x64_state(int32_t disp)
     return x_at(RBP, disp);
 }
 
+/*
+ * Slots that always hold 0 or 1 (vcpu.h: C and V): a flag is set by one `setcc` on the low byte, and
+ * they are read by that byte, so that the read can be forwarded from the store.
+ */
+static inline bool x64_bool_slot(uint32_t off)
+{
+    return off == offsetof(struct vcpu, cf) || off == offsetof(struct vcpu, vf);
+}
+
 /* ---- analysis and allocation ---- */
 void x64_analyse(struct x64_ctx *c);
 int x64_allocate(struct x64_ctx *c);
@@ -160,6 +169,8 @@ void x64_load(struct x64_ctx *c, struct x_gpr d, ir_ref r);
 /* Where to compute node i: its register, or RAX when it lives on the stack or nowhere. */
 struct x_gpr x64_dest(const struct x64_ctx *c, ir_ref i);
 void x64_finish(struct x64_ctx *c, ir_ref i, struct x_gpr d);
+/* Node i = the host condition cc, 0 or 1. */
+void x64_set_cc(struct x64_ctx *c, ir_ref i, enum x_cc cc);
 /* d = d op r; d must not be RCX when r may be a wide constant. */
 void x64_alu(struct x64_ctx *c, enum x_alu op, enum x_width w, struct x_gpr d, ir_ref r);
 struct x_xmm x64_use_xmm(struct x64_ctx *c, ir_ref r, struct x_xmm scratch);

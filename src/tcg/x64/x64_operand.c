@@ -75,6 +75,19 @@ void x64_finish(struct x64_ctx *c, ir_ref i, struct x_gpr d)
         x_mov_rr(&c->e, x64_width(c, i), X_GPR(v->reg), d);
 }
 
+void x64_set_cc(struct x64_ctx *c, ir_ref i, enum x_cc cc)
+{
+    const struct x64_val *v = &c->val[i];
+    struct x_gpr d = x64_dest(c, i);
+    if (v->kind == VAL_STATE && x64_bool_slot((uint32_t)(v->disp + VCPU_BIAS))) {
+        x_setcc_m(&c->e, cc, x64_mem_of(c, i));
+        return;
+    }
+    x_setcc(&c->e, cc, d);
+    x_movx_rr(&c->e, X_32, X_MOVZX8, d, d);
+    x64_finish(c, i, d);
+}
+
 void x64_alu(struct x64_ctx *c, enum x_alu op, enum x_width w, struct x_gpr d, ir_ref r)
 {
     struct x_gpr s;

@@ -37,7 +37,7 @@ static bool stays_in_state(const struct x64_ctx *c, ir_ref r)
     const struct ir_node *n = x64_node(c, r);
     if (c->val[r].homed)
         return true;
-    return n->op == IR_GET && !c->val[r].unclean && n->type != IR_V128 &&
+    return n->op == IR_GET && !x64_bool_slot(n->off) && !c->val[r].unclean && n->type != IR_V128 &&
            n->size * 8 == ir_type_bits(n->type);
 }
 
