@@ -104,7 +104,7 @@ static void assign_id(struct vcpu *v, struct context *c)
     if (m->last_id == CONTEXT_ID_MAX) {
         memset(v->softtlb, 0xff, sizeof(v->softtlb));
         tcg_jump_cache_flush(v);
-        memset(m->leaf_log2, 0, sizeof(m->leaf_log2));
+        m->seen_stale = true;
         m->last_id = 0;
         m->epoch++;
     }
@@ -132,6 +132,7 @@ void mmu_context_changed(struct vcpu *v)
         return;
     m->current = find_or_add(v, &k);
     m->current->last_used = ++m->clock;
+    seen_note_asid(v, k.asid);
     publish_id(v);
     spt_select(v);
     STAT_INC(&stats_vcpu[v->index], context_switches);
@@ -144,14 +145,25 @@ void context_renew_asid(struct vcpu *v, uint32_t asid)
     for (unsigned i = 0; i < CONTEXT_COUNT; i++)
         if (m->ctx[i].used && m->ctx[i].key.asid == asid)
             m->ctx[i].epoch = m->epoch - 1;
+    if (m->current->key.asid != asid)
+        seen_forget_asid(v, asid);
     publish_id(v);
 }
 
 void context_renew_all(struct vcpu *v)
 {
     v->mmu->epoch++;
-    memset(v->mmu->leaf_log2, 0, sizeof(v->mmu->leaf_log2));
+    v->mmu->seen_stale = true;
+    atomic_fetch_or(&v->poll, POLL_MMU); /* mmu_serve_requests() renews `seen` */
     publish_id(v);
+}
+
+/* Once more new ids for all: entries made since the flush that asked for this must not outlive their notes. */
+void context_start_afresh(struct vcpu *v)
+{
+    v->mmu->epoch++;
+    publish_id(v);
+    seen_forget_all(v);
 }
 
 void context_reset(struct vcpu *v)
@@ -165,6 +177,6 @@ void context_reset(struct vcpu *v)
     memset(m->hash, 0, sizeof(m->hash));
     m->current = NULL;
     m->epoch++;
-    memset(m->leaf_log2, 0, sizeof(m->leaf_log2));
+    seen_forget_all(v);
     mmu_context_changed(v);
 }

@@ -106,7 +106,25 @@ struct context {
 /* Kill soft-TLB and jump-cache entries of every context with this ASID, or of all contexts. */
 void context_renew_asid(struct vcpu *v, uint32_t asid);
 void context_renew_all(struct vcpu *v);
+/* At a point without generated code up the stack: nothing is cached, and `seen` (below) is empty. */
+void context_start_afresh(struct vcpu *v);
 void context_reset(struct vcpu *v);
+
+/* ---- what a vCPU may have cached (seen.c) ---- */
+#define SEEN_WORDS 512 /* bits by the low bits of the page number */
+struct seen {
+    _Atomic uint64_t page[2][SEEN_WORDS]; /* [global]: pages the soft TLB or jump cache may hold */
+    _Atomic uint64_t asid[4];             /* ASIDs whose contexts were used */
+    _Atomic uint8_t leaf_log2[1u << (GUEST_VA_BITS - 20)]; /* by MiB: the largest leaf; 0 = small pages only */
+};
+/* The owner is about to cache this translation: true when that was news to other threads. */
+bool seen_note(struct vcpu *v, gva_t gva, const struct mmu_translation *t);
+void seen_note_asid(struct vcpu *v, uint32_t asid);
+void seen_forget_asid(struct vcpu *v, uint32_t asid);
+void seen_forget_all(struct vcpu *v);
+unsigned seen_leaf_log2(const struct vcpu *v, gva_t va);
+/* May `target` have cached anything the operation kills? Any vCPU, after it advanced the target's generation. */
+bool seen_concerns(const struct vcpu *target, enum tlbi_kind kind, gva_t va, uint32_t asid);
 
 /* ---- requests between vCPUs (requests.c) ---- */
 enum request_kind { REQ_TLBI, REQ_WATCH, REQ_CODE };
@@ -161,8 +179,7 @@ void page_unwrite(struct vcpu *v, gpa_t page);
 void page_drain_dirty(struct vcpu *v);
 
 /* ---- per-vCPU and per-machine state ---- */
-#define LEAF_REGION_BITS 20 /* unit in which cached leaf sizes are remembered */
-#define LEAF_REGIONS (1u << (GUEST_VA_BITS - LEAF_REGION_BITS))
+#define LEAF_REGION_BITS 20 /* unit in which leaf sizes are remembered */
 
 struct mmu_vcpu {
     /* owner */
@@ -173,12 +190,17 @@ struct mmu_vcpu {
     struct context ctx[CONTEXT_COUNT];
     int16_t hash[CONTEXT_HASH]; /* index + 1 */
     uint32_t served_epoch;      /* mmu_epoch() */
-    uint8_t leaf_log2[LEAF_REGIONS]; /* largest leaf the soft TLB or jump cache used there; 0 = small */
+    bool seen_stale; /* everything cached has died: `seen` starts afresh at the next safe point */
+    bool waiting;    /* inside request_wait(): generated code may be up the stack */
     uint32_t wait_seq[VCPU_MAX];     /* requests of ours not yet waited for */
     uint32_t wait_mask;
     struct spt_vcpu *spt; /* NULL in soft mode */
 
     /* other threads */
+    /* Grows with every TLB maintenance of others that covers this vCPU. Fills and walks whose result is
+       news to `seen` or the windows check it afterwards (I-2). */
+    _Alignas(CACHE_LINE) _Atomic uint64_t gen;
+    struct seen seen;
     _Alignas(CACHE_LINE) struct request_queue rq;
     _Atomic uint64_t *dirty;     /* bitmap of RAM pages written since translated here */
     _Atomic uint64_t *dirty_sum; /* one bit per word of it */

@@ -72,12 +72,14 @@ void request_wait(struct vcpu *v, struct vcpu *target, uint32_t seq)
     if (done(target, seq))
         return;
     start = stats_now_ns();
+    v->mmu->waiting = true;
     vcpu_quiescent_begin(v);
     for (unsigned i = 0; i < SPIN_ROUNDS && !done(target, seq); i++)
         __builtin_ia32_pause();
     if (!done(target, seq))
         sleep_until_done(target, seq);
     vcpu_quiescent_end(v);
+    v->mmu->waiting = false;
     STAT_ADD(&stats_vcpu[v->index], shootdown_wait_ns, stats_now_ns() - start);
 }
 
@@ -96,7 +98,7 @@ static void serve_one(struct vcpu *v, const struct request *rq)
     }
 }
 
-void mmu_serve_requests(struct vcpu *v)
+static void serve_queue(struct vcpu *v)
 {
     struct request_queue *q = &v->mmu->rq;
     struct request item[REQUEST_MAX];
@@ -104,8 +106,6 @@ void mmu_serve_requests(struct vcpu *v)
     bool overflow;
     uint32_t seq;
 
-    if (atomic_load(&q->seq) == atomic_load_explicit(&q->acked, memory_order_relaxed))
-        return;
     pthread_mutex_lock(&q->lock);
     n = q->n;
     memcpy(item, q->item, n * sizeof(item[0]));
@@ -125,6 +125,17 @@ void mmu_serve_requests(struct vcpu *v)
     if (atomic_load(&q->waiters))
         syscall(SYS_futex, &q->acked, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
     STAT_INC(&stats_vcpu[v->index], shootdowns_served);
+}
+
+void mmu_serve_requests(struct vcpu *v)
+{
+    struct request_queue *q = &v->mmu->rq;
+
+    if (atomic_load(&q->seq) != atomic_load_explicit(&q->acked, memory_order_relaxed))
+        serve_queue(v);
+    /* Not below a helper: the block that called it runs on, from a page that `seen` must keep. */
+    if (v->mmu->seen_stale && !v->mmu->waiting)
+        context_start_afresh(v);
 }
 
 uint32_t mmu_epoch(const struct vcpu *v)

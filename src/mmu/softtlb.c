@@ -21,23 +21,6 @@ static struct softtlb_entry *entry_of(struct vcpu *v, gva_t gva, bool privileged
     return &v->softtlb[privileged][gva >> GUEST_PAGE_BITS & (SOFTTLB_SIZE - 1)];
 }
 
-/*
- * Remember that entries in these regions may come from a large leaf, so that maintenance by any address
- * of the leaf finds them all. With the MMU off (4 GiB "leaf") there is no guest entry to maintain.
- */
-static void note_leaf(struct mmu_vcpu *m, gva_t gva, uint64_t size)
-{
-    uint64_t first = gva & ~(size - 1);
-    uint8_t log2 = (uint8_t)__builtin_ctzll(size);
-
-    /* All regions of a leaf are marked together: one that knows this size speaks for the others. */
-    if (size == GUEST_PAGE_SIZE || size > UINT64_C(1) << 30 || m->leaf_log2[gva >> LEAF_REGION_BITS] >= log2)
-        return;
-    for (uint64_t r = first >> LEAF_REGION_BITS; r <= (first + size - 1) >> LEAF_REGION_BITS; r++)
-        if (m->leaf_log2[r] < log2)
-            m->leaf_log2[r] = log2;
-}
-
 static void insert(struct vcpu *v, gva_t gva, bool privileged, const struct mmu_translation *t)
 {
     struct softtlb_entry *e = entry_of(v, gva, privileged);
@@ -46,7 +29,6 @@ static void insert(struct vcpu *v, gva_t gva, bool privileged, const struct mmu_
     uint8_t *host = ram_ptr(&v->vm->ram, gpa, GUEST_PAGE_SIZE);
     uint64_t tag = page | v->ctx_tag | (t->device && t->page_size <= UINT64_C(1) << 30 ? SOFT_DEVICE : 0);
 
-    note_leaf(v->mmu, page, t->page_size);
     if (!host)
         tag |= SOFT_MMIO;
     for (unsigned a = 0; a < 3; a++)
@@ -59,12 +41,17 @@ static void insert(struct vcpu *v, gva_t gva, bool privileged, const struct mmu_
 static bool miss(struct vcpu *v, gva_t gva, enum mmu_access access, bool privileged, struct guest_fault *f)
 {
     struct mmu_translation t;
+    uint64_t gen;
 
     STAT_INC(&stats_vcpu[v->index], soft_misses);
-    if (!mmu_translate(v, gva, access, privileged, &t)) {
-        *f = (struct guest_fault){.fsr = t.fsr, .far = t.far};
-        return false;
-    }
+    do {
+        gen = atomic_load(&v->mmu->gen);
+        if (!mmu_translate(v, gva, access, privileged, &t)) {
+            *f = (struct guest_fault){.fsr = t.fsr, .far = t.far};
+            return false;
+        }
+        /* Maintenance that did not see the note may have passed: pairs with broadcast() in tlbi.c. */
+    } while (seen_note(v, gva, &t) && atomic_fetch_add(&v->mmu->gen, 0) != gen);
     insert(v, gva, privileged, &t);
     return true;
 }
@@ -134,7 +121,7 @@ static void drop_scan(struct vcpu *v, gva_t first, uint64_t size)
 
 void softtlb_drop_va(struct vcpu *v, gva_t va)
 {
-    unsigned log2 = v->mmu->leaf_log2[va >> LEAF_REGION_BITS];
+    unsigned log2 = seen_leaf_log2(v, va);
     uint64_t size = UINT64_C(1) << (log2 > GUEST_PAGE_BITS ? log2 : GUEST_PAGE_BITS);
     gva_t first = va & ~(size - 1);
 

@@ -28,10 +28,7 @@ struct spt_vm {
 };
 
 struct spt_vcpu {
-    /* Grows with every TLB maintenance that covers this vCPU; a fill re-checks it (I-2). */
-    _Alignas(CACHE_LINE) _Atomic uint64_t gen;
-
-    _Alignas(CACHE_LINE) hva_t arena;
+    hva_t arena;
     uint64_t arena_bytes;
     unsigned nwindows;
     _Atomic uint32_t nused; /* windows [1, nused) were ever used */
@@ -52,7 +49,7 @@ void spt_select(struct vcpu *v);
 bool spt_need_user_window(struct vcpu *v);
 /* A context ends: its user window is free again. */
 void spt_context_forget(struct vcpu *v, struct context *c);
-/* `v` drops what a TLBI kills from the windows of `target` (itself or another). */
+/* `v` drops what a TLBI kills from the windows of `target`: itself, or another whose generation it has advanced. */
 void spt_tlbi(struct vcpu *v, struct vcpu *target, enum tlbi_kind kind, gva_t va, uint32_t asid);
 /* Every SPT mapping of the page becomes read-only; there are `count` writable ones. Any vCPU thread. */
 void spt_protect_page(struct vm *vm, gpa_t page, uint64_t count);

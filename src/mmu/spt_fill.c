@@ -108,8 +108,8 @@ static int map_run_locked(const struct fill *f, struct window_run *run, uint64_t
     err = window_prepare_locked(f->w, run);
     if (err)
         return err;
-    /* Pairs with the increment in spt_tlbi(). */
-    if (atomic_fetch_add(&f->v->mmu->spt->gen, 0) != gen) {
+    /* Pairs with the increment in broadcast(), tlbi.c. */
+    if (atomic_fetch_add(&f->v->mmu->gen, 0) != gen) {
         window_cancel_locked(f->w, run);
         return -EAGAIN;
     }
@@ -151,7 +151,7 @@ static int map_run(struct fill *f, struct window_run *run, uint64_t gen)
 static int try_fill(struct fill *f)
 {
     struct vm *vm = f->v->vm;
-    uint64_t gen = atomic_load(&f->v->mmu->spt->gen);
+    uint64_t gen = atomic_load(&f->v->mmu->gen);
     struct window_run run;
     gpa_t page;
     int err;

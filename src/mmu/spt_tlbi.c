@@ -4,7 +4,7 @@
  * When the host's mmap() that drops a page has returned, no thread of the process can complete an
  * access through it. Also: making a page read-only in every window before its code is translated.
  *
- * The generation is always advanced, also when nothing is mapped: a fill may be in flight (spt_fill.c).
+ * The caller has advanced the target's generation, also when nothing is mapped: a fill may be in flight.
  */
 #include "spt.h"
 
@@ -86,8 +86,6 @@ void spt_tlbi(struct vcpu *v, struct vcpu *target, enum tlbi_kind kind, gva_t va
 
     if (!s)
         return;
-    /* Pairs with map_run_locked(): generation, then records. */
-    atomic_fetch_add(&s->gen, 1);
     for (unsigned i = 1; i < atomic_load(&s->nused); i++)
         apply(v, &s->win[i], kind, va, asid);
 }

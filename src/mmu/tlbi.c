@@ -5,7 +5,8 @@
  * their owners can touch; its DSB waits for those. Nothing stops the world.
  *
  * A by-address operation also kills global entries, whatever ASID it names, and the whole leaf that holds the
- * address. Arm ARM DDI0406C B3.10.6.
+ * address. The guest's table update is ordered before everything read here by the read-modify-write on
+ * the target's generation. Arm ARM DDI0406C B3.10.6.
  */
 #include "mmu_internal.h"
 
@@ -41,7 +42,11 @@ static void broadcast(struct vcpu *v, const struct request *rq)
 
         if (!u || u == v || !u->mmu)
             continue;
+        /* Pairs with miss() in softtlb.c and map_run_locked() in spt_fill.c: generation, then what they made visible. */
+        atomic_fetch_add(&u->mmu->gen, 1);
         spt_tlbi(v, u, rq->tlbi, rq->addr, rq->asid);
+        if (!seen_concerns(u, rq->tlbi, rq->addr, rq->asid))
+            continue;
         v->mmu->wait_seq[i] = request_post(v, u, rq);
         v->mmu->wait_mask |= 1u << i;
     }
@@ -54,7 +59,6 @@ void mmu_tlbi(struct vcpu *v, enum tlbi_kind kind, gva_t va, uint32_t asid, bool
     if (log_on(LOG_MMU))
         log_printf("cpu%u: tlbi kind %u va %08" PRIx64 " asid %02x%s\n", v->index, kind, rq.addr, rq.asid,
                    inner_shareable ? " inner shareable" : "");
-    /* The read-modify-writes below also order the guest's table update before them for whoever walks next. */
     tlbi_apply_soft(v, kind, rq.addr, rq.asid);
     spt_tlbi(v, v, kind, rq.addr, rq.asid);
     if (inner_shareable) {

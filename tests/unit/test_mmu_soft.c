@@ -393,12 +393,52 @@ Test(mmu_soft, request_overflow_drops_everything)
     *arm_mmu_regs(u) = *r;
     mmu_context_changed(u);
     map(VA, DATA, 3, 0);
+    map(VA + 0x1000, DATA, 3, 0);
     v = u;
     load(VA, P32);
-    for (unsigned i = 0; i < 100; i++)
-        mmu_tlbi(self, TLBI_VA, 0x70000000 + (i << 12), 0, true);
+    load(VA + 0x1000, P32);
+    for (unsigned i = 0; i < 10; i++)
+        mmu_tlbi(self, TLBI_VA, VA + 0x1000, 0, true);
     cr_expect(atomic_load(&u->poll) & POLL_MMU);
     mmu_serve_requests(u);
+    cr_expect(cached(VA));
+    load(VA + 0x1000, P32);
+    for (unsigned i = 0; i < 100; i++)
+        mmu_tlbi(self, TLBI_VA, VA + 0x1000, 0, true);
+    mmu_serve_requests(u);
     cr_expect(!cached(VA));
+    mmu_dsb(self);
+}
+
+/* Nobody is asked, or waited for, about what it cannot have cached. */
+Test(mmu_soft, broadcast_asks_only_whom_it_concerns)
+{
+    struct vcpu *u = rig_vm.cpu[1], *self = v;
+    uint64_t sent;
+
+    *arm_mmu_regs(u) = *r;
+    arm_mmu_regs(u)->contextidr = 4;
+    mmu_context_changed(u);
+    map(VA, DATA, 3, NG);
+    map(VA + 0x1000, DATA, 3, 0);
+    rig_put32(L1 + 0x200 * 4, (uint32_t)RIG_RAM_BASE | 2u | 3u << 2 | 3u << 10);
+    v = u;
+    load(VA, P32);
+    load(VA + 0x1000, P32);
+    load(0x20001000, P32);
+    mmu_serve_requests(u);
+#define ASKED(...) (sent = stats_vcpu[0].shootdowns_sent, mmu_tlbi(self, __VA_ARGS__, true), \
+                    stats_vcpu[0].shootdowns_sent - sent)
+    cr_expect_eq(ASKED(TLBI_VA, VA + 0x5000, 4), 0);
+    cr_expect_eq(ASKED(TLBI_VA, VA, 9), 0, "non-global, of an ASID it never ran");
+    cr_expect_eq(ASKED(TLBI_VA, VA, 4), 1);
+    cr_expect_eq(ASKED(TLBI_VA_ALL_ASID, VA, 0), 1);
+    cr_expect_eq(ASKED(TLBI_VA, VA + 0x1000, 9), 1, "global");
+    cr_expect_eq(ASKED(TLBI_VA, 0x20080000, 9), 1, "another page of a leaf it used");
+    cr_expect_eq(ASKED(TLBI_ASID, 0, 9), 0);
+    cr_expect_eq(ASKED(TLBI_ASID, 0, 4), 1);
+    cr_expect_eq(ASKED(TLBI_ALL, 0, 0), 1);
+    mmu_serve_requests(u);
+    cr_expect_eq(ASKED(TLBI_VA, VA + 0x1000, 9), 0, "everything died with the last one");
     mmu_dsb(self);
 }

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A conservative summary of what a vCPU may have in its soft TLB and jump cache, so that other vCPUs ask it
+ * (and wait for it at their DSB) only when their TLB maintenance concerns it. Written by the owner, read
+ * by everybody; bits are only ever added until everything cached has died.
+ *
+ * Order: the owner reads its generation, walks, adds the note (a read-modify-write when it is news), then reads
+ * the generation again and walks again if it moved. Whoever maintains advances the generation, then
+ * reads the summary. So a note that came too late to be read belongs to a walk that is repeated; and a
+ * note read is answered by a request, which the owner serves after it cached the entry.
+ *
+ * Starting afresh needs a point where no generated code is up the stack, since a running block came from a page
+ * that has to stay noted: mmu_serve_requests() outside of waits, and reset.
+ */
+#include "mmu_internal.h"
+
+#include <string.h>
+
+static unsigned page_bit(gva_t gva)
+{
+    return gva >> GUEST_PAGE_BITS & (SEEN_WORDS * 64 - 1);
+}
+
+static bool add_bit(_Atomic uint64_t *words, unsigned bit)
+{
+    uint64_t mask = UINT64_C(1) << (bit % 64);
+
+    if (atomic_load_explicit(&words[bit / 64], memory_order_relaxed) & mask)
+        return false;
+    atomic_fetch_or(&words[bit / 64], mask);
+    return true;
+}
+
+static bool has_bit(const _Atomic uint64_t *words, unsigned bit)
+{
+    return atomic_load(&words[bit / 64]) >> (bit % 64) & 1;
+}
+
+/* All MiBs of a leaf are marked together: one that knows this size speaks for the others. */
+static bool note_leaf(struct seen *s, gva_t gva, uint64_t size)
+{
+    uint8_t log2 = (uint8_t)__builtin_ctzll(size);
+    gva_t first = gva & ~(size - 1);
+
+    if (size == GUEST_PAGE_SIZE || atomic_load(&s->leaf_log2[gva >> LEAF_REGION_BITS]) >= log2)
+        return false;
+    for (gva_t r = first >> LEAF_REGION_BITS; r <= (first + size - 1) >> LEAF_REGION_BITS; r++)
+        if (atomic_load_explicit(&s->leaf_log2[r], memory_order_relaxed) < log2)
+            atomic_store_explicit(&s->leaf_log2[r], log2, memory_order_relaxed);
+    return true;
+}
+
+bool seen_note(struct vcpu *v, gva_t gva, const struct mmu_translation *t)
+{
+    struct seen *s = &v->mmu->seen;
+    bool news;
+
+    if (t->page_size > UINT64_C(1) << 30) /* MMU off: there is no guest entry to maintain */
+        return false;
+    news = note_leaf(s, gva, t->page_size);
+    return add_bit(s->page[t->global], page_bit(gva)) | news;
+}
+
+void seen_note_asid(struct vcpu *v, uint32_t asid)
+{
+    add_bit(v->mmu->seen.asid, asid & 0xff);
+}
+
+void seen_forget_asid(struct vcpu *v, uint32_t asid)
+{
+    atomic_fetch_and(&v->mmu->seen.asid[(asid & 0xff) / 64], ~(UINT64_C(1) << (asid % 64)));
+}
+
+void seen_forget_all(struct vcpu *v)
+{
+    struct seen *s = &v->mmu->seen;
+
+    for (unsigned i = 0; i < SEEN_WORDS; i++) {
+        atomic_store_explicit(&s->page[0][i], 0, memory_order_relaxed);
+        atomic_store_explicit(&s->page[1][i], 0, memory_order_relaxed);
+    }
+    for (unsigned i = 0; i < ARRAY_SIZE(s->leaf_log2); i++)
+        atomic_store_explicit(&s->leaf_log2[i], 0, memory_order_relaxed);
+    for (unsigned i = 0; i < ARRAY_SIZE(s->asid); i++)
+        atomic_store_explicit(&s->asid[i], 0, memory_order_relaxed);
+    if (v->mmu->current)
+        seen_note_asid(v, v->mmu->current->key.asid);
+    v->mmu->seen_stale = false;
+}
+
+unsigned seen_leaf_log2(const struct vcpu *v, gva_t va)
+{
+    return atomic_load(&v->mmu->seen.leaf_log2[va >> LEAF_REGION_BITS]);
+}
+
+bool seen_concerns(const struct vcpu *target, enum tlbi_kind kind, gva_t va, uint32_t asid)
+{
+    const struct seen *s = &target->mmu->seen;
+    bool nonglobal;
+
+    switch (kind) {
+    case TLBI_ALL:
+        return true;
+    case TLBI_ASID:
+        return has_bit(s->asid, asid & 0xff);
+    case TLBI_VA:
+    case TLBI_VA_ALL_ASID:
+        break;
+    }
+    if (seen_leaf_log2(target, va) > GUEST_PAGE_BITS || has_bit(s->page[1], page_bit(va)))
+        return true;
+    nonglobal = has_bit(s->page[0], page_bit(va));
+    return nonglobal && (kind == TLBI_VA_ALL_ASID || has_bit(s->asid, asid & 0xff));
+}
