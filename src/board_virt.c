@@ -219,7 +219,8 @@ static int load_initrd(struct vm *vm, gpa_t base, struct board_images *img)
 
 int board_load(struct vm *vm)
 {
-    struct loader_kernel k = {.kind = LOADER_RAW, .low = vm->ram.base, .end = vm->ram.base};
+    struct loader_kernel k = {.kind = LOADER_RAW, .low = vm->ram.base, .end = vm->ram.base,
+                              .work_end = vm->ram.base};
     struct board_images img;
     int err = 0;
 

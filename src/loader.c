@@ -45,6 +45,7 @@ static int load_raw(const struct ram *ram, const char *path, const struct blob *
     int err = loader_place(ram, "kernel", path, at, b->data, b->size);
 
     *out = (struct loader_kernel){.kind = LOADER_RAW, .entry = at, .low = at, .end = at + b->size};
+    out->work_end = out->end;
     return err;
 }
 
@@ -105,9 +106,8 @@ gpa_t loader_initrd_base(const struct ram *ram, const struct loader_kernel *k)
     uint64_t half = ram->size / 2;
     gpa_t base = ram->base + (half < 128 * MIB ? half : 128 * MIB);
 
-    /* A big raw image or ELF may reach further. */
-    if (k->low < base + 64 * MIB && k->end > base) {
-        base = k->end;
+    if (k->work_end > base) {
+        base = k->work_end;
     }
     return (base + GUEST_PAGE_SIZE - 1) & GUEST_PAGE_MASK;
 }

@@ -13,6 +13,7 @@ struct loader_kernel {
     enum loader_kind kind;
     gpa_t entry;     /* bit 0: start in Thumb state */
     gpa_t low, end;  /* RAM that was written: [low, end) */
+    gpa_t work_end;  /* end of what it overwrites before it reads its device tree; at least `end` */
 };
 
 int loader_load_kernel(const struct ram *ram, const char *path, struct loader_kernel *out) MUST_CHECK;

@@ -110,7 +110,7 @@ int loader_load_elf(const struct ram *ram, const char *path, const struct blob *
         }
         gpa_t end = (gpa_t)p.p_paddr + p.p_memsz;
         out->low = p.p_paddr < out->low ? p.p_paddr : out->low;
-        out->end = end > out->end ? end : out->end;
+        out->end = out->work_end = end > out->end ? end : out->end;
     }
     if (out->end == 0) {
         return bad(path, "the ELF file has nothing to load");

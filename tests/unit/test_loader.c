@@ -133,6 +133,7 @@ static void make_zimage(uint8_t *z, uint32_t size)
     put32(z + 0x28, 0);
     put32(z + 0x2c, size);
     put32(z + 0x30, 0x04030201);
+    put32(z + 0x34, 0);
 }
 
 TestSuite(loader, .init = setup, .fini = teardown);
@@ -176,6 +177,10 @@ Test(loader, zimage_damaged)
     make_zimage(z, sizeof z);
     put_file(z, sizeof z - 1);
     expect_refusal("one byte short", "truncated");
+    for (size_t size = 0x28; size < 0x100; size++) {
+        put_file(z, size);
+        expect_refusal("little more than the magic number", "truncated");
+    }
     put32(z + 0x2c, 16);
     put_file(z, sizeof z);
     expect_refusal("impossible size", "truncated");
@@ -187,6 +192,46 @@ Test(loader, zimage_damaged)
     put32(z + 0x30, 0x01020304);
     put_file(z, sizeof z);
     expect_refusal("big-endian", "little-endian");
+}
+
+/* The table of newer images: what the kernel unpacks to. */
+static void add_table(uint8_t *z, uint32_t unpacked)
+{
+    static const uint32_t table[] = {6, 0x5a534c4b, 0x1f00, 0x1000, 0x8000, 0x10000};
+
+    put32(z + 0x34, 0x45454545);
+    put32(z + 0x38, 0x1000);
+    for (unsigned i = 0; i < 6; i++) {
+        put32(z + 0x1000 + 4 * i, table[i]);
+    }
+    put32(z + 0x1f00, unpacked);
+}
+
+Test(loader, zimage_says_what_it_unpacks_to)
+{
+    static uint8_t z[8192];
+    struct loader_kernel k;
+
+    make_zimage(z, sizeof z);
+    add_table(z, 12 * MIB);
+    put_file(z, sizeof z);
+    cr_assert_eq(load_from(path, &k), 0);
+    cr_expect_geq(k.work_end, RAM_BASE + 0x8000 + 12 * MIB + 0x1000 + sizeof z + 0x10000);
+    cr_expect_geq(loader_initrd_base(&ram, &k), k.work_end, "the initrd lies behind");
+    add_table(z, 16 * MIB);
+    put_file(z, sizeof z);
+    expect_refusal("more than RAM", "-m");
+    add_table(z, 0xffffffff);
+    put_file(z, sizeof z);
+    expect_refusal("far more than RAM", "-m");
+    make_zimage(z, sizeof z);
+    add_table(z, 12 * MIB);
+    put32(z + 0x1008, 0xfffffffd);
+    put_file(z, sizeof z);
+    cr_expect_eq(load_from(path, &k), 0, "a table that points outside is not believed");
+    put32(z + 0x38, 0xfffffff0);
+    put_file(z, sizeof z);
+    cr_expect_eq(load_from(path, &k), 0, "nor one that lies outside");
 }
 
 /* ---- raw ---- */
