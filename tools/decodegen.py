@@ -413,6 +413,7 @@ class Writer:
                 for n, f in fields:
                     segs = ', '.join(f'{{ {p}, {length} }}' for p, length in f.segs)
                     self.put(1, f'{{ .name = "{n}", .is_signed = {str(f.signed).lower()}, '
+                                f'.shift = {f.shift}, .add = {f.add}, '
                                 f'.segments = {len(f.segs)}, .segment = {{ {segs} }} }},')
                 self.put(0, '};')
             if e.excl:

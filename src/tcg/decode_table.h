@@ -12,10 +12,12 @@
 
 #define DECODE_MAX_SEGMENTS 6
 
-/* One field: segments high part first; the value is their concatenation. */
+/* One field: segments high part first; the value is (their concatenation << shift) + add. */
 struct decode_field {
     const char *name;
     bool is_signed;
+    uint8_t shift;
+    uint8_t add;
     uint8_t segments;
     struct {
         uint8_t pos;

@@ -159,11 +159,11 @@ static bool eval(struct ir_interp *in, const struct ir_block *b, const struct ir
 
 bool ir_interp_run(struct ir_interp *in, const struct ir_block *b)
 {
-    uint64_t *value = malloc(b->n * sizeof(*value));
-    bool ok = value;
+    static uint64_t value[IR_MAX_NODES]; /* static: a helper may leave by longjmp */
+    bool ok = true;
 
-    for (uint32_t i = 0; ok && i < b->n; i++) {
-        value[i] = POISON;
+    for (uint32_t i = 0; i < b->n; i++) { /* constants are valid on every path, wherever they stand */
+        value[i] = b->node[i].op == IR_CONST ? b->node[i].imm : POISON;
     }
     in->left_by = IR_NOP;
     for (uint32_t i = 1; ok && i < b->n; i++) {
@@ -187,6 +187,5 @@ bool ir_interp_run(struct ir_interp *in, const struct ir_block *b)
             }
         }
     }
-    free(value);
     return ok && in->left_by != IR_NOP;
 }

@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * See insn_generate.h. Fields are known by their names in the tables (r* = register, list = register
+ * list, shim/shty = shift); memory operands point into the data area.
+ */
+#include "insn_generate.h"
+
+#include <string.h>
+
+uint32_t insn_next_random(struct insn_random *r)
+{
+    r->state = r->state * 6364136223846793005u + 1442695040888963407u;
+    return (uint32_t)(r->state >> 32);
+}
+
+static uint32_t below(struct insn_random *r, uint32_t n)
+{
+    return (uint32_t)((uint64_t)insn_next_random(r) * n >> 32);
+}
+
+const char *insn_excluded(const struct decode_encoding *e)
+{
+    static const struct {
+        const char *name, *why;
+    } list[] = {
+        { "SVC", "a system call of the oracle" },
+        { "BKPT", "a debugger trap of the oracle" },
+        { "HVC", "UNDEF in user mode: tests/guest" },
+        { "SMC", "UNDEF in user mode: tests/guest" },
+        { "MCR", "coprocessor registers: tests/guest" },
+        { "MRC", "coprocessor registers: tests/guest" },
+        { "MCRR", "coprocessor registers: tests/guest" },
+        { "MRRC", "coprocessor registers: tests/guest" },
+        { "MRS", "the oracle's CPSR has other control bits" },
+        { "WFI", "sleeps" },
+        { "WFE", "sleeps" },
+        { "CPS", "no effect in user mode, and the oracle is there" },
+        { "SRS", "UNPREDICTABLE in user mode" },
+        { "RFE", "UNPREDICTABLE in user mode" },
+        { "SUBS_PC", "UNPREDICTABLE in user mode" },
+        { "SWP", "SCTLR.SW decides: tests/guest" },
+        { "SWPB", "SCTLR.SW decides: tests/guest" },
+        { "CRC32", "ARMv8: the oracle is a Cortex-A15" },
+    };
+
+    for (unsigned i = 0; i < sizeof(list) / sizeof(list[0]); i++) {
+        if (!strcmp(e->name, list[i].name)) {
+            return list[i].why;
+        }
+    }
+    return NULL;
+}
+
+static unsigned width(const struct decode_field *f)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < f->segments; i++) {
+        n += f->segment[i].len;
+    }
+    return n;
+}
+
+static uint32_t set_field(uint32_t insn, const struct decode_field *f, uint32_t value)
+{
+    unsigned low = width(f);
+
+    for (unsigned i = 0; i < f->segments; i++) {
+        uint32_t ones = (1u << f->segment[i].len) - 1;
+
+        low -= f->segment[i].len;
+        insn = (insn & ~(ones << f->segment[i].pos)) | (value >> low & ones) << f->segment[i].pos;
+    }
+    return insn;
+}
+
+static uint32_t get_field(uint32_t insn, const struct decode_field *f)
+{
+    uint32_t value = 0;
+
+    for (unsigned i = 0; i < f->segments; i++) {
+        value = value << f->segment[i].len | decode_ubits(insn, f->segment[i].pos, f->segment[i].len);
+    }
+    return value;
+}
+
+/* Registers: mostly R0-R12, sometimes LR; SP and PC have their own rules in too many instructions. */
+static uint32_t random_register(struct insn_random *r)
+{
+    uint32_t n = below(r, 14);
+
+    return n == 13 ? 14 : n;
+}
+
+static bool is_memory(const struct arm_table *table, const struct decode_encoding *e)
+{
+    return strstr(table->name, "ldst") || !strncmp(e->name, "TB", 2);
+}
+
+static uint32_t random_field(struct insn_random *r, const struct decode_field *f, bool memory)
+{
+    unsigned bits = width(f);
+    uint32_t any = insn_next_random(r) & (bits < 32 ? (1u << bits) - 1 : ~0u);
+
+    if (!strcmp(f->name, "cond")) {
+        return below(r, 4) ? 14 : below(r, 14);
+    }
+    if (f->name[0] == 'r' && bits == 4 && f->name[1] != 'o') {
+        return random_register(r);
+    }
+    if (!strcmp(f->name, "firstcond")) {
+        return below(r, 14);
+    }
+    if (!strcmp(f->name, "list")) {
+        return any & (below(r, 4) ? 0x5fff : 0xdfff);
+    }
+    if (memory && !strcmp(f->name, "shim")) {
+        return below(r, 4);
+    }
+    if (memory && !strcmp(f->name, "shty")) {
+        return below(r, 3);
+    }
+    return any;
+}
+
+static uint32_t field_or(const struct decode_encoding *e, uint32_t insn, const char *name, uint32_t fallback)
+{
+    for (unsigned i = 0; i < e->fields; i++) {
+        if (!strcmp(e->field[i].name, name)) {
+            return (get_field(insn, &e->field[i]) << e->field[i].shift) + e->field[i].add;
+        }
+    }
+    return fallback;
+}
+
+/* UNPREDICTABLE by registers that are the same: write-back into a transferred one, results on operands. */
+static bool clashes(const struct decode_encoding *e, uint32_t insn, bool memory)
+{
+    uint32_t rn = field_or(e, insn, "rn", 99), rt = field_or(e, insn, "rt", 98);
+    uint32_t rt2 = field_or(e, insn, "rt2", rt + 1), rd = field_or(e, insn, "rd", 97);
+    uint32_t rm = field_or(e, insn, "rm", 96), w = field_or(e, insn, "w", 0), p = field_or(e, insn, "p", 1);
+    bool exclusive = !strncmp(e->name, "STREX", 5) || !strncmp(e->name, "STLEX", 5);
+
+    if (memory && rm == rn) { /* both the base and a small offset */
+        return true;
+    }
+    if ((w || !p) && (rn == rt || rn == rt2)) {
+        return true;
+    }
+    if (exclusive && (rd == rn || rd == rt || rd == rt2)) {
+        return true;
+    }
+    return !strncmp(e->name, "LDRD", 4) && (rt == 14 || rm == rt || rm == rt2 || rt == rt2);
+}
+
+static bool excluded_word(const struct decode_encoding *e, uint32_t insn)
+{
+    for (unsigned i = 0; i < e->excludes; i++) {
+        if ((insn & e->exclude[i].mask) == e->exclude[i].value) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static uint32_t random_word(struct insn_random *r, const struct decode_encoding *e, bool memory)
+{
+    uint32_t insn;
+
+    do {
+        insn = e->value | e->sb_value;
+        for (unsigned i = 0; i < e->fields; i++) {
+            insn = set_field(insn, &e->field[i], random_field(r, &e->field[i], memory));
+        }
+    } while (excluded_word(e, insn) || clashes(e, insn, memory));
+    return insn;
+}
+
+static uint32_t edge_value(struct insn_random *r)
+{
+    static const uint32_t edges[] = {
+        0, 1, 2, 0x7f, 0x80, 0xff, 0x7fff, 0x8000, 0xffff, 0x7fffffff, 0x80000000, 0x80000001, 0xfffffffe,
+        0xffffffff, 0x7fff7fff, 0x80008000, 0x80ff7f01, 31, 32, 33,
+    };
+
+    return below(r, 2) ? edges[below(r, sizeof(edges) / sizeof(edges[0]))] : insn_next_random(r);
+}
+
+static uint32_t random_address(struct insn_random *r)
+{
+    return INSN_DATA_AT + (below(r, 4) ? below(r, 32) * 4 : below(r, 128));
+}
+
+/* Base registers point into the data area, offset registers are small. */
+static void set_addresses(struct insn_random *r, const struct decode_encoding *e, uint32_t insn,
+                          struct insn_state *in)
+{
+    in->r[13] = random_address(r) & ~3u;
+    for (unsigned i = 0; i < e->fields; i++) {
+        uint32_t n = get_field(insn, &e->field[i]) & 15;
+
+        if (!strcmp(e->field[i].name, "rm")) {
+            in->r[n] = below(r, 64);
+        }
+    }
+    for (unsigned i = 0; i < e->fields; i++) {
+        uint32_t n = get_field(insn, &e->field[i]) & 15;
+
+        if (!strcmp(e->field[i].name, "rn")) {
+            in->r[n] = random_address(r);
+            if (!strncmp(e->name, "STREX", 5)) { /* the oracle checks alignment only when armed */
+                in->r[n] &= ~7u;
+            }
+        }
+    }
+}
+
+static void random_state(struct insn_random *r, enum arm_isa isa, const struct arm_table *table,
+                         struct insn_state *in)
+{
+    for (unsigned i = 0; i < 15; i++) {
+        in->r[i] = edge_value(r);
+        if (strstr(table->name, "branch")) {
+            in->r[i] = INSN_CODE_AT + 8 + below(r, 64) * 4 + below(r, 2);
+        }
+    }
+    for (unsigned i = 0; i < 32; i++) {
+        in->d[i] = (uint64_t)edge_value(r) << 32 | edge_value(r);
+    }
+    in->cpsr = (insn_next_random(r) & 0xf80f0000u) | (isa == ARM_ISA_A32 ? 0 : INSN_CPSR_T);
+}
+
+static void put_half(struct insn_test *t, uint32_t half)
+{
+    t->code[t->code_len++] = (uint8_t)half;
+    t->code[t->code_len++] = (uint8_t)(half >> 8);
+}
+
+/* UNPREDICTABLE inside an IT block. */
+static bool may_be_in_it(const struct decode_encoding *e)
+{
+    static const char *const never[] = { "CBZ", "IT", "B_cond", "CPS", "SETEND" };
+
+    for (unsigned i = 0; i < sizeof(never) / sizeof(never[0]); i++) {
+        if (!strcmp(e->name, never[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void put_word(struct insn_random *r, enum arm_isa isa, const struct decode_encoding *e, uint32_t insn,
+                     struct insn_test *t)
+{
+    if (isa == ARM_ISA_A32) {
+        put_half(t, insn & 0xffff);
+        put_half(t, insn >> 16);
+        return;
+    }
+    if (below(r, 4) == 0 && may_be_in_it(e)) { /* IT cond, one instruction */
+        put_half(t, 0xbf08 | below(r, 14) << 4);
+    }
+    if (isa == ARM_ISA_T32) {
+        put_half(t, insn >> 16);
+    }
+    put_half(t, insn & 0xffff);
+}
+
+void insn_generate(struct insn_random *r, enum arm_isa isa, const struct arm_table *table,
+                   const struct decode_encoding *e, struct insn_test *t)
+{
+    bool memory = is_memory(table, e);
+    uint32_t insn = random_word(r, e, memory);
+
+    memset(t, 0, sizeof(*t));
+    random_state(r, isa, table, &t->in);
+    if (memory) {
+        t->flags |= INSN_USES_MEMORY;
+        set_addresses(r, e, insn, &t->in);
+    }
+    put_word(r, isa, e, insn, t);
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Random tests of one encoding of the decode tables: a well-formed word with sensible registers, and a
+ * machine state with edge values.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+#include "insn_record.h"
+#include "tcg/arm/arm_tables.h"
+
+struct insn_random {
+    uint64_t state;
+};
+
+uint32_t insn_next_random(struct insn_random *r);
+/* Why an encoding is not tested here, NULL when it is. */
+const char *insn_excluded(const struct decode_encoding *e);
+/* Fill in one test of e, which is in `table`. */
+void insn_generate(struct insn_random *r, enum arm_isa isa, const struct arm_table *table,
+                   const struct decode_encoding *e, struct insn_test *t);
