@@ -25,6 +25,7 @@ const char *insn_excluded(const struct decode_encoding *e)
     } list[] = {
         { "SVC", "a system call of the oracle" },
         { "BKPT", "a debugger trap of the oracle" },
+        { "UDF", "some are breakpoints of Linux; the words around each test are UDF" },
         { "HVC", "UNDEF in user mode: tests/guest" },
         { "SMC", "UNDEF in user mode: tests/guest" },
         { "MCR", "coprocessor registers: tests/guest" },

@@ -109,9 +109,9 @@ static bool run_oracle(void)
     snprintf(path, sizeof(path), "%s/in", dir);
     write_file(path, tests, count * sizeof(*tests));
     snprintf(command, sizeof(command),
-             "cd %s && " COMPILER " -marm -static -O1 -o oracle %s/tests/diff/insn_oracle.c && "
+             "cd %s && " COMPILER " -marm -static -O1 -I%s/tests/diff -o oracle %s/tests/diff/oracle/insn_oracle.c && "
              EMULATOR " -cpu cortex-a15 ./oracle <in >out",
-             dir, UMBRA_SOURCE_DIR);
+             dir, UMBRA_SOURCE_DIR, UMBRA_SOURCE_DIR);
     status = system(command);
     snprintf(path, sizeof(path), "%s/out", dir);
     f = fopen(path, "rb");
