@@ -89,4 +89,6 @@ void arm_helper_smc(struct vcpu *v, uint32_t imm);
 
 /* ---- VFP control (arm_vfp_ctl.c, front end's VMRS/VMSR) ---- */
 uint32_t arm_helper_fpscr_read(struct vcpu *v);
+void arm_fpexc_write(struct vcpu *v, uint32_t value); /* refreshes exec_flags */
+uint32_t arm_vfp_id(struct vcpu *v, unsigned reg);     /* FPSID, MVFR0-2 by VMRS number */
 void arm_helper_fpscr_write(struct vcpu *v, uint32_t value); /* updates exec_flags (EXEC_FPSPECIAL) and mxcsr */

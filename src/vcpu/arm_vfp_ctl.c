@@ -4,7 +4,7 @@
  * helpers recorded in fpscr_rest, and the sticky bits of the host's MXCSR, which generated code
  * works with. Called from generated code, so the live MXCSR is the guest's.
  */
-#include "vcpu/arm.h"
+#include "vcpu/arm_sys_internal.h"
 
 #include <xmmintrin.h>
 
@@ -34,4 +34,29 @@ void arm_helper_fpscr_write(struct vcpu *v, uint32_t value)
     v->mxcsr = MXCSR_DEFAULT;
     _mm_setcsr(MXCSR_DEFAULT);
     arm_exec_flags_refresh(v);
+}
+
+#define FPEXC_EN (1u << 30)
+
+/* Only EN exists: no exceptional state, no traps on these CPUs (Cortex-A15 TRM 10.2.6). */
+void arm_fpexc_write(struct vcpu *v, uint32_t value)
+{
+    v->fpexc = value & FPEXC_EN;
+    arm_exec_flags_refresh(v);
+}
+
+uint32_t arm_vfp_id(struct vcpu *v, unsigned reg)
+{
+    const struct arm_cpu_model *m = v->sys->model;
+
+    switch (reg) {
+    case 0:
+        return m->fpsid;
+    case 5:
+        return m->mvfr2;
+    case 6:
+        return m->mvfr1;
+    default:
+        return m->mvfr0;
+    }
 }

@@ -26,16 +26,17 @@
 #include "t32_media_decode.h"
 #include "t32_mul_decode.h"
 #include "t32_sys_decode.h"
+#include "vfp_decode.h"
 
 #define TABLE(stem) { #stem, stem##_decode, stem##_lookup, stem##_encodings, &stem##_encodings_count }
 
 static const struct arm_table a32_tables[] = {
     TABLE(a32_dp), TABLE(a32_ldst), TABLE(a32_branch), TABLE(a32_bits), TABLE(a32_mul),
-    TABLE(a32_media), TABLE(a32_sys),
+    TABLE(a32_media), TABLE(vfp), TABLE(a32_sys),
 };
 static const struct arm_table t32_tables[] = {
     TABLE(t32_dp), TABLE(t32_ldst), TABLE(t32_branch), TABLE(t32_bits), TABLE(t32_mul),
-    TABLE(t32_media), TABLE(t32_sys),
+    TABLE(t32_media), TABLE(vfp), TABLE(t32_sys),
 };
 static const struct arm_table t16_tables[] = {
     TABLE(t16_dp), TABLE(t16_ldst), TABLE(t16_branch), TABLE(t16_mul),
