@@ -58,7 +58,20 @@ static unsigned key_hash(const struct context_key *k)
     return (unsigned)(h >> 32) % CONTEXT_HASH;
 }
 
-/* The context whose entries were used least recently gives way; its id is never used again this epoch. */
+static bool better_victim(const struct context *c, const struct context *than)
+{
+    if (!than)
+        return true;
+    if (!c->win[0] != !than->win[0])
+        return !c->win[0];
+    return c->last_used < than->last_used;
+}
+
+/*
+ * The context used least recently gives way, those without a user window first: a kernel that changes ASID
+ * and table base one after the other leaves a transient context for every pair of processes, and those must not
+ * push out the processes. The victim's id is never used again this epoch.
+ */
 static struct context *recycle(struct mmu_vcpu *m)
 {
     struct context *victim = NULL;
@@ -69,7 +82,7 @@ static struct context *recycle(struct mmu_vcpu *m)
 
         if (!c->used)
             return c;
-        if (c != m->current && (!victim || c->last_used < victim->last_used))
+        if (c != m->current && better_victim(c, victim))
             victim = c;
     }
     link = &m->hash[key_hash(&victim->key)];
