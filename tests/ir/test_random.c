@@ -352,6 +352,8 @@ static void gen_branch(unsigned depth, bool memory, bool priv)
     gen_block(depth + 1, 1 + below(6), memory, priv);
     if (!below(8))
         add((struct insn){.op = IR_EXIT, .imm = TCG_EXIT_STATE});
+    else if (!below(8))
+        add((struct insn){.op = IR_GOTO, .imm = 0x1020 + 4 * below(8)});
     if (has_else)
         add((struct insn){.op = IR_BR, .imm = end});
     n_avail = keep;

@@ -58,7 +58,7 @@ Test(text, slots_are_forwarded_and_dead_puts_go)
     ir_ref x = get(1), y = get(2);
     put(0, ir_op2(b, IR_ADD, x, y));
     put(0, ir_op2(b, IR_ADD, get(0), x)); /* reads the value just put */
-    put(3, get(3));                            /* nothing changes */
+    put(3, get(3));                       /* nothing changes */
     ir_goto(b, 0x9000);
     expect("built", HEAD "    v1:i32 = get [0x4]:4\n"
                          "    v2:i32 = get [0x8]:4\n"

@@ -64,7 +64,8 @@ static enum ir_cond_result cond_same(struct ir_block *b, enum ir_rel *rel, ir_re
     return COND_OPEN;
 }
 
-/* Unsigned relations with 0, 1 and all ones that are constant or an equality. */
+/* Unsigned relations with 0 and all ones that are constant or an equality. (x < 1 stays: it is the
+ * carry of a comparison with 1, whose host flags answer it.) */
 static enum ir_cond_result cond_bounds(struct ir_block *b, enum ir_rel *rel, enum ir_type t,
                                        uint64_t v, ir_ref *y)
 {
@@ -85,9 +86,6 @@ static enum ir_cond_result cond_bounds(struct ir_block *b, enum ir_rel *rel, enu
         default:
             break;
         }
-    } else if (v == 1 && (*rel == IR_LTU || *rel == IR_GEU)) {
-        *rel = *rel == IR_LTU ? IR_EQ : IR_NE;
-        *y = ir_const(b, t, 0);
     } else if (v == ir_type_mask(t) && (*rel == IR_TSTEQ || *rel == IR_TSTNE)) {
         *rel = *rel == IR_TSTEQ ? IR_EQ : IR_NE;
         *y = ir_const(b, t, 0);

@@ -137,6 +137,7 @@ static void want_add_flags(struct x64_ctx *c, ir_ref i)
 static void count_uses(struct x64_ctx *c)
 {
     const struct ir_block *b = c->b;
+    memset(c->label_refs, 0, b->nlabels * sizeof(c->label_refs[0]));
     for (unsigned i = 1; i < b->n; i++) {
         const struct ir_node *n = &b->node[i];
         unsigned nargs = n->op == IR_CALL ? b->call[n->imm].nargs : ir_ops[n->op].nargs;
@@ -145,6 +146,10 @@ static void count_uses(struct x64_ctx *c)
             c->val[n->arg[k]].uses++;
         if (n->op == IR_LD || n->op == IR_ST)
             c->val[n->arg[0]].addresses++;
+        else if (n->op == IR_BR || n->op == IR_BRCOND)
+            c->label_refs[n->imm]++;
+        else if (n->op == IR_LABEL)
+            c->label_at[n->imm] = (ir_ref)i;
     }
 }
 

@@ -240,9 +240,12 @@ static void emit_block(struct x64_ctx *c)
         if (n->op == IR_NOP || n->op == IR_CONST || n->op == IR_INSN)
             continue;
         kill_args(c, (ir_ref)i);
-        if (!needed(c, (ir_ref)i))
+        if (n->op == IR_LABEL && c->label_refs[n->imm])
+            c->dead = false;
+        if (c->dead || !needed(c, (ir_ref)i))
             continue;
         emit_node(c, (ir_ref)i);
+        c->dead = n->op == IR_BR || n->op == IR_GOTO || n->op == IR_GOTO_IND || n->op == IR_EXIT;
         if (c->val[i].kind == VAL_GPR)
             c->live_gpr |= 1u << c->val[i].reg;
         else if (c->val[i].kind == VAL_XMM)
@@ -282,6 +285,7 @@ int x64_compile(const struct ir_block *b, const struct x64_options *o,
     c->limit = buf->rw + buf->room - NODE_BYTES;
     c->rx = buf->rx;
     c->error = 0;
+    c->dead = false;
     c->pc = (uint32_t)b->pc;
     c->extra = 0;
     c->live_gpr = c->live_xmm = 0;

@@ -137,6 +137,14 @@ static void emit_select(struct x64_ctx *c, ir_ref i)
     x64_finish(c, i, d);
 }
 
+static void emit_brcond(struct x64_ctx *c, ir_ref i)
+{
+    const struct ir_node *n = x64_node(c, i);
+    enum x_cc cc = x64_compare(c, (enum ir_rel)n->rel, n->arg[0], n->arg[1]);
+    if (!x64_branch_to_goto(c, (unsigned)n->imm, cc))
+        x64_jump_label(c, (unsigned)n->imm, true, cc);
+}
+
 void x64_emit_cond(struct x64_ctx *c, ir_ref i)
 {
     const struct ir_node *n = x64_node(c, i);
@@ -145,6 +153,5 @@ void x64_emit_cond(struct x64_ctx *c, ir_ref i)
     else if (n->op == IR_SELECT)
         emit_select(c, i);
     else
-        x64_jump_label(c, (unsigned)n->imm, true,
-                       x64_compare(c, (enum ir_rel)n->rel, n->arg[0], n->arg[1]));
+        emit_brcond(c, i);
 }

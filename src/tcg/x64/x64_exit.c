@@ -23,18 +23,58 @@ void x64_emit_poll(struct x64_ctx *c)
     x64_slow_jcc(c, x64_slow_new(c, SLOW_POLL, 0), X_NE);
 }
 
-/* A jump whose rel32 is 4-byte aligned, so that relinking is one atomic store. */
-static void emit_link(struct x64_ctx *c, ir_ref i)
+/* No-ops so that a rel32 which begins `head` bytes from here is 4-byte aligned: relinking a jump is
+ * then one atomic store. */
+static void align_rel32(struct x64_ctx *c, unsigned head)
 {
-    uint64_t pc = x64_node(c, i)->imm;
-    unsigned pad = (0u - ((unsigned)(uintptr_t)c->rx + x64_pos(c) + 1)) & 3;
-    x_nop(&c->e, pad);
-    x_jmp(&c->e, 0);
+    x_nop(&c->e, (0u - ((unsigned)(uintptr_t)c->rx + x64_pos(c) + head)) & 3);
+}
+
+/* The rel32 just emitted is the jump slot of GOTO node i. */
+static void note_slot(struct x64_ctx *c, ir_ref i)
+{
     struct x64_slow *s = x64_slow_new(c, SLOW_LINK, i);
     s->jump[s->njumps++] = x64_pos(c) - 4;
     s->slot = c->out->nslots;
     c->out->slot[c->out->nslots++] =
-        (struct tcg_jump_slot){.patch_off = x64_pos(c) - 4, .target_pc = pc};
+        (struct tcg_jump_slot){.patch_off = x64_pos(c) - 4, .target_pc = x64_node(c, i)->imm};
+}
+
+static bool linkable(const struct x64_ctx *c, const struct ir_node *n)
+{
+    return (n->imm ^ c->b->pc) >> c->o->link_page_bits == 0 && c->out->nslots < TCG_MAX_SLOTS;
+}
+
+bool x64_branch_to_goto(struct x64_ctx *c, unsigned label, enum x_cc cc)
+{
+    for (unsigned i = c->label_at[label]; i < c->b->n; i++) {
+        const struct ir_node *n = x64_node(c, (ir_ref)i);
+        if (n->op == IR_LABEL || n->op == IR_NOP || n->op == IR_CONST || n->op == IR_INSN)
+            continue;
+        if (n->op != IR_GOTO || !linkable(c, n))
+            return false;
+        align_rel32(c, 2);
+        x_jcc(&c->e, cc, 0);
+        note_slot(c, (ir_ref)i);
+        c->label_refs[label]--;
+        return true;
+    }
+    return false;
+}
+
+static void emit_link(struct x64_ctx *c, ir_ref i)
+{
+    align_rel32(c, 1);
+    x_jmp(&c->e, 0);
+    note_slot(c, i);
+}
+
+/* The jump cache's key, in two loads: one of 64 bits would have to wait for the 32-bit store of
+ * exec_flags that interworking branches do just before. */
+static void load_key(struct x64_ctx *c, struct x_gpr d)
+{
+    x_mov_rm(&c->e, X_32, d, x64_state(STATE(exec_flags)));
+    x_alu_rm(&c->e, X_OR, X_64, d, x64_state(STATE(ctx_tag)));
 }
 
 static void emit_lookup_const(struct x64_ctx *c, ir_ref i)
@@ -44,8 +84,7 @@ static void emit_lookup_const(struct x64_ctx *c, ir_ref i)
         STATE(jump_cache) + (int32_t)(jump_cache_index(pc) * sizeof(struct jump_cache_entry));
     struct x64_slow *s = x64_slow_new(c, SLOW_LOOKUP, i);
     x_mov_ri(&c->e, RCX, pc);
-    x_mov_ri(&c->e, RAX, c->b->exec_flags);
-    x_alu_rm(&c->e, X_OR, X_64, RAX, x64_state(STATE(ctx_tag)));
+    load_key(c, RAX);
     x_alu_mr(&c->e, X_CMP, X_64, x64_state(e + (int32_t)offsetof(struct jump_cache_entry, pc)),
              RCX);
     x64_slow_jcc(c, s, X_NE);
@@ -67,30 +106,22 @@ static void emit_jump_cache_index(struct x64_ctx *c)
     x_alu_ri(&c->e, X_AND, X_32, RCX, 0xfff << 5);
 }
 
-/* The two halves of the key are compared apart: a 64-bit load of them would have to wait for the
-   32-bit store of exec_flags that interworking branches do just before. */
-static void emit_key_compare(struct x64_ctx *c, struct x64_slow *s, int32_t entry)
-{
-    int32_t key = entry + (int32_t)offsetof(struct jump_cache_entry, key);
-
-    x_mov_rm(&c->e, X_32, RDX, x64_state(STATE(exec_flags)));
-    x_alu_mr(&c->e, X_CMP, X_32, x_at_index(RBP, RCX, 0, key), RDX);
-    x64_slow_jcc(c, s, X_NE);
-    x_mov_rm(&c->e, X_32, RDX, x64_state(STATE(ctx_id)));
-    x_alu_mr(&c->e, X_CMP, X_32, x_at_index(RBP, RCX, 0, key + 4), RDX);
-    x64_slow_jcc(c, s, X_NE);
-}
-
 static void emit_lookup(struct x64_ctx *c, ir_ref i)
 {
     int32_t e = STATE(jump_cache);
     struct x64_slow *s = x64_slow_new(c, SLOW_LOOKUP, i);
-    x_mov_rm(&c->e, X_32, RAX, x64_state(STATE(r[15])));
+    if (c->val[i].base)
+        x64_load(c, RAX, c->val[i].base);
+    else
+        x_mov_rm(&c->e, X_32, RAX, x64_state(STATE(r[15])));
     emit_jump_cache_index(c);
+    load_key(c, RDX);
     x_alu_mr(&c->e, X_CMP, X_64,
              x_at_index(RBP, RCX, 0, e + (int32_t)offsetof(struct jump_cache_entry, pc)), RAX);
     x64_slow_jcc(c, s, X_NE);
-    emit_key_compare(c, s, e);
+    x_alu_mr(&c->e, X_CMP, X_64,
+             x_at_index(RBP, RCX, 0, e + (int32_t)offsetof(struct jump_cache_entry, key)), RDX);
+    x64_slow_jcc(c, s, X_NE);
     x_jmp_m(&c->e, x_at_index(RBP, RCX, 0, e + (int32_t)offsetof(struct jump_cache_entry, code)));
 }
 
@@ -101,7 +132,7 @@ void x64_emit_exit(struct x64_ctx *c, ir_ref i)
         emit_leave(c, (enum tcg_exit)n->imm);
     else if (n->op == IR_GOTO_IND)
         emit_lookup(c, i);
-    else if ((n->imm ^ c->b->pc) >> c->o->link_page_bits == 0 && c->out->nslots < TCG_MAX_SLOTS)
+    else if (linkable(c, n))
         emit_link(c, i);
     else
         emit_lookup_const(c, i);

@@ -90,6 +90,9 @@ static void emit_hi32(struct x64_ctx *c, ir_ref i)
         m.disp += 4;
         x_mov_rm(&c->e, X_32, d, m);
     } else {
+        struct x_gpr own;
+        if (c->val[i].kind != VAL_GPR && c->val[a].last == i && x64_in_gpr(c, a, &own))
+            d = own; /* the operand ends here: shift it where it is */
         x64_load(c, d, a);
         x_shift_ri(&c->e, X_SHR, X_64, d, 32);
     }

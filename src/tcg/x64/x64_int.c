@@ -212,6 +212,10 @@ static void emit_extend(struct x64_ctx *c, ir_ref i)
         x_movx_rm(&c->e, w, op, d, x64_mem_of(c, n->arg[0]));
     } else {
         struct x_gpr a = x64_use(c, n->arg[0], RAX);
+        if (n->op == IR_TRUNC && c->val[i].kind != VAL_GPR) {
+            x64_finish(c, i, a); /* a 32-bit store truncates */
+            return;
+        }
         if (n->op != IR_ZEXT32 || a.n != d.n) /* an I32 is zero-extended already */
             x_movx_rr(&c->e, w, op, d, a);
     }

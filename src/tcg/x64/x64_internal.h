@@ -106,8 +106,11 @@ struct x64_ctx {
     uint16_t extra;
     uint32_t live_gpr, live_xmm;
     unsigned ncalls; /* CALL nodes in the block */
+    bool dead;       /* the place being emitted cannot be reached */
     unsigned nfixups, nslow;
     uint32_t label_pos[IR_MAX_LABELS];
+    uint16_t label_refs[IR_MAX_LABELS]; /* branches that need the label */
+    ir_ref label_at[IR_MAX_LABELS];
     struct x64_fixup fixup[X64_MAX_FIXUPS];
     struct x64_slow slow[X64_MAX_SLOW];
     uint16_t next_call[IR_MAX_NODES]; /* first CALL after the node */
@@ -140,8 +143,8 @@ static inline struct x_mem x64_state(int32_t disp)
 }
 
 /*
- * Slots that always hold 0 or 1 (vcpu.h: C and V): a flag is set by one `setcc` on the low byte, and
- * they are read by that byte, so that the read can be forwarded from the store.
+ * Slots that always hold 0 or 1 (vcpu.h: C and V): a flag is set by one `setcc` on the low byte,
+ * and they are read by that byte, so that the read can be forwarded from the store.
  */
 static inline bool x64_bool_slot(uint32_t off)
 {
@@ -191,6 +194,9 @@ void x64_emit_slow_access(struct x64_ctx *c, struct x64_slow *s);
 void x64_emit_call(struct x64_ctx *c, ir_ref i); /* x64_call.c */
 void x64_call_host(struct x64_ctx *c, const void *fn);
 void x64_emit_exit(struct x64_ctx *c, ir_ref i); /* x64_exit.c */
+/* Conditional branch to a label where nothing but a linkable GOTO stands: link the branch itself.
+ */
+bool x64_branch_to_goto(struct x64_ctx *c, unsigned label, enum x_cc cc);
 void x64_emit_slow_exit(struct x64_ctx *c, struct x64_slow *s);
 void x64_emit_poll(struct x64_ctx *c);
 

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Host code per guest sequence: instructions on the straight path and bytes in all, for both memory
+ * modes, against tests/codegen/sizes.txt. A change shows up as a difference; when it is wanted,
+ * UMBRA_UPDATE=1 rewrites the file. UMBRA_SHOW=name prints the host code of a sequence.
+ */
+#include "tcg/tcg.h"
+#include "tcg/x64/x64_internal.h"
+#include "vcpu/arm.h"
+#include "vcpu/vcpu.h"
+#include <capstone/capstone.h>
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SNAPSHOT  UMBRA_SOURCE_DIR "/tests/codegen/sizes.txt"
+#define CODE_ROOM 65536
+
+static const struct sequence {
+    const char *name;
+    bool thumb;
+    unsigned len; /* words (A32) or halfwords (T32) */
+    uint32_t code[6];
+} sequences[] = {
+    {"add", 0, 1, {0xe0810002}},
+    {"add_imm_same", 0, 1, {0xe2800001}},
+    {"adds", 0, 1, {0xe0910002}},
+    {"adcs", 0, 1, {0xe0b10002}},
+    {"mov_lsl_imm", 0, 1, {0xe1a00181}},
+    {"mov_lsl_reg", 0, 1, {0xe1a00211}},
+    {"mul", 0, 1, {0xe0000291}},
+    {"umull", 0, 1, {0xe0810392}},
+    {"udiv", 0, 1, {0xe730f211}},
+    {"ubfx", 0, 1, {0xe7e70251}},
+    {"cmp_imm_beq", 0, 2, {0xe3500005, 0x0a000002}},
+    {"cmp_blt", 0, 2, {0xe1500001, 0xba000002}},
+    {"subs_bne", 0, 2, {0xe2500001, 0x1afffffd}},
+    {"beq_alone", 0, 1, {0x0a000002}},
+    {"bgt_alone", 0, 1, {0xca000002}},
+    {"cmp_movne", 0, 2, {0xe3500000, 0x13a00001}},
+    {"b_near", 0, 1, {0xea000010}},
+    {"b_far", 0, 1, {0xea010000}},
+    {"bl_near", 0, 1, {0xeb000010}},
+    {"bx_lr", 0, 1, {0xe12fff1e}},
+    {"ldr", 0, 1, {0xe5910004}},
+    {"ldr_post", 0, 1, {0xe4910004}},
+    {"ldr_reg", 0, 1, {0xe7910102}},
+    {"ldrb", 0, 1, {0xe5d10000}},
+    {"ldrsh", 0, 1, {0xe1d100f2}},
+    {"ldrd", 0, 1, {0xe1c120d8}},
+    {"str", 0, 1, {0xe5810004}},
+    {"strb", 0, 1, {0xe5c10004}},
+    {"push5", 0, 1, {0xe92d40f0}},
+    {"pop5_return", 0, 1, {0xe8bd80f0}},
+    {"copy_loop", 0, 4, {0xe8b10078, 0xe8a00078, 0xe2522010, 0x1afffffb}},
+    {"chase", 0, 3, {0xe5900000, 0xe3500000, 0x1afffffc}},
+    {"t_adds", 1, 1, {0x1888}},
+    {"t_ldr", 1, 1, {0x6848}},
+    {"t_push", 1, 1, {0xb510}},
+    {"t_pop_return", 1, 1, {0xbd10}},
+    {"t_cbz", 1, 1, {0xb108}},
+    {"t_it_moveq", 1, 3, {0x2800, 0xbf08, 0x2001}},
+};
+
+static _Alignas(4096) uint8_t guest_page[4096];
+
+static const uint8_t *no_next_page(struct vcpu *v)
+{
+    (void)v;
+    return NULL;
+}
+
+static void translate(const struct sequence *s, struct ir_block *b)
+{
+    static struct vcpu *v;
+    if (!v)
+        v = calloc(1, sizeof(*v));
+    for (unsigned k = 0; k < s->len; k++) {
+        if (s->thumb)
+            memcpy(guest_page + 0x800 + 2 * k, &(uint16_t){(uint16_t)s->code[k]}, 2);
+        else
+            memcpy(guest_page + 0x800 + 4 * k, &s->code[k], 4);
+    }
+    struct tcg_source src = {.pc = 0x8800,
+                             .exec_flags = s->thumb ? EXEC_T : 0,
+                             .page = guest_page,
+                             .max_insns = s->len,
+                             .next_page = no_next_page,
+                             .vcpu = v};
+    ir_block_reset(b, src.pc, src.exec_flags, false);
+    arm_translate_block(&src, b);
+    cr_assert_null(ir_verify(b), "%s: %s", s->name, ir_verify(b));
+    ir_optimize(b);
+}
+
+/* Instructions before the out-of-line part, which the poll's branch at the entry points to. */
+static unsigned inline_instructions(const uint8_t *code, bool show)
+{
+    csh handle;
+    cs_insn *in;
+    int32_t rel;
+    memcpy(&rel, code + 6, 4);
+    size_t inline_bytes = (size_t)(10 + rel);
+    cr_assert_eq(cs_open(CS_ARCH_X86, CS_MODE_64, &handle), CS_ERR_OK);
+    size_t n = cs_disasm(handle, code, inline_bytes, 0, 0, &in);
+    cr_assert_eq(in[n - 1].address + in[n - 1].size, inline_bytes);
+    for (size_t k = 0; show && k < n; k++)
+        fprintf(stderr, "  %4x  %-8s %s\n", (unsigned)in[k].address, in[k].mnemonic, in[k].op_str);
+    cs_free(in, n);
+    cs_close(&handle);
+    return (unsigned)n;
+}
+
+static void measure(const struct sequence *s, struct ir_block *b, bool soft, char *out, size_t room)
+{
+    static uint8_t code[CODE_ROOM];
+    static struct tcg_site sites[TCG_MAX_SITES];
+    const char *show = getenv("UMBRA_SHOW");
+    /* An address far from every helper, so that calls are as long as they ever are. */
+    struct code_buffer buf = {code, (uint8_t *)0x100000000000, sizeof(code)};
+    struct x64_options o = {.soft_mmu = soft, .tb = (void *)0x123456789abc, .link_page_bits = 12};
+    struct x64_result r = {.site = sites};
+    translate(s, b);
+    cr_assert_eq(x64_compile(b, &o, &buf, &r), 0);
+    bool shown = show && !strcmp(show, s->name);
+    if (shown)
+        fprintf(stderr, "%s, %s\n", s->name, soft ? "soft MMU" : "SPT");
+    snprintf(out, room, " %4u %5zu", inline_instructions(code, shown), r.host_bytes);
+}
+
+Test(codegen, sizes)
+{
+    char line[128], *got = NULL;
+    size_t len;
+    FILE *f = open_memstream(&got, &len), *old = fopen(SNAPSHOT, "r");
+    struct ir_block *b = ir_block_new();
+    x64_cpu = (struct x64_cpu){true, true, true, true}; /* code is looked at, not run */
+    fprintf(f, "# host instructions on the straight path and bytes in all: SPT, then soft MMU\n");
+    for (unsigned k = 0; k < ARRAY_SIZE(sequences); k++) {
+        char spt[32], soft[32];
+        measure(&sequences[k], b, false, spt, sizeof(spt));
+        measure(&sequences[k], b, true, soft, sizeof(soft));
+        fprintf(f, "%-14s%s  %s\n", sequences[k].name, spt, soft);
+    }
+    fclose(f);
+    if (getenv("UMBRA_UPDATE")) {
+        FILE *new = fopen(SNAPSHOT, "w");
+        cr_assert(new &&fwrite(got, 1, len, new) == len && !fclose(new));
+        return;
+    }
+    cr_assert_not_null(old, "no %s: make it with UMBRA_UPDATE=1", SNAPSHOT);
+    char *rest = got;
+    unsigned different = 0;
+    while (fgets(line, sizeof(line), old)) {
+        char *end = strchr(rest, '\n');
+        if (!end || strncmp(rest, line, (size_t)(end - rest + 1))) {
+            fprintf(stderr, "was: %snow: %.*s\n", line, end ? (int)(end - rest) : 0, rest);
+            different++;
+        }
+        rest = end ? end + 1 : rest;
+    }
+    fclose(old);
+    cr_assert(!different && !*rest, "%u sequences differ from %s", different, SNAPSHOT);
+    ir_block_free(b);
+    free(got);
+}
