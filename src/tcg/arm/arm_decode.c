@@ -14,6 +14,7 @@
 #include "a32_media_decode.h"
 #include "a32_mul_decode.h"
 #include "a32_sys_decode.h"
+#include "asimd_ldst_decode.h"
 #include "t16_branch_decode.h"
 #include "t16_dp_decode.h"
 #include "t16_ldst_decode.h"
@@ -28,11 +29,15 @@
 #include "t32_sys_decode.h"
 #include "vfp_decode.h"
 
+/*
+ * Advanced SIMD has the same words in both instruction sets but for the top byte (A7.1): its tables are those of
+ * A32, and T32 words are looked up there after asimd_word().
+ */
 #define TABLE(stem) { #stem, stem##_decode, stem##_lookup, stem##_encodings, &stem##_encodings_count }
 
 static const struct arm_table a32_tables[] = {
     TABLE(a32_dp), TABLE(a32_ldst), TABLE(a32_branch), TABLE(a32_bits), TABLE(a32_mul),
-    TABLE(a32_media), TABLE(vfp), TABLE(a32_sys),
+    TABLE(a32_media), TABLE(vfp), TABLE(asimd_ldst), TABLE(a32_sys),
 };
 static const struct arm_table t32_tables[] = {
     TABLE(t32_dp), TABLE(t32_ldst), TABLE(t32_branch), TABLE(t32_bits), TABLE(t32_mul),
@@ -52,6 +57,26 @@ static const struct {
     [ARM_ISA_T16] = { t16_tables, ARRAY_SIZE(t16_tables) },
 };
 
+/* A32: Advanced SIMD is what begins with 1111 001 and 1111 0100 xxx0. */
+#define ASIMD_DP 0xf2000000u
+#define ASIMD_LDST 0xf4000000u
+
+/* Translate a T32 word (111U 1111 or 1111 1001 xxx0 at the top) into the A32 one; false for any other. */
+static bool asimd_word(uint32_t *insn)
+{
+    uint32_t rest = *insn & 0x00ffffff;
+
+    if ((*insn & 0xef000000) == 0xef000000) {
+        *insn = ASIMD_DP | (*insn >> 28 & 1) << 24 | rest;
+        return true;
+    }
+    if ((*insn & 0xff100000) == 0xf9000000) {
+        *insn = ASIMD_LDST | rest;
+        return true;
+    }
+    return false;
+}
+
 const struct arm_table *arm_tables(enum arm_isa isa, unsigned *count)
 {
     *count = sets[isa].count;
@@ -60,6 +85,9 @@ const struct arm_table *arm_tables(enum arm_isa isa, unsigned *count)
 
 const struct decode_encoding *arm_find_encoding(enum arm_isa isa, uint32_t insn)
 {
+    if (isa == ARM_ISA_T32 && asimd_word(&insn)) {
+        isa = ARM_ISA_A32;
+    }
     for (unsigned i = 0; i < sets[isa].count; i++) {
         int k = sets[isa].table[i].lookup(insn);
 
@@ -73,9 +101,13 @@ const struct decode_encoding *arm_find_encoding(enum arm_isa isa, uint32_t insn)
 bool arm_decode(struct arm_ctx *s)
 {
     enum arm_isa isa = !s->thumb ? ARM_ISA_A32 : s->insn_len == 2 ? ARM_ISA_T16 : ARM_ISA_T32;
+    uint32_t insn = s->insn;
 
+    if (isa == ARM_ISA_T32 && asimd_word(&insn)) {
+        isa = ARM_ISA_A32;
+    }
     for (unsigned i = 0; i < sets[isa].count; i++) {
-        if (sets[isa].table[i].decode(s, s->insn)) {
+        if (sets[isa].table[i].decode(s, insn)) {
             return true;
         }
     }
