@@ -27,6 +27,12 @@ struct spt_vm {
     _Atomic uint32_t warned;
 };
 
+#define CHURN_ENTRIES 256
+struct churn_entry {
+    uint64_t key; /* page and address space */
+    uint8_t drops, uses;
+};
+
 struct spt_vcpu {
     hva_t arena;
     uint64_t arena_bytes;
@@ -35,6 +41,7 @@ struct spt_vcpu {
     struct window *win;     /* [nwindows] */
     struct context_key *win_key; /* [nwindows] of privileged windows; owner only */
     struct window *cur[2];  /* user, privileged; owner only */
+    struct churn_entry churn[CHURN_ENTRIES]; /* owner only */
 };
 
 int spt_create(struct vm *vm, uint64_t vma_budget) MUST_CHECK; /* -errno */
@@ -53,6 +60,10 @@ void spt_context_forget(struct vcpu *v, struct context *c);
 void spt_tlbi(struct vcpu *v, struct vcpu *target, enum tlbi_kind kind, gva_t va, uint32_t asid);
 /* Every SPT mapping of the page becomes read-only; there are `count` writable ones. Any vCPU thread. */
 void spt_protect_page(struct vm *vm, gpa_t page, uint64_t count);
+
+/* ---- pages not worth a window (churn.c); owner ---- */
+void churn_note_tlbi(struct vcpu *v, gva_t gva, bool was_mapped);
+bool churn_refuses(struct vcpu *v, gva_t gva); /* this access takes the slow path */
 
 /* ---- VMA budget (budget.c, I-4) ---- */
 uint64_t budget_read_limit(void); /* from vm.max_map_count and what the process has mapped, less headroom */

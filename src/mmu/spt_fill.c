@@ -198,6 +198,8 @@ enum mmu_fault_action mmu_spt_fault(struct vcpu *v, uintptr_t host_pc, hva_t add
     if (!f.w)
         return MMU_FAULT_SLOW;
     f.gva = offset & GUEST_PAGE_MASK;
+    if (churn_refuses(v, f.gva))
+        return MMU_FAULT_SLOW;
     start = stats_now_ns();
     for (unsigned i = 0; i < TRIES && err == -EAGAIN; i++)
         err = try_fill(&f);

@@ -37,28 +37,30 @@ static void drop_nonglobal(struct vcpu *v, struct window *w)
     STAT_ADD(&stats_vcpu[v->index], spt_drops, n);
 }
 
-/* The whole leaf that holds va. */
-static void drop_va(struct vcpu *v, struct window *w, gva_t va)
+/* The whole leaf that holds va; was anything mapped? */
+static bool drop_va(struct vcpu *v, struct window *w, gva_t va)
 {
     unsigned log2 = atomic_load(&w->leaf_log2[va >> REGION_BITS]), n;
     uint64_t size = UINT64_C(1) << (log2 > GUEST_PAGE_BITS ? log2 : GUEST_PAGE_BITS);
 
     va &= ~(size - 1);
     if (!window_any(w, va, size))
-        return;
+        return false;
     pthread_mutex_lock(&w->lock);
     n = window_drop_locked(w, va, size);
     pthread_mutex_unlock(&w->lock);
     STAT_ADD(&stats_vcpu[v->index], spt_drops, n);
+    return n;
 }
 
-static void apply(struct vcpu *v, struct window *w, enum tlbi_kind kind, gva_t va, uint32_t asid)
+/* True when a by-address operation dropped something. */
+static bool apply(struct vcpu *v, struct window *w, enum tlbi_kind kind, gva_t va, uint32_t asid)
 {
     uint32_t tag = atomic_load(&w->tag);
     bool user = tag & WINDOW_USER, same = (tag & WINDOW_ASID) == asid;
 
     if (!(tag & WINDOW_USED))
-        return;
+        return false;
     switch (kind) {
     case TLBI_ALL:
         clear_window(v, w);
@@ -71,23 +73,24 @@ static void apply(struct vcpu *v, struct window *w, enum tlbi_kind kind, gva_t v
         break;
     case TLBI_VA:
         /* Another ASID's user window matters for the sake of global pages only, which are rare there. */
-        if (!user || same || (tag & WINDOW_HAS_GLOBAL))
-            drop_va(v, w, va);
-        break;
+        return (!user || same || (tag & WINDOW_HAS_GLOBAL)) && drop_va(v, w, va);
     case TLBI_VA_ALL_ASID:
-        drop_va(v, w, va);
-        break;
+        return drop_va(v, w, va);
     }
+    return false;
 }
 
 void spt_tlbi(struct vcpu *v, struct vcpu *target, enum tlbi_kind kind, gva_t va, uint32_t asid)
 {
     struct spt_vcpu *s = target->mmu->spt;
+    bool dropped = false;
 
     if (!s)
         return;
     for (unsigned i = 1; i < atomic_load(&s->nused); i++)
-        apply(v, &s->win[i], kind, va, asid);
+        dropped |= apply(v, &s->win[i], kind, va, asid);
+    if (v == target && (kind == TLBI_VA || kind == TLBI_VA_ALL_ASID))
+        churn_note_tlbi(v, va, dropped);
 }
 
 void spt_protect_page(struct vm *vm, gpa_t page, uint64_t count)

@@ -317,6 +317,25 @@ Test(spt, broadcast_drops_from_running_vcpus_without_their_help)
     mmu_dsb(u);
 }
 
+Test(spt, a_page_that_lives_for_one_access_is_left_to_the_slow_path)
+{
+    uint64_t before = 0;
+
+    for (unsigned i = 0; i < 200; i++) {
+        if (i == 10)
+            before = fills();
+        map(1, VA, DATA + ((i & 31) << 12), 3, 0);
+        cr_assert_eq(load(VA, PRIV), 0x200000 + ((i & 31) << 12));
+        mmu_tlbi(v, TLBI_VA, VA, 0, false);
+    }
+    cr_expect_eq(fills(), before);
+    /* until it is used in earnest */
+    for (unsigned i = 0; i < 100; i++)
+        load(VA, PRIV);
+    cr_expect_eq(how, 0);
+    cr_expect_eq(fills(), before + 1);
+}
+
 /* ---- address spaces ---- */
 Test(spt, switching_back_finds_everything_mapped)
 {
