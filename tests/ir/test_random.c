@@ -652,7 +652,7 @@ static uint64_t o_memory(const struct insn *in, const uint64_t *a)
     unsigned need = memop & MEMOP_ALIGN ? bytes : (memop & MEMOP_ALIGN4) && bytes >= 4 ? 4 : 1;
     cr_assert(gva >= RIG_BASE && gva + bytes <= RIG_BASE + RIG_SIZE, "generator made address %#x",
               gva);
-    uint8_t *p = o_mem + gva - RIG_BASE;
+    uint8_t *p = &o_mem[gva - RIG_BASE];
     o_unaligned += gva % need != 0;
     note_event();
     uint64_t v = 0;
