@@ -9,9 +9,8 @@
  */
 #pragma once
 
-#include "tcg/ir/ir.h"
+#include "tcg/ir/ir_info.h"
 
-#define IR_SLOT_SPAN  1024u
 #define IR_SLOT_COUNT (IR_SLOT_SPAN / 4)
 #define IR_HASH_SIZE  1024u
 
@@ -27,24 +26,6 @@ struct ir_builder_state {
     ir_ref hash[IR_HASH_SIZE];          /* pure nodes, direct-mapped */
     uint64_t hidden[IR_MAX_NODES / 64];
 };
-
-struct ir_op_info {
-    const char *name;
-    char res; /* I, W, D, V, N as in IR_OPS */
-    uint8_t nargs;
-    uint8_t flags;
-};
-extern const struct ir_op_info ir_ops[IR_OP_COUNT];
-
-static inline uint64_t ir_type_mask(unsigned type)
-{
-    return type == IR_I32 ? 0xffffffffu : ~(uint64_t)0;
-}
-
-static inline unsigned ir_type_bits(unsigned type)
-{
-    return type == IR_I32 ? 32 : type == IR_I64 ? 64 : 128;
-}
 
 static inline bool ir_hidden(const struct ir_builder_state *bs, ir_ref r)
 {

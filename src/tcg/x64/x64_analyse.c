@@ -4,20 +4,6 @@
  * the state where they are used, which additions must leave their flags. One forward walk each.
  */
 #include "x64_internal.h"
-#include "../ir/ir_internal.h"
-
-unsigned x64_args(const struct x64_ctx *c, ir_ref i, ir_ref arg[6])
-{
-    const struct ir_node *n = x64_node(c, i);
-    unsigned nargs = n->op == IR_CALL ? c->b->call[n->imm].nargs : ir_ops[n->op].nargs;
-    for (unsigned k = 0; k < nargs; k++)
-        arg[k] = n->arg[k];
-    if (n->op == IR_LD || n->op == IR_ST)
-        arg[0] = c->val[i].base;
-    if (n->op == IR_GOTO_IND && c->val[i].base)
-        arg[nargs++] = c->val[i].base;
-    return nargs;
-}
 
 /* Node of the last write of each 4-byte granule of the state. */
 struct writes {

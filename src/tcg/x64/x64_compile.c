@@ -5,7 +5,6 @@
  * ~300 KiB, so that nothing is allocated per block.
  */
 #include "x64_internal.h"
-#include "../ir/ir_internal.h"
 #include "base/log.h"
 
 #define NODE_BYTES 768 /* more than any node or out-of-line part emits */

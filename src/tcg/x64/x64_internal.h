@@ -13,6 +13,7 @@
  */
 #pragma once
 
+#include "tcg/ir/ir_info.h"
 #include "tcg/tcg.h"
 #include "vcpu/vcpu.h"
 #include "x64_emit.h"
@@ -155,7 +156,20 @@ static inline bool x64_bool_slot(uint32_t off)
 void x64_analyse(struct x64_ctx *c);
 int x64_allocate(struct x64_ctx *c);
 /* Arguments as the back end uses them (folded addresses looked through). */
-unsigned x64_args(const struct x64_ctx *c, ir_ref i, ir_ref arg[6]);
+static inline unsigned x64_args(const struct x64_ctx *c, ir_ref i, ir_ref arg[6])
+{
+    const struct ir_node *n = &c->b->node[i];
+    unsigned nargs = ir_ops[n->op].nargs;
+    if (n->op == IR_CALL)
+        nargs = c->b->call[n->imm].nargs;
+    for (unsigned k = 0; k < nargs; k++)
+        arg[k] = n->arg[k];
+    if (n->op == IR_LD || n->op == IR_ST)
+        arg[0] = c->val[i].base;
+    else if (n->op == IR_GOTO_IND && c->val[i].base)
+        arg[nargs++] = c->val[i].base;
+    return nargs;
+}
 #define CALLER_SAVED_GPR ((1u << 6) | (1u << 7) | (1u << 8) | (1u << 9) | (1u << 10) | (1u << 11))
 #define CALLEE_SAVED_GPR ((1u << 3) | (1u << 12) | (1u << 13) | (1u << 14))
 #define ALLOC_XMM        0xfffcu

@@ -6,7 +6,6 @@
  * registers or the stack; slow paths of memory accesses save what they clobber themselves.
  */
 #include "x64_internal.h"
-#include "../ir/ir_internal.h"
 
 struct alloc {
     struct x64_ctx *c;
