@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Board "virt", address-compatible with the well-known ARM machine of that name: creates the devices,
- * wires their interrupts, loads the images. The map is in board_internal.h. Main thread, while no vCPU
- * runs; board_power_key() may be called by any.
+ * Board "virt", address-compatible with the well-known ARM machine of that name: creates the
+ * devices, wires their interrupts, loads the images. The map is in board_internal.h. Main thread,
+ * while no vCPU runs; board_power_key() may be called by any.
  */
 #include "board_internal.h"
 
@@ -179,8 +179,8 @@ static gpa_t align_up(gpa_t a, uint64_t to)
 }
 
 /*
- * The device tree lies after the initial RAM disk; for a bare-metal ELF at the start of RAM when that is
- * free, where such programs look for it.
+ * The device tree lies after the initial RAM disk; for a bare-metal ELF at the start of RAM when
+ * that is free, where such programs look for it.
  */
 static int place_dtb(struct vm *vm, const struct loader_kernel *k, gpa_t after)
 {

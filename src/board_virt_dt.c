@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Board "virt": the device tree. Each device writes its own node; what has no device (CPUs, PSCI, timer,
- * clock, memory, chosen) is here. The parts that depend on the command line are patched into the finished
- * tree, the board's own or the user's (-dtb) alike. Main thread.
+ * Board "virt": the device tree. Each device writes its own node; what has no device (CPUs, PSCI,
+ * timer, clock, memory, chosen) is here. The parts that depend on the command line are patched
+ * into the finished tree, the board's own or the user's (-dtb) alike. Main thread.
  */
 #include "board_internal.h"
 
@@ -77,8 +77,8 @@ static void write_timer(struct dt *d, const struct vm *vm)
     dt_begin(d, "timer");
     dt_string(d, "compatible", "arm,armv7-timer");
     dt_flag(d, "always-on");
-    DT_CELLS(d, "interrupts", DT_PPI, PPI_SEC_TIMER - 16, flags, DT_PPI, PPI_PTIMER - 16, flags, DT_PPI,
-             PPI_VTIMER - 16, flags, DT_PPI, PPI_HYP_TIMER - 16, flags);
+    DT_CELLS(d, "interrupts", DT_PPI, PPI_SEC_TIMER - 16, flags, DT_PPI, PPI_PTIMER - 16, flags,
+             DT_PPI, PPI_VTIMER - 16, flags, DT_PPI, PPI_HYP_TIMER - 16, flags);
     dt_end(d);
 }
 
@@ -158,8 +158,9 @@ static int read_tree(struct vm *vm)
         return err;
     }
     if (b->dtb_size < sizeof(struct fdt_header) || fdt_check_full(b->dtb, b->dtb_size) != 0) {
-        log_error("-dtb %s: not a device tree blob, or a truncated one; compile the source with dtc",
-                  vm->opt->dtb);
+        log_error(
+            "-dtb %s: not a device tree blob, or a truncated one; compile the source with dtc",
+            vm->opt->dtb);
         return -EINVAL;
     }
     return 0;
@@ -288,7 +289,8 @@ int board_dt_patch(struct vm *vm, const struct board_images *img)
         err = fdt_pack(fdt);
     }
     if (err != 0) {
-        log_error("cannot put memory and boot arguments into the device tree: %s", fdt_strerror(err));
+        log_error("cannot put memory and boot arguments into the device tree: %s",
+                  fdt_strerror(err));
         free(fdt);
         return -EINVAL;
     }

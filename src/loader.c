@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Guest images: which format a kernel file has, and where raw binaries, the initial RAM disk and the
- * device tree go. Runs on the main thread while no vCPU runs.
+ * Guest images: which format a kernel file has, and where raw binaries, the initial RAM disk and
+ * the device tree go. Runs on the main thread while no vCPU runs.
  *
  * RAM layout, from the start of RAM: 64 KiB: raw binaries (as the well-known board loads them);
  * 32 MiB: zImage, so that it need not move before it unpacks itself to the start; min(half of RAM,
@@ -87,7 +87,8 @@ int loader_load_kernel(const struct ram *ram, const char *path, struct loader_ke
     return err;
 }
 
-int loader_load_file(const struct ram *ram, const char *what, const char *path, gpa_t gpa, gpa_t *end)
+int loader_load_file(const struct ram *ram, const char *what, const char *path, gpa_t gpa,
+                     gpa_t *end)
 {
     struct blob b;
     int err = loader_read_file(what, path, ram->size, &b);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Guest images: ELF32 little-endian ARM executables. Loadable segments go to their physical addresses;
- * the entry point is translated the same way when it lies in a segment. Every field of the file is
- * checked before use. ELF for the ARM Architecture; TIS ELF 1.2.
+ * Guest images: ELF32 little-endian ARM executables. Loadable segments go to their physical
+ * addresses; the entry point is translated the same way when it lies in a segment. Every field of
+ * the file is checked before use. ELF for the ARM Architecture; TIS ELF 1.2.
  */
 #include "loader_internal.h"
 #include "base/log.h"
@@ -56,8 +56,9 @@ static int check_header(const char *path, const struct blob *b, Elf32_Ehdr *h)
     }
     memcpy(h, b->data, sizeof *h);
     if (h->e_type != ET_EXEC) {
-        return bad(path, "the ELF file is not an executable (an object file or shared library?); link it "
-                         "to a fixed address");
+        return bad(path,
+                   "the ELF file is not an executable (an object file or shared library?); link it "
+                   "to a fixed address");
     }
     if (h->e_phentsize != sizeof(Elf32_Phdr) || h->e_phnum == 0 || h->e_phoff > b->size ||
         (b->size - h->e_phoff) / sizeof(Elf32_Phdr) < h->e_phnum) {

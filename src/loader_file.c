@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Guest images: reading a file whole and unpacking gzip (RFC 1952), both bounded by the RAM they are
- * meant for, so that neither a huge file nor a small one that unpacks to a huge one is read in full.
+ * Guest images: reading a file whole and unpacking gzip (RFC 1952), both bounded by the RAM they
+ * are meant for, so that neither a huge file nor a small one that unpacks to a huge one is read
+ * in full.
  */
 #include "loader_internal.h"
 #include "base/log.h"
@@ -142,7 +143,8 @@ int loader_gunzip(const char *path, uint64_t max, struct blob *b)
     if (err != 0) {
         free(out.data);
         if (err == -EBADMSG) {
-            log_error("kernel %s: the gzip data is damaged or truncated; fetch the file again", path);
+            log_error("kernel %s: the gzip data is damaged or truncated; fetch the file again",
+                      path);
             return err;
         }
         return report("kernel", path, max, err);

@@ -25,7 +25,8 @@ int loader_load_elf(const struct ram *ram, const char *path, const struct blob *
 bool loader_is_zimage(const struct blob *b);
 int loader_load_zimage(const struct ram *ram, const char *path, const struct blob *b,
                        struct loader_kernel *out) MUST_CHECK;
-/* Known formats of other machines, told apart so that the user learns what is wrong; NULL when none. */
+/* Known formats of other machines, told apart so that the user learns what is wrong; NULL when
+   none. */
 const char *loader_foreign_format(const struct blob *b);
 
 /* Copy to RAM; reports when it does not fit. */

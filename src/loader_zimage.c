@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Guest images: the self-extracting ARM zImage, and the formats of other machines that are mistaken for
- * it. Linux Documentation/arm/booting.rst, arch/arm/boot/compressed/head.S (header).
+ * Guest images: the self-extracting ARM zImage, and the formats of other machines that are
+ * mistaken for it. Linux Documentation/arm/booting.rst, arch/arm/boot/compressed/head.S (header).
  */
 #include "loader_internal.h"
 #include "base/log.h"
@@ -33,8 +33,9 @@ bool loader_is_zimage(const struct blob *b)
 }
 
 /*
- * How far the kernel reaches when unpacked, from the table that newer images carry: words size, tag, place
- * of the unpacked size, .bss, offset from the start of RAM, heap. 0 when there is no table.
+ * How far the kernel reaches when unpacked, from the table that newer images carry: words size,
+ * tag, place of the unpacked size, .bss, offset from the start of RAM, heap. 0 when there is no
+ * table.
  */
 static uint64_t unpacked_end(const struct blob *b, uint64_t *heap)
 {
@@ -54,8 +55,8 @@ static uint64_t unpacked_end(const struct blob *b, uint64_t *heap)
 }
 
 /*
- * RAM, from its start, that the image needs until the kernel runs. One that lies in the way of what it
- * unpacks first moves itself behind that.
+ * RAM, from its start, that the image needs until the kernel runs. One that lies in the way of
+ * what it unpacks first moves itself behind that.
  */
 static uint64_t needed(const struct blob *b, uint64_t offset)
 {

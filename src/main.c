@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The umbra command. Reads the command line, builds the machine, runs it; only this file decides the
- * exit status: 0 the guest powered off or the user quit, 128 + n a signal, 1 an error.
+ * The umbra command. Reads the command line, builds the machine, runs it; only this file decides
+ * the exit status: 0 the guest powered off or the user quit, 128 + n a signal, 1 an error.
  */
 #include "base/log.h"
 #include "options.h"

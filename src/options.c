@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The command line, from one table that gives parsing, the help text and the list in error messages.
- * Runs before anything else exists; reports its own errors.
+ * The command line, from one table that gives parsing, the help text and the list in error
+ * messages. Runs before anything else exists; reports its own errors.
  */
 #include "options_internal.h"
 
@@ -182,7 +182,8 @@ static int parse_pin(struct options *o, const char *value)
 
     if (!list && strcmp(value, "none") != 0 && strcmp(value, "spread") != 0 &&
         strcmp(value, "compact") != 0) {
-        return bad_value("pin", value, "none, spread, compact, or a list of host CPUs such as 0,2,4-7");
+        return bad_value("pin", value,
+                         "none, spread, compact, or a list of host CPUs such as 0,2,4-7");
     }
     return set_string(&o->vm.pin, value);
 }
@@ -297,13 +298,16 @@ static const struct option {
     {"append", "TEXT", parse_append, "kernel command line"},
     {"dtb", "FILE", parse_dtb, "device tree to use instead of the board's own"},
     {"dumpdtb", "FILE", parse_dumpdtb, "write the device tree to FILE and quit"},
-    {"drive", "OPTS", options_parse_drive, "file=PATH[,format=raw][,if=none|virtio][,id=ID][,readonly=on]"},
+    {"drive", "OPTS", options_parse_drive,
+     "file=PATH[,format=raw][,if=none|virtio][,id=ID][,readonly=on]"},
     {"device", "DRIVER", options_parse_device, "add a device: DRIVER[,drive=ID][,...]"},
-    {"serial", "DEV", parse_serial, "stdio (default), null, pty, file:PATH, unix:PATH[,server=on][,wait=off]"},
+    {"serial", "DEV", parse_serial,
+     "stdio (default), null, pty, file:PATH, unix:PATH[,server=on][,wait=off]"},
     {"nographic", NULL, parse_nothing, "no display, console in the terminal (as always)"},
     {"display", "none", parse_display, "no display"},
     {"no-reboot", NULL, parse_no_reboot, "quit when the guest resets"},
-    {"mmu", "MODE", parse_mmu, "guest memory: soft (software TLB), spt (embedded shadow page tables)"},
+    {"mmu", "MODE", parse_mmu,
+     "guest memory: soft (software TLB), spt (embedded shadow page tables)"},
     {"vma-budget", "N", parse_vma_budget, "host mappings the shadow page tables may use"},
     {"exclusive", "MODE", parse_exclusive, "exclusive monitor: fast (default), strict"},
     {"pin", "WHERE", parse_pin, "place CPU threads: none, spread, compact, or a list of host CPUs"},
@@ -340,8 +344,8 @@ static int unknown_option(const char *arg)
 
     list_options(list, sizeof list);
     if (arg[0] != '-') {
-        log_error("unexpected argument \"%s\" (a kernel is given with -kernel FILE); accepted: %s", arg,
-                  list);
+        log_error("unexpected argument \"%s\" (a kernel is given with -kernel FILE); accepted: %s",
+                  arg, list);
     } else {
         log_error("unknown option %s; accepted: %s", arg, list);
     }
@@ -429,6 +433,7 @@ void options_print_help(FILE *f)
             fprintf(f, "  %-18s %s\n", left, option[i].help);
         }
     }
-    fputs("\nIn the terminal, Ctrl-A x quits and Ctrl-A h lists the other keys. SIGUSR1 prints counters.\n",
+    fputs("\nIn the terminal, Ctrl-A x quits and Ctrl-A h lists the other keys. SIGUSR1 prints "
+          "counters.\n",
           f);
 }

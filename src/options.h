@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The command line. Single-dash options, spelled as users of the mainstream system emulator know them;
- * a second dash is tolerated.
+ * The command line. Single-dash options, spelled as users of the mainstream system emulator know
+ * them; a second dash is tolerated.
  */
 #pragma once
 
@@ -19,8 +19,8 @@ struct options {
 };
 
 /*
- * Fill in *o from the arguments, defaults included. 0, or -EINVAL after one line on stderr that names
- * what is wrong and what is accepted. Strings of argv are referred to, not copied.
+ * Fill in *o from the arguments, defaults included. 0, or -EINVAL after one line on stderr that
+ * names what is wrong and what is accepted. Strings of argv are referred to, not copied.
  */
 int options_parse(int argc, char *const *argv, struct options *o) MUST_CHECK;
 void options_free(struct options *o);

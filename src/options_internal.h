@@ -6,7 +6,8 @@
 
 #include "options.h"
 
-/* "1G", "512M", "64K"; `unit` is what a bare number counts. -EINVAL when it is no size, -ERANGE beyond 64 bits. */
+/* "1G", "512M", "64K"; `unit` is what a bare number counts. -EINVAL when it is no size,
+   -ERANGE beyond 64 bits. */
 int options_parse_size(const char *s, uint64_t unit, uint64_t *out) MUST_CHECK;
 /* A decimal number and nothing else. */
 bool options_parse_number(const char *s, uint64_t *out);

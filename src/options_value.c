@@ -29,7 +29,8 @@ static uint64_t suffix_unit(const char *s)
 {
     static const char letter[] = "BKMGT";
 
-    if (s[0] == '\0' || (s[1] != '\0' && strcasecmp(s + 1, "iB") != 0 && strcasecmp(s + 1, "B") != 0)) {
+    if (s[0] == '\0' ||
+        (s[1] != '\0' && strcasecmp(s + 1, "iB") != 0 && strcasecmp(s + 1, "B") != 0)) {
         return 0;
     }
     const char *p = strchr(letter, toupper((unsigned char)s[0]));

@@ -3,9 +3,10 @@
  * One virtual machine: putting the parts together, starting the vCPU threads, waiting for the end,
  * taking the parts apart.
  *
- * Threads: vm_create, vm_run and vm_destroy run on the main thread, the only one that takes signals (by
- * signalfd). vm_request_stop() is called from any thread and from signal handlers: a compare-and-swap on
- * vm.stop decides the reason, an eventfd wakes the main thread, which stops the vCPUs.
+ * Threads: vm_create, vm_run and vm_destroy run on the main thread, the only one that takes
+ * signals (by signalfd). vm_request_stop() is called from any thread and from signal handlers: a
+ * compare-and-swap on vm.stop decides the reason, an eventfd wakes the main thread, which stops
+ * the vCPUs.
  */
 #include "vm.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One virtual machine: what the command line asked for, and the parts that make it run. Built by vm_create() in
- * the order RAM, bus, MMU, vCPUs, board, images; torn down in the reverse order.
+ * One virtual machine: what the command line asked for, and the parts that make it run. Built by
+ * vm_create() in the order RAM, bus, MMU, vCPUs, board, images; torn down in the reverse order.
  */
 #pragma once
 
@@ -67,8 +67,10 @@ struct vm {
     int exit_status;
 };
 
-int vm_create(const struct vm_options *opt, struct vm **out) MUST_CHECK; /* reports its own errors; -errno */
-/* Start vCPU threads and wait until the guest or the user ends the machine; the process's exit status. Handles guest reset. */
+/* Reports its own errors; -errno. */
+int vm_create(const struct vm_options *opt, struct vm **out) MUST_CHECK;
+/* Start vCPU threads and wait until the guest or the user ends the machine; the process's exit
+   status. Handles guest reset. */
 int vm_run(struct vm *vm);
 void vm_destroy(struct vm *vm);
 /* Ask the machine to stop; any thread, also signal handlers. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The interrupt controller under parallel load. Four threads are CPUs that acknowledge and end interrupts
- * and send SGIs to each other; one thread raises level SPIs and PPIs whose handler lowers them; one moves
- * SPIs between CPUs and disables and enables them. Checked:
+ * The interrupt controller under parallel load. Four threads are CPUs that acknowledge and end
+ * interrupts and send SGIs to each other; one thread raises level SPIs and PPIs whose handler
+ * lowers them; one moves SPIs between CPUs and disables and enables them. Checked:
  *  - every SGI arrives exactly once, at its target, with its source;
  *  - every raised SPI and PPI is handled, an SPI never on two CPUs at once;
  *  - nothing is left pending, active or signalled at the end.
@@ -257,9 +257,10 @@ static void print_counts(void)
 {
     printf("SGIs %llu/%llu, SPIs %llu/%llu, PPIs %llu/%llu, moves %llu\n",
            (unsigned long long)atomic_load(&sgi_got), (unsigned long long)atomic_load(&sgi_sent),
-           (unsigned long long)atomic_load(&spi_handled), (unsigned long long)atomic_load(&spi_raised),
-           (unsigned long long)atomic_load(&ppi_handled), (unsigned long long)atomic_load(&ppi_raised),
-           (unsigned long long)atomic_load(&moves));
+           (unsigned long long)atomic_load(&spi_handled),
+           (unsigned long long)atomic_load(&spi_raised),
+           (unsigned long long)atomic_load(&ppi_handled),
+           (unsigned long long)atomic_load(&ppi_raised), (unsigned long long)atomic_load(&moves));
 }
 
 /* Let what is on its way arrive. */
@@ -320,7 +321,8 @@ int main(int argc, char **argv)
         pthread_join(t[i], NULL);
     }
     print_counts();
-    if (atomic_load(&sgi_got) == 0 || atomic_load(&spi_handled) == 0 || atomic_load(&ppi_handled) == 0) {
+    if (atomic_load(&sgi_got) == 0 || atomic_load(&spi_handled) == 0 ||
+        atomic_load(&ppi_handled) == 0) {
         fail("nothing happened", 0, 0);
     }
     check_quiet();

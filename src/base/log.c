@@ -2,8 +2,8 @@
 /*
  * Messages to the user, the -d log, and the end of the road for broken invariants.
  *
- * Owns: the log file. Threads: any. One mutex (rank: leaf) makes a piece of the -d log whole; messages
- * to stderr are one fprintf each, which stdio already keeps whole.
+ * Owns: the log file. Threads: any. One mutex (rank: leaf) makes a piece of the -d log whole;
+ * messages to stderr are one fprintf each, which stdio already keeps whole.
  */
 #include "base/log.h"
 #include "tcg/tcg.h"

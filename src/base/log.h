@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Messages to the user and -d logging. Errors: host failures travel as -errno and are reported once by the
- * caller nearest the user with log_error(); a broken invariant of ours is vm_bug(). Any thread.
+ * Messages to the user and -d logging. Errors: host failures travel as -errno and are reported
+ * once by the caller nearest the user with log_error(); a broken invariant of ours is vm_bug().
+ * Any thread.
  */
 #pragma once
 
@@ -26,7 +27,11 @@ void log_end(FILE *f);
 /* A broken invariant: message, vCPU dump when on a vCPU thread, core dump. */
 _Noreturn void vm_bug_at(const char *file, int line, const char *fmt, ...) PRINTF_LIKE(3, 4);
 #define vm_bug(...) vm_bug_at(__FILE__, __LINE__, __VA_ARGS__)
-#define VM_CHECK(cond) do { if (__builtin_expect(!(cond), 0)) vm_bug("check failed: %s", #cond); } while (0)
+#define VM_CHECK(cond)                         \
+    do {                                       \
+        if (__builtin_expect(!(cond), 0))      \
+            vm_bug("check failed: %s", #cond); \
+    } while (0)
 #if UMBRA_DEBUG
 #define VM_DEBUG_CHECK(cond) VM_CHECK(cond)
 #else

@@ -2,9 +2,9 @@
 /*
  * liburcu (memb flavour) behind the wrapper of rcu.h, so that one file knows the library.
  *
- * ThreadSanitizer does not see liburcu's own barriers and reports false races between a reader and the
- * updater that waited for it. Every read section therefore releases one token object when it ends and
- * every grace period acquires it; that is the ordering the library really gives.
+ * ThreadSanitizer does not see liburcu's own barriers and reports false races between a reader
+ * and the updater that waited for it. Every read section therefore releases one token object when
+ * it ends and every grace period acquires it; that is the ordering the library really gives.
  */
 #include "base/rcu.h"
 #include "base/log.h"
@@ -72,8 +72,8 @@ static void free_deferred(struct rcu_head *head)
 static pthread_once_t callback_once = PTHREAD_ONCE_INIT;
 
 /*
- * The library's callback thread starts at the first use and inherits our signal mask; one that takes
- * SIGTERM would end the process behind the main thread's back.
+ * The library's callback thread starts at the first use and inherits our signal mask; one that
+ * takes SIGTERM would end the process behind the main thread's back.
  */
 static void start_callback_thread(void)
 {
@@ -106,8 +106,8 @@ static void drained(struct rcu_head *head)
     sem_post(&container_of(head, struct drain, head)->done);
 }
 
-/* Callbacks run in order, so when ours runs all earlier ones have. (The library's own barrier is not
-   understood by ThreadSanitizer.) */
+/* Callbacks run in order, so when ours runs all earlier ones have. (The library's own barrier is
+   not understood by ThreadSanitizer.) */
 void rcu_drain(void)
 {
     struct drain d;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Counters of each vCPU, from one table: names, units and meaning. A counter is written by its vCPU's thread
- * only (plain add on a relaxed atomic), read by anybody. Text and JSON come from the same table.
+ * Counters of each vCPU, from one table: names, units and meaning. A counter is written by its
+ * vCPU's thread only (plain add on a relaxed atomic), read by anybody. Text and JSON come from
+ * the same table.
  */
 #pragma once
 
@@ -47,8 +48,10 @@ struct stats {
     STATS(X)
 #undef X
 };
-#define STAT_ADD(s, field, n) \
-    atomic_store_explicit(&(s)->field, atomic_load_explicit(&(s)->field, memory_order_relaxed) + (n), memory_order_relaxed)
+#define STAT_ADD(s, field, n)                                                            \
+    atomic_store_explicit(&(s)->field,                                                   \
+                          atomic_load_explicit(&(s)->field, memory_order_relaxed) + (n), \
+                          memory_order_relaxed)
 #define STAT_INC(s, field) STAT_ADD(s, field, 1)
 #define STAT_MAX(s, field, val) \
     do { if ((val) > atomic_load_explicit(&(s)->field, memory_order_relaxed)) \
@@ -58,5 +61,6 @@ struct stats {
 /* The counters of a vCPU; index below VCPU_MAX. */
 extern struct stats stats_vcpu[STATS_VCPUS];
 void stats_print_text(FILE *f, unsigned nvcpus);
-int stats_write_json(const char *path, unsigned nvcpus) MUST_CHECK; /* -errno; writes to a temporary file, then renames */
+/* -errno; writes to a temporary file, then renames. */
+int stats_write_json(const char *path, unsigned nvcpus) MUST_CHECK;
 uint64_t stats_now_ns(void);

@@ -2,9 +2,9 @@
 /*
  * The physical bus: finds the device of an address and gives it accesses of a size it accepts.
  *
- * Owns: the map, a sorted array that never changes once published (I-9). Lookups are RCU readers and
- * take no lock; bus_add() copies the array under the update lock and publishes the copy. Devices live
- * as long as the bus, so a region may be used after the read section that found it.
+ * Owns: the map, a sorted array that never changes once published (I-9). Lookups are RCU readers
+ * and take no lock; bus_add() copies the array under the update lock and publishes the copy.
+ * Devices live as long as the bus, so a region may be used after the read section that found it.
  */
 #include "dev/bus.h"
 #include "base/log.h"

@@ -15,7 +15,8 @@ struct vm;
 struct bus_ops {
     uint64_t (*read)(void *dev, struct vcpu *cpu, uint64_t off, unsigned size);
     void (*write)(void *dev, struct vcpu *cpu, uint64_t off, uint64_t value, unsigned size);
-    unsigned min_size, max_size; /* the bus splits wider and rejects (guest error, reads 0) narrower accesses; 0 = 1..8 */
+    unsigned min_size, max_size; /* the bus splits wider and rejects (guest error, reads 0) narrower
+                                    accesses; 0 = 1..8 */
 };
 
 struct bus_region {
@@ -31,7 +32,8 @@ struct bus *bus_create(void);
 void bus_destroy(struct bus *bus);
 /* Adds a region; -EEXIST when it overlaps another. Before or while vCPUs run. */
 int bus_add(struct bus *bus, const struct bus_region *r) MUST_CHECK;
-/* Guest access to non-RAM. False: nothing there (external abort for the guest). Any vCPU thread; value for reads in *value. */
+/* Guest access to non-RAM. False: nothing there (external abort for the guest). Any vCPU
+   thread; value for reads in *value. */
 bool bus_read(struct bus *bus, struct vcpu *cpu, gpa_t gpa, unsigned size, uint64_t *value);
 bool bus_write(struct bus *bus, struct vcpu *cpu, gpa_t gpa, unsigned size, uint64_t value);
 /* Is any device at gpa? */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Copies between devices and guest RAM. Addresses and lengths come from the guest. No state, no locks;
- * a guest that touches the bytes meanwhile gets what it asked for. Any thread.
+ * Copies between devices and guest RAM. Addresses and lengths come from the guest. No state, no
+ * locks; a guest that touches the bytes meanwhile gets what it asked for. Any thread.
  */
 #include "dev/dma.h"
 #include "vm.h"

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Device access to guest RAM: bounds-checked copies that also tell the translator about written pages.
+ * Device access to guest RAM: bounds-checked copies that also tell the translator about written
+ * pages.
  */
 #pragma once
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Device-tree writing helpers. Pure functions on the caller's struct dt; used while the board is built,
- * on one thread. Flattened format: Devicetree Specification v0.3, chapter 5.
+ * Device-tree writing helpers. Pure functions on the caller's struct dt; used while the board is
+ * built, on one thread. Flattened format: Devicetree Specification v0.3, chapter 5.
  */
 #include "dev/dt.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Firmware configuration device. Registers: data at 0 (bytes in memory order whatever the width),
- * selector at 8 (16 bits, big-endian), DMA address at 16 (64 bits, big-endian; writing the lower half
- * starts the transfer). Items cannot be written by the guest.
+ * selector at 8 (16 bits, big-endian), DMA address at 16 (64 bits, big-endian; writing the lower
+ * half starts the transfer). Items cannot be written by the guest.
  *
  * Threads: any vCPU. Lock: fw_cfg.lock; items never change once the machine runs. The interface is
  * described with its public specification ("QEMU Firmware Configuration (fw_cfg) Device").

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Interrupt controller: life cycle and inputs. Input lines may be driven by any thread; an SPI takes the
- * distributor's lock, a PPI only that of its CPU. IHI 0048B chapter 3 (states), 3.2 (level and edge).
+ * Interrupt controller: life cycle and inputs. Input lines may be driven by any thread; an SPI
+ * takes the distributor's lock, a PPI only that of its CPU. IHI 0048B chapter 3 (states), 3.2
+ * (level and edge).
  */
 #include "gic_internal.h"
 #include "base/log.h"

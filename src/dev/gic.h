@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Arm Generic Interrupt Controller v2 without the Security Extensions, as GIC-400 and the Cortex-A15's
- * own show it: 16 SGIs, 16 PPIs per CPU, up to 256 SPIs, 32 priority levels, two groups, and the v2m
- * frame that turns writes into SPIs. IHI 0048B.
+ * Arm Generic Interrupt Controller v2 without the Security Extensions, as GIC-400 and the
+ * Cortex-A15's own show it: 16 SGIs, 16 PPIs per CPU, up to 256 SPIs, 32 priority levels, two
+ * groups, and the v2m frame that turns writes into SPIs. IHI 0048B.
  */
 #pragma once
 
@@ -19,7 +19,8 @@ struct gic_config {
     unsigned ncpus;            /* 1..GIC_MAX_CPUS */
     unsigned nspis;            /* multiple of 32, at most GIC_MAX_SPIS */
     struct vcpu *const *vcpu;  /* [ncpus], copied */
-    /* Drives the IRQ and FIQ inputs of a CPU (VCPU_IRQ_LINE, VCPU_FIQ_LINE); called under that CPU's lock. */
+    /* Drives the IRQ and FIQ inputs of a CPU (VCPU_IRQ_LINE, VCPU_FIQ_LINE); called under that
+       CPU's lock. */
     void (*set_irq)(struct vcpu *v, uint32_t line, bool level);
 };
 

@@ -58,8 +58,8 @@ static uint32_t activate_locked(struct gic *g, struct gic_cpu *c, const struct g
 }
 
 /*
- * Acknowledge. `has_dist`: gic.lock is held, so an SPI may be taken. Returns false when an SPI is best
- * and gic.lock is needed.
+ * Acknowledge. `has_dist`: gic.lock is held, so an SPI may be taken. Returns false when an SPI is
+ * best and gic.lock is needed.
  */
 static bool acknowledge_locked(struct gic *g, struct gic_cpu *c, bool alias, bool has_dist,
                                struct gic_best *b, uint32_t *iar)

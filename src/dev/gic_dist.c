@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Interrupt controller: the distributor, GICD_* registers. The first word of each array is banked: it
- * shows the SGIs and PPIs of the accessing CPU and needs that CPU's lock; the rest are SPIs under the
- * distributor's lock. Byte and halfword accesses reach the register that holds them with a lane mask.
- * IHI 0048B 4.3.
+ * Interrupt controller: the distributor, GICD_* registers. The first word of each array is
+ * banked: it shows the SGIs and PPIs of the accessing CPU and needs that CPU's lock; the rest are
+ * SPIs under the distributor's lock. Byte and halfword accesses reach the register that holds
+ * them with a lane mask. IHI 0048B 4.3.
  */
 #include "gic_internal.h"
 
@@ -49,7 +49,8 @@ static uint32_t read_config(const struct gic_word *w, unsigned half)
     return r;
 }
 
-static void write_config(struct gic_word *w, bool priv, unsigned half, uint32_t value, uint32_t mask)
+static void write_config(struct gic_word *w, bool priv, unsigned half, uint32_t value,
+                         uint32_t mask)
 {
     for (unsigned i = 0; i < 16; i++) {
         uint32_t bit = 1u << (16 * half + i);

@@ -2,9 +2,10 @@
 /*
  * State of the interrupt controller, shared by the gic_*.c files.
  *
- * Locks, taken in this order: gic.lock (the distributor: everything about SPIs, GICD_CTLR), then one
- * gic_cpu.lock (that CPU's SGIs and PPIs, its CPU interface, its outputs). Acknowledging and ending
- * SGIs and PPIs needs the CPU's own lock only, so CPUs do not meet there (I-9); an SPI needs both.
+ * Locks, taken in this order: gic.lock (the distributor: everything about SPIs, GICD_CTLR), then
+ * one gic_cpu.lock (that CPU's SGIs and PPIs, its CPU interface, its outputs). Acknowledging and
+ * ending SGIs and PPIs needs the CPU's own lock only, so CPUs do not meet there (I-9); an SPI
+ * needs both.
  */
 #pragma once
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Interrupt controller: which interrupt is the highest-priority pending one, and whether a CPU sees it.
- * Lower value = higher priority; among equals the lower ID wins. Locks: see gic_internal.h.
- * IHI 0048B 3.3 (prioritization), 3.3.3 (priority grouping), 3.3.2 (preemption).
+ * Interrupt controller: which interrupt is the highest-priority pending one, and whether a CPU
+ * sees it. Lower value = higher priority; among equals the lower ID wins. Locks: see
+ * gic_internal.h. IHI 0048B 3.3 (prioritization), 3.3.3 (priority grouping), 3.3.2 (preemption).
  */
 #include "gic_internal.h"
 #include "vcpu/vcpu.h"
@@ -27,8 +27,9 @@ struct gic_best gic_cpu_best_locked(const struct gic *g, const struct gic_cpu *c
     const struct gic_word *w = &c->priv;
     uint32_t in_group = ((c->ctlr & 1) ? ~w->group1 : 0) | ((c->ctlr & 2) ? w->group1 : 0);
 
-    best_of_word(w, gic_word_pending(w) & w->enabled & ~w->active & gic_word_forwarded(g, w) & in_group,
-                 0, &best);
+    best_of_word(
+        w, gic_word_pending(w) & w->enabled & ~w->active & gic_word_forwarded(g, w) & in_group, 0,
+        &best);
     for (unsigned grp = 0; grp < 2; grp++) {
         const struct gic_best *s = &c->spi[grp];
         if (!(c->ctlr >> grp & 1) || s->id == GIC_SPURIOUS) {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The v2m frame: message-signalled interrupts for a GICv2. A write of an interrupt ID to MSI_SETSPI_NS
- * pulses that SPI. Also the controller's device-tree node, which has the frame as its child.
- * No state of its own. Server Base System Architecture, appendix on GICv2m.
+ * The v2m frame: message-signalled interrupts for a GICv2. A write of an interrupt ID to
+ * MSI_SETSPI_NS pulses that SPI. Also the controller's device-tree node, which has the frame as
+ * its child. No state of its own. Server Base System Architecture, appendix on GICv2m.
  */
 #include "gic_internal.h"
 

@@ -11,7 +11,8 @@ struct dt;
 struct io_loop;
 struct pl011;
 
-/* `chr` may be NULL (nothing connected). `io` gives the receive time-out its timer; NULL: it is immediate. */
+/* `chr` may be NULL (nothing connected). `io` gives the receive time-out its timer; NULL: it
+   is immediate. */
 int pl011_create(struct bus *bus, gpa_t base, const struct irq_line *irq, struct io_loop *io,
                  struct chardev *chr, struct pl011 **out) MUST_CHECK;
 void pl011_destroy(struct pl011 *u);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * PL061 general-purpose I/O: eight pins, each input or output, with edge and level interrupts. On this
- * board pin 3 is the power key.
+ * PL061 general-purpose I/O: eight pins, each input or output, with edge and level interrupts. On
+ * this board pin 3 is the power key.
  *
  * Threads: registers from vCPUs, inputs from any thread. Lock: pl061.lock, inside it the interrupt
  * controller's. DDI 0190B chapter 3.

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Character back ends: the output ring, input with back-pressure, the calls of the front end. How the
- * file descriptors come to be is chardev_open.c.
+ * Character back ends: the output ring, input with back-pressure, the calls of the front end. How
+ * the file descriptors come to be is chardev_open.c.
  *
- * Threads: chardev_write() and chardev_accept_input() from any thread; the rest on the I/O thread.
- * Lock: chardev.lock (leaf); it is not held while a callback of the front end runs. A file descriptor
- * that epoll refuses (regular file, /dev/null) never blocks and is read and written directly.
+ * Threads: chardev_write() and chardev_accept_input() from any thread; the rest on the I/O
+ * thread. Lock: chardev.lock (leaf); it is not held while a callback of the front end runs. A
+ * file descriptor that epoll refuses (regular file, /dev/null) never blocks and is read and
+ * written directly.
  */
 #include "chardev_internal.h"
 #include "base/log.h"
@@ -152,8 +153,8 @@ static void discard_output(struct chardev *c)
 }
 
 /*
- * End of input. The descriptor leaves the loop, since epoll reports a hang-up for ever; a server goes
- * back to waiting for the next client.
+ * End of input. The descriptor leaves the loop, since epoll reports a hang-up for ever; a server
+ * goes back to waiting for the next client.
  */
 static void disconnect(struct chardev *c)
 {

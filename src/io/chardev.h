@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Character back ends: what a serial port's bytes go to and come from (-serial). A back end never
- * blocks its user: output goes into a bounded buffer that the I/O thread empties; when the buffer is
- * full the front end keeps its bytes and is told when there is room.
+ * blocks its user: output goes into a bounded buffer that the I/O thread empties; when the buffer
+ * is full the front end keeps its bytes and is told when there is room.
  */
 #pragma once
 
@@ -13,16 +13,17 @@ struct chardev;
 
 /* The front end. Callbacks run on the I/O thread with no lock of the back end held. */
 struct chardev_user {
-    size_t (*room)(void *opaque);                                  /* bytes receive() can take now */
+    size_t (*room)(void *opaque); /* bytes receive() can take now */
     void (*receive)(void *opaque, const uint8_t *buf, size_t len); /* len <= room() */
-    void (*sent)(void *opaque);                                    /* there is room for output again */
+    void (*sent)(void *opaque);             /* there is room for output again */
     void (*escape)(void *opaque, char key); /* Ctrl-A and a key that means us; NULL: no escapes */
     void *opaque;
 };
 
 /*
- * "stdio" (also "mon:stdio"), "null", "file:PATH", "unix:PATH[,server=on|off][,wait=on|off]" (also the
- * older ",server", ",nowait"), "pty". Errors are reported here. May wait for a client when asked to.
+ * "stdio" (also "mon:stdio"), "null", "file:PATH", "unix:PATH[,server=on|off][,wait=on|off]"
+ * (also the older ",server", ",nowait"), "pty". Errors are reported here. May wait for a client
+ * when asked to.
  */
 int chardev_open(struct io_loop *l, const char *spec, struct chardev **out) MUST_CHECK;
 /* Checks the spelling only; on false *why says what is accepted. */
@@ -34,5 +35,6 @@ void chardev_attach(struct chardev *c, const struct chardev_user *user);
 size_t chardev_write(struct chardev *c, const uint8_t *buf, size_t len);
 /* room() grew: look for input again. Any thread, cheap when input is not stopped. */
 void chardev_accept_input(struct chardev *c);
-/* Writes out what is queued (giving up on a reader that stalls for a second) and closes; the I/O thread is stopped. */
+/* Writes out what is queued (giving up on a reader that stalls for a second) and closes; the
+   I/O thread is stopped. */
 void chardev_close(struct chardev *c);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The escape key of a console on the user's terminal: Ctrl-A followed by x (quit), h (help), p (power
- * key), a or Ctrl-A (a literal Ctrl-A). I/O thread.
+ * The escape key of a console on the user's terminal: Ctrl-A followed by x (quit), h (help), p
+ * (power key), a or Ctrl-A (a literal Ctrl-A). I/O thread.
  */
 #include "chardev_internal.h"
 

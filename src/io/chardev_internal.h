@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A character back end's state, shared by chardev*.c.
- * `lock` guards the output ring and the flags; fds and input belong to the I/O thread once attached.
+ * A character back end's state, shared by chardev*.c. `lock` guards the output ring and the
+ * flags; fds and input belong to the I/O thread once attached.
  */
 #pragma once
 

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Character back ends: parsing -serial and opening what it names. Main thread, before the machine runs;
- * only a Unix server's later clients are accepted on the I/O thread.
+ * Character back ends: parsing -serial and opening what it names. Main thread, before the machine
+ * runs; only a Unix server's later clients are accepted on the I/O thread.
  *
- * The user's terminal and pipes are opened a second time, non-blocking, through /proc/self/fd: setting
- * O_NONBLOCK on the descriptor we inherited would change it for the shell and everyone who shares it.
+ * The user's terminal and pipes are opened a second time, non-blocking, through /proc/self/fd:
+ * setting O_NONBLOCK on the descriptor we inherited would change it for the shell and everyone
+ * who shares it.
  */
 #include "chardev_internal.h"
 #include "base/log.h"
@@ -140,7 +141,8 @@ int chardev_open_pty(struct chardev *c)
         }
         return -err;
     }
-    /* Our own open slave end keeps the master from reporting a hang-up while nobody is connected. */
+    /* Our own open slave end keeps the master from reporting a hang-up while nobody is
+       connected. */
     c->listen_fd = -1;
     c->in_fd = c->out_fd = fd;
     int slave = open(name, O_RDWR | O_NOCTTY | O_CLOEXEC);
@@ -193,8 +195,8 @@ static int parse_unix(const char *spec, struct unix_spec *u)
         size_t n = strcspn(++p, ",");
         if (!parse_switch(p, n, "server", &u->server) && !parse_switch(p, n, "wait", &u->wait) &&
             !parse_switch(p, n, "nowait", &nowait)) {
-            log_error("-serial unix: unknown option %.*s; accepted: server=on|off, wait=on|off", (int)n,
-                      p);
+            log_error("-serial unix: unknown option %.*s; accepted: server=on|off, wait=on|off",
+                      (int)n, p);
             return -EINVAL;
         }
         p += n;

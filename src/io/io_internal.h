@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The I/O loop's state, shared by io_loop.c and io_timer.c.
- * Locks: `lock` (watches, posts) and `timer_lock` (heap); neither nests in the other, no callback runs
- * under either.
+ * The I/O loop's state, shared by io_loop.c and io_timer.c. Locks: `lock` (watches, posts) and
+ * `timer_lock` (heap); neither nests in the other, no callback runs under either.
  */
 #pragma once
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The I/O thread: epoll over device back ends, an eventfd for work posted by other threads, a timerfd
- * for the timers of io_timer.c.
+ * The I/O thread: epoll over device back ends, an eventfd for work posted by other threads, a
+ * timerfd for the timers of io_timer.c.
  *
- * Owns: the epoll set and the watch table. Lock: io_loop.lock guards the table and the post list; no
- * callback runs with it held. io_fd_del() waits until a callback of that fd that is running has
- * returned, so the caller may free what the callback uses.
+ * Owns: the epoll set and the watch table. Lock: io_loop.lock guards the table and the post list;
+ * no callback runs with it held. io_fd_del() waits until a callback of that fd that is running
+ * has returned, so the caller may free what the callback uses.
  */
 #include "io_internal.h"
 #include "base/log.h"
@@ -34,7 +34,8 @@ struct io_post {
     void *opaque;
 };
 
-/* epoll's user word: file descriptor and generation, so that an event of a closed fd is not delivered. */
+/* epoll's user word: file descriptor and generation, so that an event of a closed fd is not
+   delivered. */
 static uint64_t event_key(int fd, uint32_t generation)
 {
     return (uint64_t)generation << 32 | (uint32_t)fd;

@@ -115,7 +115,8 @@ void io_timer_set(struct io_timer *t, uint64_t deadline_ns)
 {
     struct io_loop *l = t->loop;
 
-    /* Beyond a century time_t arithmetic in the kernel saturates; such a timer never fires anyway. */
+    /* Beyond a century time_t arithmetic in the kernel saturates; such a timer never fires
+       anyway. */
     if (deadline_ns > (uint64_t)INT64_MAX / 2) {
         io_timer_cancel(t);
         return;

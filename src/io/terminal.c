@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Raw mode of the controlling terminal. Output processing stays on, so that messages of the emulator
- * still begin at the left edge; signals from keys are off, so that Ctrl-C reaches the guest.
+ * Raw mode of the controlling terminal. Output processing stays on, so that messages of the
+ * emulator still begin at the left edge; signals from keys are off, so that Ctrl-C reaches the
+ * guest.
  *
  * Owns: the saved settings, written once by the main thread before others can see `active`. A crash
  * must not leave the user with a dead shell, so fatal signals restore it and then act as before.

@@ -6,7 +6,8 @@
 
 #include "base/types.h"
 
-/* A console wants fd raw once the machine runs; nothing happens when it is no terminal. Main thread. */
+/* A console wants fd raw once the machine runs; nothing happens when it is no terminal. Main
+   thread. */
 void terminal_use(int fd);
 /* Make it raw. The caller has blocked the signals that would end us. Main thread. */
 void terminal_raw(void);

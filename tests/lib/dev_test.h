@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * For tests of devices: a bus, stand-ins for vCPUs, and an interrupt line that remembers what happened.
- * One thread; the functions are static, so that a test links only the device it tests.
+ * For tests of devices: a bus, stand-ins for vCPUs, and an interrupt line that remembers what
+ * happened. One thread; the functions are static, so that a test links only the device it tests.
  */
 #pragma once
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Log masks, the log file, counters in both printed forms, and the RCU wrapper's promise that memory
- * handed over is freed only after readers are done.
+ * Log masks, the log file, counters in both printed forms, and the RCU wrapper's promise that
+ * memory handed over is freed only after readers are done.
  */
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -24,7 +24,8 @@ Test(log, masks)
     const char *bad = NULL;
 
     cr_assert(log_mask_parse("in_asm,op,out_asm,int,mmu,guest_error,exec", &mask, &bad));
-    cr_expect_eq(mask, (LOG_IN_ASM | LOG_OP | LOG_OUT_ASM | LOG_INT | LOG_MMU | LOG_GUEST_ERROR | LOG_EXEC));
+    cr_expect_eq(
+        mask, (LOG_IN_ASM | LOG_OP | LOG_OUT_ASM | LOG_INT | LOG_MMU | LOG_GUEST_ERROR | LOG_EXEC));
     cr_assert(log_mask_parse("int", &mask, &bad));
     cr_expect_eq(mask, LOG_INT);
     mask = 99;

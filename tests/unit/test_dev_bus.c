@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The bus: finding regions at their edges, refusing overlaps, splitting wide and refusing narrow accesses,
- * and lookups while another thread adds regions.
+ * The bus: finding regions at their edges, refusing overlaps, splitting wide and refusing narrow
+ * accesses, and lookups while another thread adds regions.
  */
 #include "dev_test.h"
 

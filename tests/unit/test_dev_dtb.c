@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The board's device tree: well-formed for libfdt and for dtc's checks, describes what the board has, and
- * the patching of the user's own trees. RAM and CPU model are stand-ins.
+ * The board's device tree: well-formed for libfdt and for dtc's checks, describes what the board
+ * has, and the patching of the user's own trees. RAM and CPU model are stand-ins.
  */
 #include <criterion/criterion.h>
 #include <libfdt.h>
@@ -112,8 +112,9 @@ Test(dtb, well_formed_for_every_number_of_cpus)
         CELLS(path, "reg", n - 1);
         snprintf(path, sizeof path, "/cpus/cpu@%u", n);
         cr_expect_lt(fdt_path_offset(board.dtb, path), 0);
-        CELLS("/timer", "interrupts", 1, 13, ((1u << n) - 1) << 8 | 4, 1, 14, ((1u << n) - 1) << 8 | 4, 1,
-              11, ((1u << n) - 1) << 8 | 4, 1, 10, ((1u << n) - 1) << 8 | 4);
+        CELLS("/timer", "interrupts", 1, 13, ((1u << n) - 1) << 8 | 4, 1, 14,
+              ((1u << n) - 1) << 8 | 4, 1, 11, ((1u << n) - 1) << 8 | 4, 1, 10,
+              ((1u << n) - 1) << 8 | 4);
         CELLS("/memory@40000000", "reg", 0, 0x40000000, (uint32_t)((uint64_t)n << 30 >> 32),
               (uint32_t)((uint64_t)n << 30));
         free(board.dtb);

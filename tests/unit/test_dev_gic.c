@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * GICv2 through its registers: states of level and edge interrupts, SGIs with their sources, priorities,
- * masking and preemption, both EOI modes, groups, targets, banking, identification.
+ * GICv2 through its registers: states of level and edge interrupts, SGIs with their sources,
+ * priorities, masking and preemption, both EOI modes, groups, targets, banking, identification.
  */
 #include "dev_test.h"
 

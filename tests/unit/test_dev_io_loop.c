@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The I/O loop: posts in order, timers in time and in order under random changes, descriptors added,
- * changed and removed while events arrive, removal that waits for a running callback. And character
- * back ends that are files.
+ * The I/O loop: posts in order, timers in time and in order under random changes, descriptors
+ * added, changed and removed while events arrive, removal that waits for a running callback. And
+ * character back ends that are files.
  */
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -200,7 +200,8 @@ Test(io, descriptor_events)
     cr_expect_eq(io_fd_mod(io, pipe_fd[0], EPOLLIN), -ENOENT);
     io_fd_del(io, pipe_fd[0]);
     FILE *f = tmpfile();
-    cr_expect_eq(io_fd_add(io, fileno(f), EPOLLIN, on_pipe, NULL), -EPERM, "regular files never wait");
+    cr_expect_eq(io_fd_add(io, fileno(f), EPOLLIN, on_pipe, NULL), -EPERM,
+                 "regular files never wait");
     fclose(f);
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * PL011 through its registers: FIFO depths and flags, receive, transmit and time-out interrupts, masking,
- * overrun, loop back, back-pressure of the back end.
+ * PL011 through its registers: FIFO depths and flags, receive, transmit and time-out interrupts,
+ * masking, overrun, loop back, back-pressure of the back end.
  */
 #include "dev_test.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The small devices through their registers: PL031 clock and alarm, PL061 pins and power key, fw_cfg
- * items, files and DMA (RAM is a stand-in).
+ * The small devices through their registers: PL031 clock and alarm, PL061 pins and power key,
+ * fw_cfg items, files and DMA (RAM is a stand-in).
  */
 #include "dev_test.h"
 
@@ -67,7 +67,16 @@ static void teardown(void)
 }
 
 /* ---- PL031 ---- */
-enum { RTC_DR = 0, RTC_MR = 4, RTC_LR = 8, RTC_CR = 0xc, RTC_IMSC = 0x10, RTC_RIS = 0x14, RTC_MIS = 0x18, RTC_ICR = 0x1c };
+enum {
+    RTC_DR = 0,
+    RTC_MR = 4,
+    RTC_LR = 8,
+    RTC_CR = 0xc,
+    RTC_IMSC = 0x10,
+    RTC_RIS = 0x14,
+    RTC_MIS = 0x18,
+    RTC_ICR = 0x1c
+};
 
 TestSuite(pl031, .init = setup, .fini = teardown);
 
@@ -120,7 +129,17 @@ Test(pl031, alarm)
 }
 
 /* ---- PL061 ---- */
-enum { DATA = 0x3fc, DIR = 0x400, IS = 0x404, IBE = 0x408, IEV = 0x40c, IE = 0x410, G_RIS = 0x414, G_MIS = 0x418, IC = 0x41c };
+enum {
+    DATA = 0x3fc,
+    DIR = 0x400,
+    IS = 0x404,
+    IBE = 0x408,
+    IEV = 0x40c,
+    IE = 0x410,
+    G_RIS = 0x414,
+    G_MIS = 0x418,
+    IC = 0x41c
+};
 static struct pl061 *gpio;
 
 static void setup_gpio(void)
@@ -283,8 +302,9 @@ Test(fw_cfg, files)
 
     cr_assert_eq(fw_cfg_add_file(fw, "etc/test", "hello", 5), 0);
     cr_expect_eq(fw_cfg_add_file(fw, "etc/test", "again", 5), -EEXIST);
-    cr_expect_eq(fw_cfg_add_file(fw, "a-name-that-is-longer-than-fifty-five-characters-is-refused", "", 0),
-                 -ENAMETOOLONG);
+    cr_expect_eq(
+        fw_cfg_add_file(fw, "a-name-that-is-longer-than-fifty-five-characters-is-refused", "", 0),
+        -ENAMETOOLONG);
     unsigned key = fw_find("etc/test", &size);
     cr_assert_geq(key, 0x20);
     cr_expect_eq(size, 5);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Guest images: each kind is recognised and placed, and malformed, foreign, truncated or oversized files
- * end in one sentence that names the file, with RAM's neighbours untouched.
+ * Guest images: each kind is recognised and placed, and malformed, foreign, truncated or
+ * oversized files end in one sentence that names the file, with RAM's neighbours untouched.
  */
 #include <criterion/criterion.h>
 #include <elf.h>
@@ -113,7 +113,8 @@ static void expect_refusal(const char *what, const char *word)
     cr_expect_eq(strncmp(message, "umbra: kernel /tmp/", 19), 0, "%s: %s", what, message);
     cr_expect_not_null(strstr(message, path), "%s names the file: %s", what, message);
     cr_expect_not_null(strstr(message, word), "%s says '%s': %s", what, word, message);
-    cr_expect_eq(strchr(message, '\n'), message + strlen(message) - 1, "%s: one line: %s", what, message);
+    cr_expect_eq(strchr(message, '\n'), message + strlen(message) - 1, "%s: one line: %s", what,
+                 message);
 }
 
 static void put32(uint8_t *p, uint32_t v)
@@ -165,7 +166,8 @@ Test(loader, zimage_in_big_ram_with_tail)
     put_gzip(z, sizeof z);
     cr_assert_eq(load_from(path, &k), 0);
     cr_expect_eq(k.entry, RAM_BASE + 32 * MIB);
-    cr_expect_eq(k.end, k.entry + sizeof z, "what follows the image is kept (an appended device tree)");
+    cr_expect_eq(k.end, k.entry + sizeof z,
+                 "what follows the image is kept (an appended device tree)");
     cr_expect_arr_eq(ram.flat + 32 * MIB, z, sizeof z, "unpacked");
     cr_expect_eq(loader_initrd_base(&ram, &k), RAM_BASE + 128 * MIB);
 }
@@ -256,7 +258,8 @@ Test(loader, raw_binary_that_reaches_the_initrd)
     put_file(p, size);
     free(p);
     cr_assert_eq(load_from(path, &k), 0);
-    cr_expect_eq(loader_initrd_base(&ram, &k), RAM_BASE + 0x10000 + 10 * MIB + 4096, "moved behind it");
+    cr_expect_eq(loader_initrd_base(&ram, &k), RAM_BASE + 0x10000 + 10 * MIB + 4096,
+                 "moved behind it");
 }
 
 Test(loader, too_big)
@@ -320,9 +323,13 @@ Test(loader, foreign_formats_are_named)
         size_t n;
         const char *word;
     } c[] = {
-        {0x38, "ARM\x64", 4, "arm64"}, {0x202, "HdrS", 4, "x86"}, {0x30, "RISCV\0\0\0", 8, "RISC-V"},
-        {0, "\x27\x05\x19\x56", 4, "uImage"}, {0, "\xd0\x0d\xfe\xed", 4, "device tree"},
-        {0, "\xfd\x37zXZ\0", 6, "xz"}, {0, "\x28\xb5\x2f\xfd", 4, "zstd"},
+        {0x38, "ARM\x64", 4, "arm64"},
+        {0x202, "HdrS", 4, "x86"},
+        {0x30, "RISCV\0\0\0", 8, "RISC-V"},
+        {0, "\x27\x05\x19\x56", 4, "uImage"},
+        {0, "\xd0\x0d\xfe\xed", 4, "device tree"},
+        {0, "\xfd\x37zXZ\0", 6, "xz"},
+        {0, "\x28\xb5\x2f\xfd", 4, "zstd"},
     };
 
     for (size_t i = 0; i < sizeof c / sizeof c[0]; i++) {
@@ -451,7 +458,8 @@ Test(loader, elf_damaged)
     refuse_elf("nothing to load", &e, sizeof e, "nothing");
 }
 
-/* Any byte of a good file changed: loads or is refused, never writes outside RAM (guards, sanitizers). */
+/* Any byte of a good file changed: loads or is refused, never writes outside RAM (guards,
+   sanitizers). */
 Test(loader, mutations_stay_inside)
 {
     struct elf good = make_elf();

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The command line: what each option accepts and stores, and what it refuses; messages name the culprit
- * and what is accepted.
+ * The command line: what each option accepts and stores, and what it refuses; messages name the
+ * culprit and what is accepted.
  */
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -81,14 +81,16 @@ Test(options, everything_at_once)
 {
     struct options o;
 
-    cr_assert_eq(parse("-M virt,gic-version=2,highmem=off -cpu cortex-a7 -smp cpus=4 -m 2G -kernel k -initrd i "
-                       "-append 'a b=c' -dtb t -serial file:/tmp/x -nographic -display none -no-reboot "
-                       "-d in_asm,int -D log -mmu soft -stats s.json -pin 0,1 -exclusive strict "
-                       "-vma-budget 1000 -accel tcg,thread=multi,tb-size=64 -nic none -monitor none "
-                       "-drive file=/a,,b.img,format=raw,if=none,id=d0,readonly=on "
-                       "-device virtio-blk-device,drive=d0,serial=x -device virtio-rng-device",
-                       &o),
-                 0);
+    cr_assert_eq(
+        parse("-M virt,gic-version=2,highmem=off -cpu cortex-a7 -smp cpus=4 -m 2G -kernel k "
+              "-initrd i "
+              "-append 'a b=c' -dtb t -serial file:/tmp/x -nographic -display none -no-reboot "
+              "-d in_asm,int -D log -mmu soft -stats s.json -pin 0,1 -exclusive strict "
+              "-vma-budget 1000 -accel tcg,thread=multi,tb-size=64 -nic none -monitor none "
+              "-drive file=/a,,b.img,format=raw,if=none,id=d0,readonly=on "
+              "-device virtio-blk-device,drive=d0,serial=x -device virtio-rng-device",
+              &o),
+        0);
     cr_expect_str_eq(o.vm.cpu, "cortex-a7");
     cr_expect_eq(o.vm.smp, 4);
     cr_expect_eq(o.vm.ram_size, 2048 * MIB);
@@ -170,7 +172,8 @@ Test(options, sizes)
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(c); i++) {
-        char *argv[] = {(char *)"umbra", (char *)"-kernel", (char *)"k", (char *)"-m", (char *)c[i].text};
+        char *argv[] = {(char *)"umbra", (char *)"-kernel", (char *)"k", (char *)"-m",
+                        (char *)c[i].text};
         struct options o;
         int err = options_parse(5, argv, &o);
         cr_expect_eq(err == 0, c[i].bytes != 0, "-m '%s'", c[i].text);
@@ -183,11 +186,32 @@ Test(options, sizes)
 Test(options, accepted)
 {
     static const char *const line[] = {
-        "-smp 1", "-smp 8", "-smp cpus=8", "-cpu cortex-a15", "-cpu max", "-machine virt", "-M type=virt",
-        "-serial stdio", "-serial mon:stdio", "-serial null", "-serial none", "-serial pty",
-        "-serial unix:/tmp/s,server=on,wait=off", "-serial unix:/tmp/s,server,nowait", "-mmu spt",
-        "-pin none", "-pin spread", "-pin compact", "-pin 0-3,5", "-exclusive fast", "-nodefaults",
-        "-net none", "-vga none", "-name x", "-d guest_errors", "-drive file=x,read-only=off",
+        "-smp 1",
+        "-smp 8",
+        "-smp cpus=8",
+        "-cpu cortex-a15",
+        "-cpu max",
+        "-machine virt",
+        "-M type=virt",
+        "-serial stdio",
+        "-serial mon:stdio",
+        "-serial null",
+        "-serial none",
+        "-serial pty",
+        "-serial unix:/tmp/s,server=on,wait=off",
+        "-serial unix:/tmp/s,server,nowait",
+        "-mmu spt",
+        "-pin none",
+        "-pin spread",
+        "-pin compact",
+        "-pin 0-3,5",
+        "-exclusive fast",
+        "-nodefaults",
+        "-net none",
+        "-vga none",
+        "-name x",
+        "-d guest_errors",
+        "-drive file=x,read-only=off",
     };
     struct options o;
 
@@ -252,8 +276,8 @@ Test(options, refusals_name_the_culprit)
         cr_expect_eq(strncmp(text, "umbra: ", 7), 0, "%s: %s", refused[i].line, text);
         cr_expect_eq(strchr(text, '\n'), text + strlen(text) - 1, "one line: %s", text);
         for (unsigned w = 0; w < 3 && refused[i].word[w] != NULL; w++) {
-            cr_expect_not_null(strstr(text, refused[i].word[w]), "%s: no '%s' in: %s", refused[i].line,
-                               refused[i].word[w], text);
+            cr_expect_not_null(strstr(text, refused[i].word[w]), "%s: no '%s' in: %s",
+                               refused[i].line, refused[i].word[w], text);
         }
     }
 }
@@ -275,9 +299,10 @@ Test(options, help_lists_every_main_option)
 
     options_print_help(f);
     fclose(f);
-    static const char *const word[] = {"-M ", "-cpu ", "-smp ", "-m ", "-kernel ", "-initrd ", "-append ", "-dtb ",
-                                       "-drive ", "-device ", "-serial ", "-nographic", "-display ",
-                                       "-no-reboot", "-d ", "-D ", "-mmu ", "-stats ", "-pin ", "-help"};
+    static const char *const word[] = {
+        "-M ",   "-cpu ",   "-smp ",    "-m ",      "-kernel ",   "-initrd ",  "-append ",
+        "-dtb ", "-drive ", "-device ", "-serial ", "-nographic", "-display ", "-no-reboot",
+        "-d ",   "-D ",     "-mmu ",    "-stats ",  "-pin ",      "-help"};
     for (size_t i = 0; i < ARRAY_SIZE(word); i++) {
         cr_expect_not_null(strstr(buf, word[i]), "%s", word[i]);
     }
