@@ -145,7 +145,8 @@ void mmu_context_changed(struct vcpu *v)
         return;
     m->current = find_or_add(v, &k);
     m->current->last_used = ++m->clock;
-    seen_note_asid(v, k.asid);
+    seen_note_asid(&m->seen, k.asid);
+    seen_note_asid(&m->mapped, k.asid);
     publish_id(v);
     spt_select(v);
     STAT_INC(&stats_vcpu[v->index], context_switches);
@@ -159,7 +160,7 @@ void context_renew_asid(struct vcpu *v, uint32_t asid)
         if (m->ctx[i].used && m->ctx[i].key.asid == asid)
             m->ctx[i].epoch = m->epoch - 1;
     if (m->current->key.asid != asid)
-        seen_forget_asid(v, asid);
+        seen_forget_asid(&m->seen, asid);
     publish_id(v);
 }
 
@@ -174,9 +175,13 @@ void context_renew_all(struct vcpu *v)
 /* Once more new ids for all: entries made since the flush that asked for this must not outlive their notes. */
 void context_start_afresh(struct vcpu *v)
 {
-    v->mmu->epoch++;
+    struct mmu_vcpu *m = v->mmu;
+
+    m->epoch++;
     publish_id(v);
-    seen_forget_all(v);
+    seen_forget_all(&m->seen);
+    seen_note_asid(&m->seen, m->current->key.asid);
+    m->seen_stale = false;
 }
 
 void context_reset(struct vcpu *v)
@@ -190,6 +195,8 @@ void context_reset(struct vcpu *v)
     memset(m->hash, 0, sizeof(m->hash));
     m->current = NULL;
     m->epoch++;
-    seen_forget_all(v);
+    seen_forget_all(&m->seen);
+    seen_forget_all(&m->mapped);
+    m->seen_stale = false;
     mmu_context_changed(v);
 }

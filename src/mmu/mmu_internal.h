@@ -113,18 +113,18 @@ void context_reset(struct vcpu *v);
 /* ---- what a vCPU may have cached (seen.c) ---- */
 #define SEEN_WORDS 512 /* bits by the low bits of the page number */
 struct seen {
-    _Atomic uint64_t page[2][SEEN_WORDS]; /* [global]: pages the soft TLB or jump cache may hold */
+    _Atomic uint64_t page[2][SEEN_WORDS]; /* [global]: small pages that may be cached */
     _Atomic uint64_t asid[4];             /* ASIDs whose contexts were used */
     _Atomic uint8_t leaf_log2[1u << (GUEST_VA_BITS - 20)]; /* by MiB: the largest leaf; 0 = small pages only */
 };
-/* The owner is about to cache this translation: true when that was news to other threads. */
-bool seen_note(struct vcpu *v, gva_t gva, const struct mmu_translation *t);
-void seen_note_asid(struct vcpu *v, uint32_t asid);
-void seen_forget_asid(struct vcpu *v, uint32_t asid);
-void seen_forget_all(struct vcpu *v);
-unsigned seen_leaf_log2(const struct vcpu *v, gva_t va);
-/* May `target` have cached anything the operation kills? Any vCPU, after it advanced the target's generation. */
-bool seen_concerns(const struct vcpu *target, enum tlbi_kind kind, gva_t va, uint32_t asid);
+/* The owner is about to cache a page of this leaf: true when that was news to other threads. */
+bool seen_note(struct seen *s, gva_t gva, uint64_t leaf_size, bool global);
+void seen_note_asid(struct seen *s, uint32_t asid);
+void seen_forget_asid(struct seen *s, uint32_t asid);
+void seen_forget_all(struct seen *s);
+unsigned seen_leaf_log2(const struct seen *s, gva_t va);
+/* May something the operation kills be cached? Any vCPU, after it advanced the target's generation. */
+bool seen_concerns(const struct seen *s, enum tlbi_kind kind, gva_t va, uint32_t asid);
 
 /* ---- requests between vCPUs (requests.c) ---- */
 enum request_kind { REQ_TLBI, REQ_WATCH, REQ_CODE };
@@ -200,7 +200,8 @@ struct mmu_vcpu {
     /* Grows with every TLB maintenance of others that covers this vCPU. Fills and walks whose result is
        news to `seen` or the windows check it afterwards (I-2). */
     _Alignas(CACHE_LINE) _Atomic uint64_t gen;
-    struct seen seen;
+    struct seen seen;   /* soft TLB, jump cache and running code; owner writes */
+    struct seen mapped; /* windows; owner writes */
     _Alignas(CACHE_LINE) struct request_queue rq;
     _Atomic uint64_t *dirty;     /* bitmap of RAM pages written since translated here */
     _Atomic uint64_t *dirty_sum; /* one bit per word of it */

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A conservative summary of what a vCPU may have in its soft TLB and jump cache, so that other vCPUs ask it
- * (and wait for it at their DSB) only when their TLB maintenance concerns it. Written by the owner, read
- * by everybody; bits are only ever added until everything cached has died.
+ * Conservative summaries of what a vCPU may have cached: one for its soft TLB, jump cache and running code,
+ * so that other vCPUs ask it (and wait for it at their DSB) only when their TLB maintenance concerns it; one
+ * for its windows, so that nobody looks through them in vain (a kernel flushes its whole vmalloc range
+ * page by page). Written by the owner, read by everybody; bits are only ever added until everything
+ * cached has died, for windows until reset.
  *
  * Order: the owner reads its generation, walks, adds the note (a read-modify-write when it is news), then reads
  * the generation again and walks again if it moved. Whoever maintains advances the generation, then
@@ -42,7 +44,7 @@ static bool note_leaf(struct seen *s, gva_t gva, uint64_t size)
     uint8_t log2 = (uint8_t)__builtin_ctzll(size);
     gva_t first = gva & ~(size - 1);
 
-    if (size == GUEST_PAGE_SIZE || atomic_load(&s->leaf_log2[gva >> LEAF_REGION_BITS]) >= log2)
+    if (atomic_load(&s->leaf_log2[gva >> LEAF_REGION_BITS]) >= log2)
         return false;
     for (gva_t r = first >> LEAF_REGION_BITS; r <= (first + size - 1) >> LEAF_REGION_BITS; r++)
         if (atomic_load_explicit(&s->leaf_log2[r], memory_order_relaxed) < log2)
@@ -50,54 +52,47 @@ static bool note_leaf(struct seen *s, gva_t gva, uint64_t size)
     return true;
 }
 
-bool seen_note(struct vcpu *v, gva_t gva, const struct mmu_translation *t)
+bool seen_note(struct seen *s, gva_t gva, uint64_t leaf_size, bool global)
 {
-    struct seen *s = &v->mmu->seen;
-    bool news;
-
-    if (t->page_size > UINT64_C(1) << 30) /* MMU off: there is no guest entry to maintain */
+    if (leaf_size > UINT64_C(1) << 30) /* MMU off: there is no guest entry to maintain */
         return false;
-    news = note_leaf(s, gva, t->page_size);
-    return add_bit(s->page[t->global], page_bit(gva)) | news;
+    if (leaf_size > GUEST_PAGE_SIZE)
+        return note_leaf(s, gva, leaf_size);
+    return add_bit(s->page[global], page_bit(gva));
 }
 
-void seen_note_asid(struct vcpu *v, uint32_t asid)
+void seen_note_asid(struct seen *s, uint32_t asid)
 {
-    add_bit(v->mmu->seen.asid, asid & 0xff);
+    add_bit(s->asid, asid & 0xff);
 }
 
-void seen_forget_asid(struct vcpu *v, uint32_t asid)
+void seen_forget_asid(struct seen *s, uint32_t asid)
 {
-    atomic_fetch_and(&v->mmu->seen.asid[(asid & 0xff) / 64], ~(UINT64_C(1) << (asid % 64)));
+    atomic_fetch_and(&s->asid[(asid & 0xff) / 64], ~(UINT64_C(1) << (asid % 64)));
 }
 
-void seen_forget_all(struct vcpu *v)
+static void clear(_Atomic uint64_t *words, unsigned n)
 {
-    struct seen *s = &v->mmu->seen;
+    for (unsigned i = 0; i < n; i++)
+        atomic_store_explicit(&words[i], 0, memory_order_relaxed);
+}
 
-    for (unsigned i = 0; i < SEEN_WORDS; i++) {
-        atomic_store_explicit(&s->page[0][i], 0, memory_order_relaxed);
-        atomic_store_explicit(&s->page[1][i], 0, memory_order_relaxed);
-    }
+void seen_forget_all(struct seen *s)
+{
+    clear(s->page[0], SEEN_WORDS);
+    clear(s->page[1], SEEN_WORDS);
+    clear(s->asid, ARRAY_SIZE(s->asid));
     for (unsigned i = 0; i < ARRAY_SIZE(s->leaf_log2); i++)
         atomic_store_explicit(&s->leaf_log2[i], 0, memory_order_relaxed);
-    for (unsigned i = 0; i < ARRAY_SIZE(s->asid); i++)
-        atomic_store_explicit(&s->asid[i], 0, memory_order_relaxed);
-    if (v->mmu->current)
-        seen_note_asid(v, v->mmu->current->key.asid);
-    v->mmu->seen_stale = false;
 }
 
-unsigned seen_leaf_log2(const struct vcpu *v, gva_t va)
+unsigned seen_leaf_log2(const struct seen *s, gva_t va)
 {
-    return atomic_load(&v->mmu->seen.leaf_log2[va >> LEAF_REGION_BITS]);
+    return atomic_load(&s->leaf_log2[va >> LEAF_REGION_BITS]);
 }
 
-bool seen_concerns(const struct vcpu *target, enum tlbi_kind kind, gva_t va, uint32_t asid)
+bool seen_concerns(const struct seen *s, enum tlbi_kind kind, gva_t va, uint32_t asid)
 {
-    const struct seen *s = &target->mmu->seen;
-    bool nonglobal;
-
     switch (kind) {
     case TLBI_ALL:
         return true;
@@ -107,8 +102,7 @@ bool seen_concerns(const struct vcpu *target, enum tlbi_kind kind, gva_t va, uin
     case TLBI_VA_ALL_ASID:
         break;
     }
-    if (seen_leaf_log2(target, va) > GUEST_PAGE_BITS || has_bit(s->page[1], page_bit(va)))
+    if (seen_leaf_log2(s, va) > GUEST_PAGE_BITS || has_bit(s->page[1], page_bit(va)))
         return true;
-    nonglobal = has_bit(s->page[0], page_bit(va));
-    return nonglobal && (kind == TLBI_VA_ALL_ASID || has_bit(s->asid, asid & 0xff));
+    return has_bit(s->page[0], page_bit(va)) && (kind == TLBI_VA_ALL_ASID || has_bit(s->asid, asid & 0xff));
 }

@@ -51,7 +51,7 @@ static bool miss(struct vcpu *v, gva_t gva, enum mmu_access access, bool privile
             return false;
         }
         /* Maintenance that did not see the note may have passed: pairs with broadcast() in tlbi.c. */
-    } while (seen_note(v, gva, &t) && atomic_fetch_add(&v->mmu->gen, 0) != gen);
+    } while (seen_note(&v->mmu->seen, gva, t.page_size, t.global) && atomic_fetch_add(&v->mmu->gen, 0) != gen);
     insert(v, gva, privileged, &t);
     return true;
 }
@@ -121,7 +121,7 @@ static void drop_scan(struct vcpu *v, gva_t first, uint64_t size)
 
 void softtlb_drop_va(struct vcpu *v, gva_t va)
 {
-    unsigned log2 = seen_leaf_log2(v, va);
+    unsigned log2 = seen_leaf_log2(&v->mmu->seen, va);
     uint64_t size = UINT64_C(1) << (log2 > GUEST_PAGE_BITS ? log2 : GUEST_PAGE_BITS);
     gva_t first = va & ~(size - 1);
 

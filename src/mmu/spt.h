@@ -39,6 +39,7 @@ struct spt_vcpu {
     unsigned nwindows;
     _Atomic uint32_t nused; /* windows [1, nused) were ever used */
     struct window *win;     /* [nwindows] */
+    _Atomic uint32_t *tag;  /* [nwindows] */
     struct context_key *win_key; /* [nwindows] of privileged windows; owner only */
     struct window *cur[2];  /* user, privileged; owner only */
     struct churn_entry churn[CHURN_ENTRIES]; /* owner only */

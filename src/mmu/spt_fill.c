@@ -98,6 +98,16 @@ static void count(const struct fill *f, const struct window_run *run)
         STAT_INC(st, spt_global_fills);
 }
 
+/* A run of large leaves may span two of them; small pages count one by one. */
+static void note_run(const struct fill *f, const struct window_run *run)
+{
+    uint64_t step = f->t.page_size < UINT64_C(1) << REGION_BITS ? f->t.page_size : UINT64_C(1) << REGION_BITS;
+    gva_t end = run->gva + ((gva_t)run->npages << GUEST_PAGE_BITS);
+
+    for (gva_t gva = run->gva & ~(step - 1); gva < end; gva += step)
+        seen_note(&f->v->mmu->mapped, gva, f->t.page_size, f->t.global);
+}
+
 /* -EAGAIN: the generation or the page's watch changed, walk again. */
 static int map_run_locked(const struct fill *f, struct window_run *run, uint64_t gen)
 {
@@ -108,6 +118,7 @@ static int map_run_locked(const struct fill *f, struct window_run *run, uint64_t
     err = window_prepare_locked(f->w, run);
     if (err)
         return err;
+    note_run(f, run);
     /* Pairs with the increment in broadcast(), tlbi.c. */
     if (atomic_fetch_add(&f->v->mmu->gen, 0) != gen) {
         window_cancel_locked(f->w, run);
@@ -171,7 +182,7 @@ static int try_fill(struct fill *f)
     if (f->access == MMU_WRITE && !f->writable)
         return -EAGAIN;
     if (!f->privileged && f->t.global)
-        atomic_fetch_or(&f->w->tag, WINDOW_HAS_GLOBAL);
+        atomic_fetch_or(f->w->tag, WINDOW_HAS_GLOBAL);
     find_run(f, &run);
     err = map_run(f, &run, gen);
     if (!err)

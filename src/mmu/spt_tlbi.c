@@ -56,7 +56,7 @@ static bool drop_va(struct vcpu *v, struct window *w, gva_t va)
 /* True when a by-address operation dropped something. */
 static bool apply(struct vcpu *v, struct window *w, enum tlbi_kind kind, gva_t va, uint32_t asid)
 {
-    uint32_t tag = atomic_load(&w->tag);
+    uint32_t tag = atomic_load(w->tag);
     bool user = tag & WINDOW_USER, same = (tag & WINDOW_ASID) == asid;
 
     if (!(tag & WINDOW_USED))

@@ -45,9 +45,11 @@ static int create_windows(struct vcpu *v, struct spt_vcpu *s)
 {
     s->win = mmu_zalloc(s->nwindows * sizeof(s->win[0]));
     s->win_key = mmu_zalloc(s->nwindows * sizeof(s->win_key[0]));
-    if (!s->win || !s->win_key)
+    s->tag = mmu_zalloc(s->nwindows * sizeof(s->tag[0]));
+    if (!s->win || !s->win_key || !s->tag)
         return -ENOMEM;
     for (unsigned i = 0; i < s->nwindows; i++) {
+        s->win[i].tag = &s->tag[i];
         int err = window_init(&s->win[i], v->vm, s->arena + i * SPT_WINDOW_STRIDE + WINDOW_GUARD, GUEST_VA_BITS,
                               &v->vm->mmu->spt->vmas);
 
@@ -95,6 +97,7 @@ void spt_vcpu_destroy(struct vcpu *v)
         munmap((void *)s->arena, s->arena_bytes);
     mmu_zfree(s->win, s->nwindows * sizeof(s->win[0]));
     mmu_zfree(s->win_key, s->nwindows * sizeof(s->win_key[0]));
+    mmu_zfree(s->tag, s->nwindows * sizeof(s->tag[0]));
     mmu_zfree(s, sizeof(*s));
 }
 
@@ -111,7 +114,7 @@ static void release(struct vcpu *v, struct window *w)
     window_clear_locked(w);
     window_rebuild_locked(w, !atomic_load(&w->current));
     atomic_store(&w->stale, 0);
-    atomic_store(&w->tag, 0);
+    atomic_store(w->tag, 0);
     pthread_mutex_unlock(&w->lock);
 }
 
@@ -126,7 +129,7 @@ static struct window *allocate(struct vcpu *v)
 
         if (w->lost || atomic_load(&w->current))
             continue;
-        if (!atomic_load(&w->tag)) {
+        if (!atomic_load(w->tag)) {
             if (i >= atomic_load(&s->nused))
                 atomic_store(&s->nused, i + 1);
             return w;
@@ -158,7 +161,7 @@ static struct window *privileged_window(struct vcpu *v, const struct context *c)
     struct window *w;
 
     for (unsigned i = 1; i < atomic_load(&s->nused); i++)
-        if ((atomic_load(&s->win[i].tag) & (WINDOW_USED | WINDOW_USER)) == WINDOW_USED &&
+        if ((atomic_load(s->win[i].tag) & (WINDOW_USED | WINDOW_USER)) == WINDOW_USED &&
             !memcmp(&s->win_key[i], &key, sizeof(key)))
             return &s->win[i];
     w = allocate(v);
@@ -166,7 +169,7 @@ static struct window *privileged_window(struct vcpu *v, const struct context *c)
         return NULL;
     s->win_key[w - s->win] = key;
     w->ng_context = 0;
-    atomic_store(&w->tag, WINDOW_USED | c->key.asid);
+    atomic_store(w->tag, WINDOW_USED | c->key.asid);
     return w;
 }
 
@@ -175,7 +178,7 @@ static struct window *user_window(struct vcpu *v, const struct context *c)
     struct window *w = allocate(v);
 
     if (w)
-        atomic_store(&w->tag, WINDOW_USED | WINDOW_USER | c->key.asid);
+        atomic_store(w->tag, WINDOW_USED | WINDOW_USER | c->key.asid);
     return w;
 }
 
@@ -202,7 +205,7 @@ static void adopt(struct vcpu *v, struct window *w, const struct context *c)
         STAT_ADD(&stats_vcpu[v->index], spt_drops, n);
     }
     w->ng_context = c->serial;
-    atomic_store(&w->tag, WINDOW_USED | c->key.asid);
+    atomic_store(w->tag, WINDOW_USED | c->key.asid);
 }
 
 static void make_current(struct vcpu *v, unsigned priv, struct context *c)
@@ -278,7 +281,7 @@ void spt_reset(struct vcpu *v)
     if (!s)
         return;
     for (unsigned i = 1; i < atomic_load(&s->nused); i++)
-        if (atomic_load(&s->win[i].tag))
+        if (atomic_load(s->win[i].tag))
             release(v, &s->win[i]);
     for (unsigned priv = 0; priv < 2; priv++) {
         if (s->cur[priv])

@@ -33,6 +33,13 @@ void tlbi_apply_soft(struct vcpu *v, enum tlbi_kind kind, gva_t va, uint32_t asi
     }
 }
 
+/* What the issuing vCPU can do itself to the windows of `u`. */
+static void drop_windows(struct vcpu *v, struct vcpu *u, const struct request *rq)
+{
+    if (u->mmu->spt && seen_concerns(&u->mmu->mapped, rq->tlbi, rq->addr, rq->asid))
+        spt_tlbi(v, u, rq->tlbi, rq->addr, rq->asid);
+}
+
 static void broadcast(struct vcpu *v, const struct request *rq)
 {
     struct vm *vm = v->vm;
@@ -44,8 +51,8 @@ static void broadcast(struct vcpu *v, const struct request *rq)
             continue;
         /* Pairs with miss() in softtlb.c and map_run_locked() in spt_fill.c: generation, then what they made visible. */
         atomic_fetch_add(&u->mmu->gen, 1);
-        spt_tlbi(v, u, rq->tlbi, rq->addr, rq->asid);
-        if (!seen_concerns(u, rq->tlbi, rq->addr, rq->asid))
+        drop_windows(v, u, rq);
+        if (!seen_concerns(&u->mmu->seen, rq->tlbi, rq->addr, rq->asid))
             continue;
         v->mmu->wait_seq[i] = request_post(v, u, rq);
         v->mmu->wait_mask |= 1u << i;
@@ -59,8 +66,9 @@ void mmu_tlbi(struct vcpu *v, enum tlbi_kind kind, gva_t va, uint32_t asid, bool
     if (log_on(LOG_MMU))
         log_printf("cpu%u: tlbi kind %u va %08" PRIx64 " asid %02x%s\n", v->index, kind, rq.addr, rq.asid,
                    inner_shareable ? " inner shareable" : "");
-    tlbi_apply_soft(v, kind, rq.addr, rq.asid);
-    spt_tlbi(v, v, kind, rq.addr, rq.asid);
+    if (seen_concerns(&v->mmu->seen, kind, rq.addr, rq.asid))
+        tlbi_apply_soft(v, kind, rq.addr, rq.asid);
+    drop_windows(v, v, &rq);
     if (inner_shareable) {
         STAT_INC(&stats_vcpu[v->index], tlbi_broadcast);
         broadcast(v, &rq);

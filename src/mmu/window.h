@@ -43,7 +43,7 @@ struct window {
     _Atomic uint64_t *vma_total; /* VMAs of all windows */
 
     /* owning vCPU; other threads read */
-    _Atomic uint32_t tag;     /* WINDOW_* | ASID */
+    _Atomic uint32_t *tag;    /* WINDOW_* | ASID; those of a vCPU lie together, since a TLBI looks at all */
     _Atomic uint32_t current; /* generated code of the owner may use it */
     _Atomic uint64_t last_used;
     uint64_t ng_context;      /* serial of the context its non-global pages belong to; owner only */
