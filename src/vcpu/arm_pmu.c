@@ -52,10 +52,30 @@ static void schedule_overflow(struct arm_pmu *p, uint32_t value)
 {
     uint64_t left = ((uint64_t)1 << 32) - value;
 
-    if (cycles_on(p))
-        io_timer_set(&p->overflow, io_now_ns() + ((p->pmcr & PMCR_D) ? left * 64 : left));
-    else
+    if (!cycles_on(p)) {
+        atomic_store(&p->wrap_at, UINT64_MAX);
         io_timer_cancel(&p->overflow);
+        return;
+    }
+    atomic_store(&p->wrap_at, io_now_ns() + ((p->pmcr & PMCR_D) ? left * 64 : left));
+    io_timer_set(&p->overflow, atomic_load(&p->wrap_at));
+}
+
+/*
+ * Has the counter wrapped by now? Then say so, once: whoever moves wrap_at on, the timer's callback or the owner
+ * reading the flag before that ran, sets the flag.
+ */
+static void note_overflow(struct vcpu *v)
+{
+    struct arm_pmu *p = &v->sys->pmu;
+    uint64_t at = atomic_load(&p->wrap_at);
+    uint64_t period = ((uint64_t)1 << 32) * ((p->pmcr & PMCR_D) ? 64 : 1);
+
+    if (io_now_ns() < at || !atomic_compare_exchange_strong(&p->wrap_at, &at, at + period))
+        return;
+    __atomic_fetch_or(&p->ovs, CYCLE_BIT, __ATOMIC_ACQ_REL);
+    io_timer_set(&p->overflow, at + period);
+    update_line(v);
 }
 
 static void cycles_set(struct arm_pmu *p, uint32_t value)
@@ -67,12 +87,7 @@ static void cycles_set(struct arm_pmu *p, uint32_t value)
 
 static void overflowed(void *opaque)
 {
-    struct vcpu *v = opaque;
-    struct arm_pmu *p = &v->sys->pmu;
-
-    __atomic_fetch_or(&p->ovs, CYCLE_BIT, __ATOMIC_ACQ_REL);
-    update_line(v);
-    io_timer_set(&p->overflow, io_now_ns() + (((uint64_t)1 << 32) * ((p->pmcr & PMCR_D) ? 64 : 1)));
+    note_overflow(opaque);
 }
 
 /* ---- registers ---- */
@@ -108,6 +123,13 @@ static void cnten_write(struct vcpu *v, const struct sysreg *r, uint64_t value)
 
     p->cnten = (r->key & 15) == 1 ? p->cnten | bits : p->cnten & ~bits;
     cycles_set(p, cycles);
+}
+
+static uint64_t ovs_read(struct vcpu *v, const struct sysreg *r)
+{
+    (void)r;
+    note_overflow(v);
+    return __atomic_load_n(&v->sys->pmu.ovs, __ATOMIC_ACQUIRE);
 }
 
 static void ovs_write(struct vcpu *v, const struct sysreg *r, uint64_t value)
@@ -218,7 +240,7 @@ static const struct sysreg pmu_regs[] = {
     CP15("PMCR", 9, 0, 12, 0, PM_USER, .read = pmcr_read, .write = pmcr_write),
     CP15("PMCNTENSET", 9, 0, 12, 1, PM_USER, SYS_FIELD(pmu.cnten), .write = cnten_write),
     CP15("PMCNTENCLR", 9, 0, 12, 2, PM_USER, SYS_FIELD(pmu.cnten), .write = cnten_write),
-    CP15("PMOVSR", 9, 0, 12, 3, PM_USER, SYS_FIELD(pmu.ovs), .write = ovs_write),
+    CP15("PMOVSR", 9, 0, 12, 3, PM_USER, .read = ovs_read, .write = ovs_write),
     CP15("PMSWINC", 9, 0, 12, 4, PL0_W | PL1_W, .allow = allow_user, .write = swinc_write),
     CP15("PMSELR", 9, 0, 12, 5, PM_USER, SYS_FIELD(pmu.sel), .write = sel_write),
     CP15("PMCEID0", 9, 0, 12, 6, PL0_R | PL1_R, .allow = allow_user, .value = EVENTS_SUPPORTED),
@@ -229,7 +251,7 @@ static const struct sysreg pmu_regs[] = {
     CP15("PMUSERENR", 9, 0, 14, 0, PL0_R | PL1_RW, SYS_FIELD(pmu.useren), .write = useren_write),
     CP15("PMINTENSET", 9, 0, 14, 1, PL1_RW, SYS_FIELD(pmu.inten), .write = inten_write),
     CP15("PMINTENCLR", 9, 0, 14, 2, PL1_RW, SYS_FIELD(pmu.inten), .write = inten_write),
-    CP15("PMOVSSET", 9, 0, 14, 3, PL1_RW, SYS_FIELD(pmu.ovs), .write = ovs_write),
+    CP15("PMOVSSET", 9, 0, 14, 3, PL1_RW, .read = ovs_read, .write = ovs_write),
 };
 const struct sysreg_table arm_pmu_regs = {pmu_regs, ARRAY_SIZE(pmu_regs)};
 
@@ -249,6 +271,7 @@ void arm_pmu_reset(struct vcpu *v)
     struct arm_pmu *p = &v->sys->pmu;
 
     io_timer_cancel(&p->overflow);
+    atomic_store(&p->wrap_at, UINT64_MAX);
     p->pmcr = p->cnten = p->sel = p->useren = p->inten = 0;
     __atomic_store_n(&p->ovs, 0, __ATOMIC_RELEASE);
     p->cycle_held = 0;

@@ -42,6 +42,7 @@ struct arm_pmu {
         cycle_base; /* cycle counter = running total - base while enabled, else the held value */
     uint32_t cycle_held;
     uint32_t type[PMU_COUNTERS + 1], count[PMU_COUNTERS];
+    _Atomic uint64_t wrap_at; /* io_now_ns() of the next overflow; UINT64_MAX = stopped */
     struct io_timer overflow;
 };
 
