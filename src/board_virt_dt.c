@@ -206,9 +206,9 @@ static int cells_of_root(const void *fdt, const char *name, int fallback)
     return p != NULL && len == 4 ? (int)fdt32_ld(p) : fallback;
 }
 
-static void put_cells(uint8_t *p, int cells, uint64_t value)
+static void put_cells(uint8_t *p, size_t cells, uint64_t value)
 {
-    for (int i = 0; i < cells; i++) {
+    for (size_t i = 0; i < cells; i++) {
         fdt32_st(p + 4 * i, i == cells - 1 ? (uint32_t)value : (uint32_t)(value >> 32));
     }
 }
@@ -231,8 +231,8 @@ static int patch_memory(void *fdt, const struct ram *ram)
     if (node < 0) {
         return node;
     }
-    put_cells(reg, ac, ram->base);
-    put_cells(reg + 4 * ac, sc, ram->size);
+    put_cells(reg, (size_t)ac, ram->base);
+    put_cells(reg + 4 * (size_t)ac, (size_t)sc, ram->size);
     return fdt_setprop(fdt, node, "reg", reg, 4 * (ac + sc));
 }
 

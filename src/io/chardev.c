@@ -113,6 +113,11 @@ size_t chardev_write(struct chardev *c, const uint8_t *buf, size_t len)
         return len;
     }
     pthread_mutex_lock(&c->lock);
+    if (c->lossy && len <= CHARDEV_RING && CHARDEV_RING - c->used < len) {
+        size_t drop = len - (CHARDEV_RING - c->used);
+        c->head = (c->head + drop) % CHARDEV_RING;
+        c->used -= drop;
+    }
     size_t n = CHARDEV_RING - c->used < len ? CHARDEV_RING - c->used : len;
     for (size_t done = 0; done < n;) {
         size_t at = (c->head + c->used) % CHARDEV_RING;
@@ -349,6 +354,9 @@ void chardev_close(struct chardev *c)
     }
     if (c->in_fd > STDERR_FILENO && c->in_fd != c->out_fd) {
         close(c->in_fd);
+    }
+    if (c->hold_fd >= 0) {
+        close(c->hold_fd);
     }
     if (c->unlink_path != NULL) {
         unlink(c->unlink_path);

@@ -19,11 +19,13 @@ struct chardev {
     /* ---- I/O thread ---- */
     int in_fd, out_fd;       /* -1: none. A socket has both the same */
     int listen_fd;           /* unix server */
+    int hold_fd;             /* pty: our own open slave end */
     bool in_watched, out_watched;   /* the descriptor is in the loop */
     uint32_t in_events, out_events; /* what it waits for there */
     bool in_eof;
     bool escapes, escaped;   /* Ctrl-A handling; the last byte was Ctrl-A */
     char *unlink_path;
+    bool lossy;              /* pty, nobody need be connected: full ring drops its oldest */
 
     /* ---- lock ---- */
     pthread_mutex_t lock;

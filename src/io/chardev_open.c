@@ -22,6 +22,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <termios.h>
 #include <unistd.h>
 
 static const char accepted[] =
@@ -79,7 +80,7 @@ int chardev_open(struct io_loop *l, const char *spec, struct chardev **out)
         return -ENOMEM;
     }
     c->loop = l;
-    c->in_fd = c->out_fd = c->listen_fd = -1;
+    c->in_fd = c->out_fd = c->listen_fd = c->hold_fd = -1;
     pthread_mutex_init(&c->lock, NULL);
     int err = open_parts(c, spec);
     if (err != 0) {
@@ -141,15 +142,19 @@ int chardev_open_pty(struct chardev *c)
         }
         return -err;
     }
-    /* Our own open slave end keeps the master from reporting a hang-up while nobody is
-       connected. */
-    c->listen_fd = -1;
     c->in_fd = c->out_fd = fd;
-    int slave = open(name, O_RDWR | O_NOCTTY | O_CLOEXEC);
-    if (slave < 0) {
+    c->lossy = true;
+    /* Held open, so that the master reports no hang-up while nobody is connected. */
+    c->hold_fd = open(name, O_RDWR | O_NOCTTY | O_CLOEXEC);
+    if (c->hold_fd < 0) {
         int err = errno;
         log_error("-serial pty: %s: %s", name, strerror(err));
         return -err;
+    }
+    struct termios t;
+    if (tcgetattr(c->hold_fd, &t) == 0) {
+        cfmakeraw(&t); /* no echo of the guest's output back to it */
+        tcsetattr(c->hold_fd, TCSANOW, &t);
     }
     fprintf(stderr, "umbra: serial port is %s\n", name);
     return 0;

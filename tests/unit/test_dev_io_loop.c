@@ -6,6 +6,7 @@
  */
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -308,6 +309,51 @@ Test(chardev, null_takes_and_forgets)
     io_loop_stop(io);
     chardev_close(c);
     io_loop_destroy(io);
+}
+
+/* The name of the pseudo-terminal is told on standard error. */
+static int open_pty(struct chardev **c)
+{
+    char text[128] = "", *name;
+    int p[2], saved = dup(2);
+
+    cr_assert_eq(pipe(p), 0);
+    dup2(p[1], 2);
+    cr_assert_eq(chardev_open(io, "pty", c), 0);
+    dup2(saved, 2);
+    cr_assert_gt(read(p[0], text, sizeof text - 1), 0);
+    name = strstr(text, "/dev/");
+    cr_assert_not_null(name);
+    name[strcspn(name, "\n")] = '\0';
+    int fd = open(name, O_RDWR | O_NOCTTY);
+    cr_assert_geq(fd, 0);
+    return fd;
+}
+
+Test(chardev, pty_never_holds_up_the_guest)
+{
+    struct chardev *c;
+    char buf[256];
+
+    setup();
+    int fd = open_pty(&c);
+    chardev_attach(c, &quiet);
+    for (unsigned i = 0; i < 300000; i++) {
+        cr_assert_eq(chardev_write(c, (const uint8_t *)"0123456789", 10), 10);
+    }
+    cr_assert_eq(chardev_write(c, (const uint8_t *)"the end\n", 8), 8);
+    char *seen = NULL;
+    for (unsigned i = 0; i < 10000 && seen == NULL; i++) {
+        ssize_t n = read(fd, buf, sizeof buf - 1);
+        cr_assert_gt(n, 0);
+        buf[n] = '\0';
+        seen = strchr(buf, '\n');
+    }
+    cr_expect_not_null(seen, "what is dropped is the oldest");
+    io_loop_stop(io);
+    chardev_close(c);
+    io_loop_destroy(io);
+    close(fd);
 }
 
 Test(chardev, full_disk_does_not_stop_the_guest)
