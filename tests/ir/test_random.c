@@ -327,6 +327,39 @@ static void gen_memory(bool priv)
         add((struct insn){.op = IR_ST, .a = {sum, pick(t)}, .imm = memop});
 }
 
+/* LDM or STM: one instruction, words at rising addresses, registers mostly neighbours. */
+static void gen_multiple(bool priv)
+{
+    bool load = below(2);
+    unsigned words = 1 + below(6), reg = below(4), off = 0;
+    uint32_t memop = MEMOP_32 | (priv && !below(4) ? MEMOP_USER : 0) | (below(8) ? 0 : MEMOP_BSWAP);
+    add((struct insn){.op = IR_INSN, .imm = 0x1000 + n_insns * 4, .off = below(256)});
+    uint16_t x = pick(IR_I32), mask = add_const(IR_I32, below(4) ? 0x7ffc : 0x7fff);
+    uint16_t low = add_value((struct insn){.op = IR_AND, .type = IR_I32, .a = {x, mask}});
+    uint16_t base = add_const(IR_I32, RIG_BASE + 8);
+    uint16_t at = add_value((struct insn){.op = IR_ADD, .type = IR_I32, .a = {low, base}});
+    for (unsigned k = 0; k < words; k++, off += 4) {
+        uint16_t step = add_const(IR_I32, off), sum = at;
+        uint32_t op = memop | (k == 0 ? MEMOP_ALIGN4 : 0);
+        struct insn get = {.op = IR_GET, .type = IR_I32, .off = reg * 4, .size = 4};
+        if (k)
+            sum = add_value((struct insn){.op = IR_ADD, .type = IR_I32, .a = {at, step}});
+        if (load) {
+            struct insn ld = {.op = IR_LD, .type = IR_I32, .a = {sum}, .imm = op};
+            uint16_t v = add_value(ld);
+            add((struct insn){.op = IR_PUT, .off = reg * 4, .size = 4, .a = {v}});
+            if (below(6))
+                n_avail--;
+        } else {
+            uint16_t v = add_value(get);
+            add((struct insn){.op = IR_ST, .a = {sum, v}, .imm = op});
+            if (below(6))
+                n_avail--;
+        }
+        reg += below(5) ? 1 : 2;
+    }
+}
+
 static void gen_call(void)
 {
     unsigned op = OP_CALL_PURE + below(3), nargs = below(6);
@@ -381,6 +414,8 @@ static void gen_block(unsigned depth, unsigned len, bool memory, bool priv)
             gen_call();
         else if (what == 16 && depth < 3)
             gen_branch(depth, memory, priv);
+        else if (what == 17 && memory && !depth && below(2))
+            gen_multiple(priv);
         else if (what == 17 && !depth)
             add((struct insn){.op = IR_INSN, .imm = 0x1000 + n_insns * 4, .off = below(256)});
         else if (memory)
@@ -741,12 +776,13 @@ static void run_oracle(void)
 }
 
 /* ---- helpers called by the generated code ---- */
-static void check_event(uint32_t pc, uint32_t extra)
+static void check_event(uint32_t pc, uint32_t extra, bool exact)
 {
     cr_assert(at_event < n_events, "more observations than the oracle made");
     const struct event *e = &events[at_event++];
-    cr_assert_eq(e->hash, state_hash((const uint8_t *)rig.v), "state at observation %u",
-                 at_event - 1);
+    if (exact)
+        cr_assert_eq(e->hash, state_hash((const uint8_t *)rig.v), "state at observation %u",
+                     at_event - 1);
     cr_assert(e->pc == pc && e->extra == extra, "side table: pc %#x extra %#x, expected %#x %#x",
               pc, extra, e->pc, e->extra);
 }
@@ -758,7 +794,8 @@ static void on_slow(struct rig *r, uint32_t gva, uint64_t value, uint32_t memop,
     (void)memop;
     const struct tcg_site *s = rig_site(ra);
     if (r->mode == RIG_ALL_SLOW)
-        check_event(s->pc, s->extra);
+        /* The first word of a load pair is put together with the second. */
+        check_event(s->pc, s->extra, !(s->memop & MEMOP_PAIR));
 }
 
 static bool count_calls_only;
@@ -772,7 +809,7 @@ static uint64_t helper(struct vcpu *v, unsigned op, unsigned nargs, const uint64
         cr_assert(s && s->kind == SITE_CALL);
         call_log = mix(call_log, h ^ state_hash((const uint8_t *)v));
         if (!count_calls_only)
-            check_event(s->pc, s->extra);
+            check_event(s->pc, s->extra, true);
     }
     if (op == OP_CALL_WRITE)
         call_write((uint8_t *)v, h);

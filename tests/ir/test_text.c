@@ -252,6 +252,54 @@ Test(text, calls_and_everything_else)
                          "    goto_ind\n");
 }
 
+/* Words of one LDM or STM join when registers and addresses are neighbours; the base r1 does not.
+ */
+Test(text, pairs_of_one_instruction)
+{
+    ir_ref base = get(6);
+    ir_insn(b, 0x8000, 0);
+    for (unsigned r = 0; r < 5; r++)
+        put(r,
+            ir_load(b, IR_I32, ir_op2i(b, IR_ADD, base, 4 * r), MEMOP_32 | (r ? 0 : MEMOP_ALIGN4)));
+    ir_insn(b, 0x8004, 0);
+    for (unsigned r = 7; r < 10; r++) {
+        ir_ref at = ir_op2i(b, IR_ADD, base, 4 * r);
+        ir_store(b, at, get(r), MEMOP_32);
+    }
+    ir_insn(b, 0x8008, 0); /* two instructions: stay apart */
+    put(2, ir_load(b, IR_I32, base, MEMOP_32));
+    ir_insn(b, 0x800c, 0);
+    put(3, ir_load(b, IR_I32, ir_op2i(b, IR_ADD, base, 4), MEMOP_32));
+    ir_goto_ind(b);
+    ir_optimize(b);
+    cr_assert_null(ir_verify(b), "%s", ir_verify(b));
+    expect("pairs", HEAD "    v1:i32 = get [0x18]:4\n"
+                         "insn 0x8000 extra 0x0\n"
+                         "    v4:i64 = ld .64 align4 pair v1\n"
+                         "    put [0x0]:8 v4\n"
+                         "    v7:i32 = add v1, 0x4\n"
+                         "    v11:i32 = add v1, 0x8\n"
+                         "    v12:i64 = ld .64 pair v11\n"
+                         "    put [0x8]:8 v12\n"
+                         "    v19:i32 = add v1, 0x10\n"
+                         "    v20:i32 = ld .32 v19\n"
+                         "    put [0x10]:4 v20\n"
+                         "insn 0x8004 extra 0x0\n"
+                         "    v24:i32 = add v1, 0x1c\n"
+                         "    v25:i64 = get [0x1c]:8\n"
+                         "    st .64 pair v24, v25\n"
+                         "    v32:i32 = add v1, 0x24\n"
+                         "    v33:i32 = get [0x24]:4\n"
+                         "    st .32 v32, v33\n"
+                         "insn 0x8008 extra 0x0\n"
+                         "    v36:i32 = ld .32 v1\n"
+                         "    put [0x8]:4 v36\n"
+                         "insn 0x800c extra 0x0\n"
+                         "    v39:i32 = ld .32 v7\n"
+                         "    put [0xc]:4 v39\n"
+                         "    goto_ind\n");
+}
+
 Test(text, code_behind_an_exit_goes)
 {
     unsigned done = ir_label_new(b);

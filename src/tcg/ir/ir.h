@@ -153,6 +153,8 @@ enum ir_op {
 #define MEMOP_ALIGN4 (1u << 5) /* must be 4-byte aligned (LDRD/LDM style) */
 #define MEMOP_USER (1u << 6)  /* unprivileged access from privileged code (LDRT, STRT) */
 #define MEMOP_PRIV (1u << 7)  /* the block runs privileged (set by the builder from the block) */
+#define MEMOP_PAIR (1u << 8)  /* two words of one instruction in one MEMOP_64 access (set by the passes); slow paths
+                                 see them as two MEMOP_32 accesses */
 
 /* Flags of a helper call. */
 #define CALL_READS 1u  /* reads guest state: an observation point for PUTs */

@@ -30,10 +30,10 @@ static void dump_arg(const struct ir_block *b, ir_ref r, const char *sep, FILE *
 
 static void dump_memop(uint64_t m, FILE *f)
 {
-    fprintf(f, " .%u%s%s%s%s%s%s", 8u << MEMOP_SIZE(m), m & MEMOP_SIGN ? "s" : "",
+    fprintf(f, " .%u%s%s%s%s%s%s%s", 8u << MEMOP_SIZE(m), m & MEMOP_SIGN ? "s" : "",
             m & MEMOP_BSWAP ? " be" : "", m & MEMOP_ALIGN ? " align" : "",
             m & MEMOP_ALIGN4 ? " align4" : "", m & MEMOP_USER ? " user" : "",
-            m & MEMOP_PRIV ? " priv" : "");
+            m & MEMOP_PRIV ? " priv" : "", m & MEMOP_PAIR ? " pair" : "");
 }
 
 /* What stands between the op's name and its arguments. */

@@ -57,3 +57,6 @@ void ir_slots_forget(struct ir_block *b);
 void ir_slots_keep_until(struct ir_block *b, ir_ref first);
 /* Upper bytes of a V128 value beyond `size` are known to be zero. */
 bool ir_vec_upper_zero(const struct ir_block *b, ir_ref v, unsigned size);
+
+/* ---- passes ---- */
+void ir_pair_accesses(struct ir_block *b); /* ir_pair.c */

@@ -129,6 +129,7 @@ void ir_optimize(struct ir_block *b)
     static _Thread_local struct opt o;
     static _Thread_local struct overwritten labels[IR_MAX_LABELS];
     remove_unreachable(b);
+    ir_pair_accesses(b);
     o.b = b;
     o.at_label = labels;
     memset(&o.now, 0, sizeof(o.now));

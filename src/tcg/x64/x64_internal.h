@@ -205,6 +205,8 @@ enum x_cc x64_compare(struct x64_ctx *c, enum ir_rel rel, ir_ref x, ir_ref y);
 void x64_emit_vector(struct x64_ctx *c, ir_ref i); /* x64_vector.c */
 void x64_emit_access(struct x64_ctx *c, ir_ref i); /* x64_access.c */
 void x64_emit_slow_access(struct x64_ctx *c, struct x64_slow *s);
+uint64_t x64_slow_load(struct vcpu *v, gva_t gva, uint32_t memop, uintptr_t ra); /* x64_slow.c */
+void x64_slow_store(struct vcpu *v, gva_t gva, uint64_t value, uint32_t memop, uintptr_t ra);
 void x64_emit_call(struct x64_ctx *c, ir_ref i); /* x64_call.c */
 void x64_call_host(struct x64_ctx *c, const void *fn);
 void x64_emit_exit(struct x64_ctx *c, ir_ref i); /* x64_exit.c */

@@ -5,7 +5,6 @@
  * leaves from inside a helper by going back to the frame and taking the exit.
  */
 #include "x64_internal.h"
-#include "mmu/mmu.h"
 
 #if defined(__SANITIZE_ADDRESS__)
 #define HAVE_ASAN 1
@@ -89,7 +88,7 @@ static void emit_slow(struct x_buf *e, bool load)
     if (load)
         x_mov_rr(e, X_32, RDX, RCX);
     x_mov_rm(e, X_64, load ? RCX : R8, x_at(RSP, 8 + (int32_t)sizeof(saved) * 8));
-    x_mov_ri(e, RAX, load ? (uintptr_t)mmu_slow_load : (uintptr_t)mmu_slow_store);
+    x_mov_ri(e, RAX, load ? (uintptr_t)x64_slow_load : (uintptr_t)x64_slow_store);
     x_call_r(e, RAX);
     if (load)
         x_mov_rr(e, X_64, RDX, RAX);
