@@ -279,3 +279,59 @@ Test(vector, isnan_raises_nothing)
     cr_assert_eq(rig_run(), TCG_EXIT_WFI);
     cr_assert_eq(rig.v->r[0], 0u);
 }
+
+static uint64_t clobber(struct vcpu *v)
+{
+    (void)v;
+    __asm__ volatile("pxor %%xmm2, %%xmm2\n\tpxor %%xmm3, %%xmm3\n\tpxor %%xmm4, %%xmm4\n\t"
+                     "pxor %%xmm5, %%xmm5\n\tpxor %%xmm6, %%xmm6\n\tpxor %%xmm7, %%xmm7" ::
+                         : "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7");
+    return 0;
+}
+
+static void clobber_in_slow_path(struct rig *r, uint32_t gva, uint64_t value, uint32_t memop,
+                                 uintptr_t ra)
+{
+    (void)gva;
+    (void)value;
+    (void)memop;
+    (void)ra;
+    clobber(r->v);
+}
+
+/* Vectors alive across a guest access, whatever path it takes, and across a helper call. */
+Test(vector, survive_accesses_and_calls)
+{
+    rig_init();
+    for (unsigned k = 0; k < RIG_MODES * 2; k++) {
+        struct ir_block *b = rig.b;
+        ir_ref v[6];
+        rig_reset_memory((enum rig_mode)(k / 2));
+        rig.on_slow = clobber_in_slow_path;
+        memset(rig.flat, 0x5a, RIG_SIZE);
+        ir_block_reset(b, 0x1000, 0, false);
+        for (unsigned n = 0; n < 6; n++)
+            v[n] = ir_vop(b, IR_VADD, 1, ir_get(b, IR_V128, OFF_V(n), 16),
+                          ir_get(b, IR_V128, OFF_V(8), 16), 0);
+        ir_ref at = ir_get(b, IR_I32, offsetof(struct vcpu, r[0]), 4);
+        ir_put(b, offsetof(struct vcpu, r[1]), 4, ir_load(b, IR_I32, at, MEMOP_32));
+        if (k & 1)
+            ir_call(b, IR_VOID, "clobber", (void *)clobber, 0, 0, NULL);
+        for (unsigned n = 0; n < 6; n++)
+            ir_put(b, OFF_V(n), 16, v[n]);
+        ir_exit(b, TCG_EXIT_WFI);
+        ir_optimize(b);
+        cr_assert_eq(rig_compile(), 0);
+        for (unsigned round = 0; round < 3; round++) {
+            uint8_t want[96];
+            for (unsigned n = 0; n < 32; n++)
+                rig.v->vfp.d[n] = rnd();
+            for (unsigned n = 0; n < 96; n++)
+                want[n] = (uint8_t)(rig.v->vfp.v[n] + rig.v->vfp.v[128 + n % 16]);
+            rig.v->r[0] = RIG_BASE + 0x1000 * round + 8;
+            cr_assert_eq(rig_run(), TCG_EXIT_WFI);
+            cr_assert_eq(rig.v->r[1], 0x5a5a5a5au);
+            cr_assert(!memcmp(rig.v->vfp.v, want, sizeof(want)), "mode %u", k / 2);
+        }
+    }
+}
