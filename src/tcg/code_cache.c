@@ -13,7 +13,7 @@
 
 #define DEFAULT_CACHE_BYTES ((size_t)64 << 20)
 #define MIN_CACHE_BYTES     ((size_t)1 << 20)
-#define BYTES_PER_BLOCK     128 /* fewest host bytes we expect of a block, for the size of by_code */
+#define BYTES_PER_BLOCK     128 /* fewest host bytes expected of a block: sizes by_code */
 
 static int map_code(struct tcg *t, size_t bytes)
 {

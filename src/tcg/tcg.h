@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The translator as the run loop sees it, and the contracts between its parts: front end (guest code to
- * IR), back end (IR to host code), code cache, block linking. Everything belongs to one vCPU thread.
+ * The translator as the run loop sees it, and the contracts between its parts: front end (guest
+ * code to IR), back end (IR to host code), code cache, block linking. Everything belongs to one
+ * vCPU thread.
  */
 #pragma once
 
@@ -30,8 +31,9 @@ struct tcg_source {
     uint32_t exec_flags;
     const uint8_t *page; /* host address of the page that holds pc */
     unsigned max_insns;
-    unsigned features;   /* enum arm_feature bits */
-    /* Host address of the next page, for an instruction that crosses; NULL when its fetch faults. */
+    unsigned features; /* enum arm_feature bits */
+    /* Host address of the next page, for an instruction that crosses; NULL when its fetch faults.
+     */
     const uint8_t *(*next_page)(struct vcpu *v);
     struct vcpu *vcpu;
     /* results */
@@ -39,31 +41,33 @@ struct tcg_source {
     unsigned n_insns;
     bool crosses_page;
 };
-/* Translate guest code into `b` (already reset). Always produces at least one instruction's worth. */
+/* Translate guest code into `b` (already reset). Always produces at least one instruction's worth.
+ */
 void arm_translate_block(struct tcg_source *src, struct ir_block *b);
 /* Disassemble guest code for -d in_asm is in tcg_log.c (Capstone). */
 
 /* ---- back end (x64/) ---- */
 struct code_buffer {
-    uint8_t *rw;       /* writable mapping of the free space */
-    uint8_t *rx;       /* executable address of the same bytes */
+    uint8_t *rw; /* writable mapping of the free space */
+    uint8_t *rx; /* executable address of the same bytes */
     size_t room;
 };
 
 /* One host address that may fault or call: recovers the guest state (I-7). */
 struct tcg_site {
-    uint32_t host_off;  /* access instruction (memory site) or return address (call), from block start */
-    uint32_t slow_off;  /* memory site: its slow path; 0 for calls */
-    uint32_t pc;        /* guest pc (low 32 bits; high bits are the block's) */
-    uint16_t extra;     /* front end's word from IR_INSN (IT state) */
-    uint8_t kind;       /* enum tcg_site_kind */
-    uint8_t host_len;   /* memory site: patchable bytes, >= 5 */
+    uint32_t
+        host_off; /* access instruction (memory site) or return address (call), from block start */
+    uint32_t slow_off; /* memory site: its slow path; 0 for calls */
+    uint32_t pc;       /* guest pc (low 32 bits; high bits are the block's) */
+    uint16_t extra;    /* front end's word from IR_INSN (IT state) */
+    uint8_t kind;      /* enum tcg_site_kind */
+    uint8_t host_len;  /* memory site: patchable bytes, >= 5 */
     uint32_t memop;
 };
 enum tcg_site_kind { SITE_CALL, SITE_LOAD, SITE_STORE };
 
 struct tcg_jump_slot {
-    uint32_t patch_off;  /* offset of the rel32 of a jmp, 4-byte aligned in memory */
+    uint32_t patch_off;    /* offset of the rel32 of a jmp, 4-byte aligned in memory */
     uint32_t unlinked_off; /* target while not linked */
     gva_t target_pc;
 };
@@ -71,9 +75,10 @@ struct tcg_jump_slot {
 #define TCG_MAX_SITES 2048
 #define TCG_MAX_SLOTS 8
 struct x64_options {
-    bool soft_mmu;  /* memory accesses through the soft TLB; else through SPT windows */
-    void *tb;       /* stored to v->exit_tb by unlinked exits */
-    unsigned link_page_bits; /* 12: direct links only inside the page; other GOTOs use the jump cache inline */
+    bool soft_mmu;           /* memory accesses through the soft TLB; else through SPT windows */
+    void *tb;                /* stored to v->exit_tb by unlinked exits */
+    unsigned link_page_bits; /* 12: direct links only inside the page; other GOTOs use the jump
+                                cache inline */
 };
 struct x64_result {
     size_t host_bytes;
@@ -82,16 +87,18 @@ struct x64_result {
     struct tcg_jump_slot slot[TCG_MAX_SLOTS];
     unsigned nslots;
 };
-/* Compile to buf; -ENOSPC: not enough room in buf (nothing consumed); -E2BIG: tables overflow, retry with a shorter block. */
-int x64_compile(const struct ir_block *b, const struct x64_options *o, const struct code_buffer *buf,
-                struct x64_result *out) MUST_CHECK;
+/* Compile to buf; -ENOSPC: not enough room in buf (nothing consumed); -E2BIG: tables overflow,
+ * retry with a shorter block. */
+int x64_compile(const struct ir_block *b, const struct x64_options *o,
+                const struct code_buffer *buf, struct x64_result *out) MUST_CHECK;
 /* Common stubs, emitted once at the start of each vCPU's cache. */
 struct x64_stubs {
-    /* enum tcg_exit enter(struct vcpu *v, void *code): saves host registers, sets RBP/R15/MXCSR, jumps */
+    /* enum tcg_exit enter(struct vcpu *v, void *code): saves host registers, sets RBP/R15/MXCSR,
+     * jumps */
     unsigned (*enter)(struct vcpu *v, void *code);
-    void *exit_stub;   /* generated code jumps here with EAX = reason */
-    void *fault_stub;  /* the SIGSEGV handler redirects RIP here */
-    void *unwind;      /* reached by tcg_unwind(): EAX = reason, RSP already restored */
+    void *exit_stub;  /* generated code jumps here with EAX = reason */
+    void *fault_stub; /* the SIGSEGV handler redirects RIP here */
+    void *unwind;     /* reached by tcg_unwind(): EAX = reason, RSP already restored */
     size_t bytes;
 };
 int x64_emit_stubs(struct x64_stubs *s, const struct code_buffer *buf) MUST_CHECK;
@@ -99,8 +106,10 @@ int x64_emit_stubs(struct x64_stubs *s, const struct code_buffer *buf) MUST_CHEC
 _Noreturn void tcg_unwind(struct vcpu *v, enum tcg_exit reason);
 /* Patch a jump slot / memory site. Owner thread only. rw = writable alias of host code. */
 void x64_patch_jump(uint8_t *rw_patch, const uint8_t *rx_patch, const uint8_t *target);
-void x64_patch_site_to_slow(uint8_t *rw_site, const uint8_t *rx_site, unsigned len, const uint8_t *slow);
-/* Called by fault_stub (registers saved in the vCPU's fault frame): decides where to resume. Implemented in tcg/fault_resume.c. */
+void x64_patch_site_to_slow(uint8_t *rw_site, const uint8_t *rx_site, unsigned len,
+                            const uint8_t *slow);
+/* Called by fault_stub (registers saved in the vCPU's fault frame): decides where to resume.
+ * Implemented in tcg/fault_resume.c. */
 uintptr_t tcg_fault_resume(struct vcpu *v, uintptr_t host_pc, hva_t addr, uint32_t error_code);
 
 /* ---- translator (translate.c, blocks.c) ---- */
@@ -121,10 +130,10 @@ void tcg_jump_cache_flush_page(struct vcpu *v, gva_t va);
 /* Process-wide fault handler (mmu/fault.c calls these back). */
 
 /* -d masks */
-#define LOG_IN_ASM (1u << 0)
-#define LOG_OP (1u << 1)
-#define LOG_OUT_ASM (1u << 2)
-#define LOG_INT (1u << 3)
-#define LOG_MMU (1u << 4)
+#define LOG_IN_ASM      (1u << 0)
+#define LOG_OP          (1u << 1)
+#define LOG_OUT_ASM     (1u << 2)
+#define LOG_INT         (1u << 3)
+#define LOG_MMU         (1u << 4)
 #define LOG_GUEST_ERROR (1u << 5)
-#define LOG_EXEC (1u << 6)
+#define LOG_EXEC        (1u << 6)

@@ -62,8 +62,8 @@ static void schedule_overflow(struct arm_pmu *p, uint32_t value)
 }
 
 /*
- * Has the counter wrapped by now? Then say so, once: whoever moves wrap_at on, the timer's callback or the owner
- * reading the flag before that ran, sets the flag.
+ * Has the counter wrapped by now? Then say so, once: whoever moves wrap_at on, the timer's callback
+ * or the owner reading the flag before that ran, sets the flag.
  */
 static void note_overflow(struct vcpu *v)
 {

@@ -263,7 +263,8 @@ void arm_exec_flags_refresh(struct vcpu *v)
         if (v->fpexc & FPEXC_EN)
             f |= EXEC_FP | ((v->sys->cpacr & CPACR_ASEDIS) ? 0 : EXEC_NEON);
     }
-    /* With the MMU off data memory is Strongly-ordered, where nothing unaligned works (B3.2.1, A3.2.1). */
+    /* With the MMU off data memory is Strongly-ordered, where nothing unaligned works (B3.2.1,
+     * A3.2.1). */
     if ((v->sys->mmu.sctlr & SCTLR_A) || !(v->sys->mmu.sctlr & SCTLR_M))
         f |= EXEC_ALIGN;
     if (v->fpscr_rest & FPSCR_SPECIAL)

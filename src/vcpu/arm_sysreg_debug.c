@@ -1,18 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * CP14: the debug registers that software probes (v7.1 Debug, Arm ARM DDI0406C C11), ThumbEE and
- * trivial Jazelle identification. Breakpoint and watchpoint registers hold what is written; no
- * debug event is generated, which an implementation may choose while DBGDSCR.MDBGen is clear: so
- * MDBGen stays clear and software sees that monitor debug is not to be had.
+ * trivial Jazelle identification. Breakpoint, watchpoint and control registers hold what is
+ * written; known limitation: no debug event is ever generated from them.
  */
 #include "vcpu/arm_sys_internal.h"
 
-#define DSCR_MDBGEN (1u << 15)
-#define OSLSR_OSLM0 1u /* OS lock implemented, no save/restore: OSLM = 0b10 */
-#define OSLSR_OSLM1 8u
-#define OSLSR_OSLK  2u
-#define OSLAR_KEY   0xc5acce55u
-#define CLAIM_BITS  0xffu
+/* UDCCdis and MDBGen: monitor debug is what software running on the CPU may enable. */
+#define DSCR_WRITABLE (1u << 12 | 1u << 15)
+#define OSLSR_OSLM1   8u /* OS lock implemented, without save and restore: OSLM = 0b10 */
+#define OSLSR_OSLK    2u
+#define OSLAR_KEY     0xc5acce55u
+#define CLAIM_BITS    0xffu
 
 static uint64_t didr_read(struct vcpu *v, const struct sysreg *r)
 {
@@ -29,7 +28,7 @@ static uint64_t devid_read(struct vcpu *v, const struct sysreg *r)
 static void dscr_write(struct vcpu *v, const struct sysreg *r, uint64_t value)
 {
     (void)r;
-    v->sys->dbgdscr = (uint32_t)value & 0x0c001000u & ~DSCR_MDBGEN;
+    v->sys->dbgdscr = (uint32_t)value & DSCR_WRITABLE;
 }
 
 static void oslar_write(struct vcpu *v, const struct sysreg *r, uint64_t value)

@@ -5,19 +5,21 @@
  * LDREX remembers address, size, value and version; STREX succeeds only when version and value are
  * unchanged. Arm ARM A3.4 (synchronization and semaphores).
  *
- * Owns the granule table. An entry serves all granules that hash to it (by physical address: aliases of
- * one page share it); a collision only makes a STREX fail that could have succeeded, which the
- * architecture allows. The entry is `version << 1 | lock`: the lock bit is held around the one
- * compare-and-swap or exchange of a store, nothing else. LDREX looks at it a bounded number of times and
- * gives the processor to a holder that was preempted, STREX fails at once; either way the guest's loop
- * comes round again. Only a swap, which must not fail, waits for as long as it takes.
+ * Owns the granule table. An entry serves all granules that hash to it (by physical address:
+ * aliases of one page share it); a collision only makes a STREX fail that could have succeeded,
+ * which the architecture allows. The entry is `version << 1 | lock`: the lock bit is held around
+ * the one compare-and-swap or exchange of a store, nothing else. LDREX looks at it a bounded number
+ * of times and gives the processor to a holder that was preempted, STREX fails at once; either way
+ * the guest's loop comes round again. Only a swap, which must not fail, waits for as long as it
+ * takes.
  *
- * Orderings: the version is read with acquire before the value, so a store that completed its unlock is
- * seen in both; a store is the locked compare-and-swap on the entry, then one on the value, and a release
- * of the entry: a full barrier, more than STREX asks for and just what STLEX does.
+ * Orderings: the version is read with acquire before the value, so a store that completed its
+ * unlock is seen in both; a store is the locked compare-and-swap on the entry, then one on the
+ * value, and a release of the entry: a full barrier, more than STREX asks for and just what STLEX
+ * does.
  *
- * Known limitation: a plain store that restores the old value between LDREX and STREX is not detected,
- * unless -exclusive strict sends plain stores this way as well (exclusive_access.c).
+ * Known limitation: a plain store that restores the old value between LDREX and STREX is not
+ * detected, unless -exclusive strict sends plain stores this way as well (exclusive_access.c).
  */
 #include "vcpu/exclusive.h"
 
@@ -25,10 +27,10 @@
 
 #include <sched.h>
 
-#define GRANULE_BITS 4u /* 16 bytes: any exclusive access lies in one granule */
-#define TABLE_BITS 14u
-#define ENTRY_LOCKED 1u
-#define ENTRY_STEP 2u
+#define GRANULE_BITS       4u /* 16 bytes: any exclusive access lies in one granule */
+#define TABLE_BITS         14u
+#define ENTRY_LOCKED       1u
+#define ENTRY_STEP         2u
 #define SPINS_BEFORE_YIELD 200u
 
 static _Alignas(CACHE_LINE) _Atomic uint64_t granule_table[1u << TABLE_BITS];
@@ -53,8 +55,8 @@ static uint64_t location_read(const void *host, unsigned size)
     }
 }
 
-#define COMPARE_SWAP(type, host, expected, value) \
-    __atomic_compare_exchange_n((type *)(host), &(type){ (type)(expected) }, (type)(value), false, \
+#define COMPARE_SWAP(type, host, expected, value)                                                \
+    __atomic_compare_exchange_n((type *)(host), &(type){(type)(expected)}, (type)(value), false, \
                                 __ATOMIC_SEQ_CST, __ATOMIC_RELAXED)
 
 static bool location_compare_swap(void *host, unsigned size, uint64_t expected, uint64_t value)

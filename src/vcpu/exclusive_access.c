@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Exclusive accesses and swaps by guest virtual address, as generated code calls them: translation,
- * alignment and aborts here, the monitor itself in exclusive.c. A store to a page that holds translated
- * code marks it dirty on the way (mmu_helper_host). Arm ARM A3.4, A3.2.1 (alignment), A3.4.5.
+ * alignment and aborts here, the monitor itself in exclusive.c. A store to a page that holds
+ * translated code marks it dirty on the way (mmu_helper_host). Arm ARM A3.4, A3.2.1 (alignment),
+ * A3.4.5.
  *
  * Threads: the vCPU's own; the host address is used before the helper returns and not kept.
  */
@@ -14,10 +15,11 @@
 
 /* External abort on a memory access that is not RAM; short and long-descriptor format. */
 #define FSR_EXTERNAL_SHORT 0x008u
-#define FSR_EXTERNAL_LONG 0x210u
-#define FSR_WNR (1u << 11)
+#define FSR_EXTERNAL_LONG  0x210u
+#define FSR_WNR            (1u << 11)
 
-/* Exclusive and atomic accesses to devices are not supported by the interconnect: external abort. */
+/* Exclusive and atomic accesses to devices are not supported by the interconnect: external abort.
+ */
 static _Noreturn void raise_external(struct vcpu *v, uint32_t gva, bool write, uintptr_t ra)
 {
     uint32_t fsr = (arm_mmu_regs(v)->ttbcr & TTBCR_EAE) ? FSR_EXTERNAL_LONG : FSR_EXTERNAL_SHORT;
@@ -91,9 +93,10 @@ static struct touched unaligned_ends(struct vcpu *v, uint32_t gva, uint32_t memo
 {
     uint32_t last = gva + (1u << MEMOP_SIZE(memop)) - 1;
     bool crosses = (gva ^ last) >> GUEST_PAGE_BITS;
-    uint32_t probe = crosses ? last & (uint32_t)GUEST_PAGE_MASK : last; /* where its abort would be */
+    uint32_t probe =
+        crosses ? last & (uint32_t)GUEST_PAGE_MASK : last; /* where its abort would be */
     uint32_t byte = (memop & (MEMOP_USER | MEMOP_PRIV)) | MEMOP_8;
-    struct touched t = { 0, 0 };
+    struct touched t = {0, 0};
 
     mmu_helper_host(v, gva, MMU_WRITE, byte, ra, &t.first);
     mmu_helper_host(v, probe, MMU_WRITE, byte, ra, &t.last);
@@ -102,15 +105,15 @@ static struct touched unaligned_ends(struct vcpu *v, uint32_t gva, uint32_t memo
 }
 
 /*
- * A store that is not naturally aligned is not a single access to the architecture either: it advances the
- * versions of what it touches before and after.
+ * A store that is not naturally aligned is not a single access to the architecture either: it
+ * advances the versions of what it touches before and after.
  */
 static void strict_store_unaligned(struct vcpu *v, uint32_t gva, uint64_t value, uint32_t memop,
                                    uintptr_t ra)
 {
     bool faults = (memop & MEMOP_ALIGN) || (v->exec_flags & EXEC_ALIGN) ||
                   ((memop & MEMOP_ALIGN4) && (gva & 3));
-    struct touched t = { 0, 0 };
+    struct touched t = {0, 0};
 
     if (!faults) {
         t = unaligned_ends(v, gva, memop, ra);

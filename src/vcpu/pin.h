@@ -11,9 +11,10 @@ struct vcpu_placement {
 };
 
 /*
- * policy: "none" (or NULL), "spread" (as far apart as the topology allows), "compact" (neighbours), or host
- * processor numbers "0,2,4-6", given out in turn. -EINVAL with *why (static text) when it is none of these or
- * names a processor this process may not use; -errno when the topology cannot be read.
+ * policy: "none" (or NULL), "spread" (as far apart as the topology allows), "compact" (neighbours),
+ * or host processor numbers "0,2,4-6", given out in turn. -EINVAL with *why (static text) when it
+ * is none of these or names a processor this process may not use; -errno when the topology cannot
+ * be read.
  */
 int vcpu_placement_make(struct vcpu_placement *p, const char *policy, unsigned ncpus,
                         const char **why) MUST_CHECK;

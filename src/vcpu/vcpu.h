@@ -7,9 +7,11 @@
  * VCPU_BIAS, so that the hottest 256 bytes have one-byte displacements.
  * Guest state rules (ARMv7-A front end):
  *  - r[15] is the guest PC at block boundaries and after vcpu_restore_state(); not in between.
- *  - NZCV: N = bit 31 of nf; Z = (zf == 0); C = cf (0/1); V = vf (0/1). Q = qf (0/1). GE = ge (4 bits).
- *  - CPSR.T, E and IT live only in exec_flags; CPSR.M, A, I, F in cpsr_rest. arm_cpsr_read()/write()
- *    assemble and distribute the whole register, bank registers and refresh exec_flags.
+ *  - NZCV: N = bit 31 of nf; Z = (zf == 0); C = cf (0/1); V = vf (0/1). Q = qf (0/1). GE = ge (4
+ * bits).
+ *  - CPSR.T, E and IT live only in exec_flags; CPSR.M, A, I, F in cpsr_rest.
+ * arm_cpsr_read()/write() assemble and distribute the whole register, bank registers and refresh
+ * exec_flags.
  */
 #pragma once
 
@@ -17,40 +19,56 @@
 #include <stdatomic.h>
 #include <pthread.h>
 
-#define VCPU_MAX 8 /* GICv2 */
-#define VCPU_BIAS 128
+#define VCPU_MAX   8 /* GICv2 */
+#define VCPU_BIAS  128
 
 /*
- * exec_flags: everything besides the PC that decides what a block's code looks like. Blocks are keyed by
- * (physical pc, virtual pc, exec_flags).
+ * exec_flags: everything besides the PC that decides what a block's code looks like. Blocks are
+ * keyed by (physical pc, virtual pc, exec_flags).
  */
-#define EXEC_T (1u << 0)     /* Thumb */
-#define EXEC_E (1u << 1)     /* big-endian data */
-#define EXEC_PRIV (1u << 2)  /* any mode but User */
-#define EXEC_FP (1u << 3)    /* VFP/Advanced SIMD usable here: CPACR and FPEXC.EN */
+#define EXEC_T     (1u << 0) /* Thumb */
+#define EXEC_E     (1u << 1) /* big-endian data */
+#define EXEC_PRIV  (1u << 2) /* any mode but User */
+#define EXEC_FP    (1u << 3) /* VFP/Advanced SIMD usable here: CPACR and FPEXC.EN */
 #define EXEC_ALIGN (1u << 4) /* SCTLR.A: all accesses checked */
-#define EXEC_NEON (1u << 5)  /* Advanced SIMD not disabled (CPACR.ASEDIS) */
-#define EXEC_FPSPECIAL (1u << 6) /* FPSCR has FZ, DN, AHP, traps or a rounding mode other than RN: no inline scalar FP */
-#define EXEC_CPACR (1u << 7)   /* CPACR grants cp10/cp11 at this privilege (FPEXC may still disable: then only VMRS/VMSR
-                                  of FPEXC, FPSID, MVFR work) */
-#define EXEC_IT_SHIFT 8      /* CPSR.IT[7:0] at bits 15:8 */
-#define EXEC_IT_MASK (0xffu << EXEC_IT_SHIFT)
+#define EXEC_NEON  (1u << 5) /* Advanced SIMD not disabled (CPACR.ASEDIS) */
+#define EXEC_FPSPECIAL                                                                           \
+    (1u << 6) /* FPSCR has FZ, DN, AHP, traps or a rounding mode other than RN: no inline scalar \
+                 FP */
+#define EXEC_CPACR                                                                            \
+    (1u << 7) /* CPACR grants cp10/cp11 at this privilege (FPEXC may still disable: then only \
+                 VMRS/VMSR of FPEXC, FPSID, MVFR work) */
+#define EXEC_IT_SHIFT 8 /* CPSR.IT[7:0] at bits 15:8 */
+#define EXEC_IT_MASK  (0xffu << EXEC_IT_SHIFT)
 
 /* Poll word bits: reasons to leave generated code at the next poll. */
-#define POLL_IRQ (1u << 0)  /* an interrupt line changed: re-evaluate */
-#define POLL_MMU (1u << 1)  /* mmu_serve_requests() has work */
-#define POLL_CODE (1u << 2) /* translated code of this vCPU must be invalidated */
-#define POLL_STOP (1u << 3) /* leave the run loop (shutdown, reset) */
-#define POLL_POWER (1u << 4) /* PSCI: power state changed */
+#define POLL_IRQ      (1u << 0) /* an interrupt line changed: re-evaluate */
+#define POLL_MMU      (1u << 1) /* mmu_serve_requests() has work */
+#define POLL_CODE     (1u << 2) /* translated code of this vCPU must be invalidated */
+#define POLL_STOP     (1u << 3) /* leave the run loop (shutdown, reset) */
+#define POLL_POWER    (1u << 4) /* PSCI: power state changed */
 
 enum arm_mode {
-    ARM_USR = 0x10, ARM_FIQ = 0x11, ARM_IRQ = 0x12, ARM_SVC = 0x13, ARM_ABT = 0x17, ARM_UND = 0x1b, ARM_SYS = 0x1f,
+    ARM_USR = 0x10,
+    ARM_FIQ = 0x11,
+    ARM_IRQ = 0x12,
+    ARM_SVC = 0x13,
+    ARM_ABT = 0x17,
+    ARM_UND = 0x1b,
+    ARM_SYS = 0x1f,
 };
 enum arm_bank { BANK_USR, BANK_FIQ, BANK_IRQ, BANK_SVC, BANK_ABT, BANK_UND, BANK_COUNT };
 
 /* Guest exceptions, in the order of the vector table. */
 enum arm_exception {
-    ARM_EXC_RESET, ARM_EXC_UNDEF, ARM_EXC_SVC, ARM_EXC_PABT, ARM_EXC_DABT, ARM_EXC_HYP, ARM_EXC_IRQ, ARM_EXC_FIQ,
+    ARM_EXC_RESET,
+    ARM_EXC_UNDEF,
+    ARM_EXC_SVC,
+    ARM_EXC_PABT,
+    ARM_EXC_DABT,
+    ARM_EXC_HYP,
+    ARM_EXC_IRQ,
+    ARM_EXC_FIQ,
     ARM_EXC_NONE,
 };
 
@@ -93,33 +111,36 @@ struct vcpu {
     uint32_t r[16];
     uint32_t nf, zf, cf, vf;
     uint32_t qf, ge;
-    uint32_t exec_flags; /* keep next to ctx_id: read together as the jump-cache key */
-    uint32_t ctx_id;     /* current translation context (mmu), 16 bits used */
-    uint64_t ctx_tag;    /* ctx_id << 32, or'ed into soft-TLB tags */
-    hva_t win_base[2];   /* SPT window base: [0] user, [1] privileged */
+    uint32_t exec_flags;   /* keep next to ctx_id: read together as the jump-cache key */
+    uint32_t ctx_id;       /* current translation context (mmu), 16 bits used */
+    uint64_t ctx_tag;      /* ctx_id << 32, or'ed into soft-TLB tags */
+    hva_t win_base[2];     /* SPT window base: [0] user, [1] privileged */
     _Atomic uint32_t poll; /* also set by other threads */
-    uint32_t mxcsr;      /* guest MXCSR while in generated code (rounding; sticky flags collect here on exit) */
+    uint32_t mxcsr; /* guest MXCSR while in generated code (rounding; sticky flags collect here on
+                       exit) */
     uint32_t host_mxcsr;
-    uint32_t exit_arg;   /* link slot of TCG_EXIT_LINK */
-    void *exit_tb;       /* block that left for TCG_EXIT_LINK */
-    hva_t host_sp;       /* RSP to return to the run loop with (tcg_unwind) */
+    uint32_t exit_arg; /* link slot of TCG_EXIT_LINK */
+    void *exit_tb;     /* block that left for TCG_EXIT_LINK */
+    hva_t host_sp;     /* RSP to return to the run loop with (tcg_unwind) */
     _Alignas(16) union {
         uint64_t d[32];
         uint32_t s[64];
         uint8_t v[256];
     } vfp;
-    uint32_t fpscr_rest; /* FPSCR without NZCV (31:28 live in fpscr_nzcv) and without what MXCSR holds pending */
+    uint32_t fpscr_rest; /* FPSCR without NZCV (31:28 live in fpscr_nzcv) and without what MXCSR
+                            holds pending */
     uint32_t fpscr_nzcv; /* bits 31:28 */
     uint32_t fpexc;
-    uint32_t tpidrurw, tpidruro, tpidrprw; /* thread registers: generated code reads them directly */
+    uint32_t tpidrurw, tpidruro,
+        tpidrprw; /* thread registers: generated code reads them directly */
     struct jump_cache_entry jump_cache[JUMP_CACHE_SIZE];
     struct softtlb_entry softtlb[2][SOFTTLB_SIZE]; /* [0] user, [1] privileged */
 
     /* ---- owning thread ---- */
     _Alignas(CACHE_LINE) struct vm *vm;
-    unsigned index;      /* 0 .. smp-1; also the MPIDR affinity 0 */
+    unsigned index;                                    /* 0 .. smp-1; also the MPIDR affinity 0 */
     uint64_t jump_pages[(1u << JUMP_PAGES_BITS) / 64]; /* pages that may be in the jump cache */
-    uint32_t cpsr_rest;  /* M, A, I, F */
+    uint32_t cpsr_rest;                                /* M, A, I, F */
     uint32_t bank_r13[BANK_COUNT], bank_r14[BANK_COUNT], bank_spsr[BANK_COUNT];
     uint32_t bank_r8_12[2][5]; /* [0] all but FIQ, [1] FIQ, while not current */
     enum arm_exception exc;    /* pending synchronous exception, taken by the run loop */
@@ -131,8 +152,8 @@ struct vcpu {
         uint64_t value;
         uint64_t gpa;
         uint64_t version;
-    } excl;              /* local exclusive monitor */
-    struct tcg *tcg;     /* translator state, code cache */
+    } excl;          /* local exclusive monitor */
+    struct tcg *tcg; /* translator state, code cache */
     struct mmu_vcpu *mmu;
     struct arm_sys *sys; /* CP15/CP14 registers, generic timer, PMU */
     void *scratch;
@@ -142,11 +163,12 @@ struct vcpu {
     uint32_t fault_error; /* x86 page-fault error code */
 
     /* ---- other threads ---- */
-    _Alignas(CACHE_LINE) _Atomic uint32_t in_guest; /* 1: generated code or a helper of it; 0: quiescent */
-    _Atomic uint32_t irq_lines; /* bit 0 IRQ, bit 1 FIQ, level */
-    _Atomic uint32_t powered;   /* PSCI: 0 off, 1 on pending, 2 on */
-    _Atomic uint32_t halted;    /* futex word: 1 while asleep in WFI/WFE/power-off */
-    _Atomic uint32_t event;     /* event register (SEV, exclusive clears) */
+    _Alignas(CACHE_LINE) _Atomic uint32_t
+        in_guest;                         /* 1: generated code or a helper of it; 0: quiescent */
+    _Atomic uint32_t irq_lines;           /* bit 0 IRQ, bit 1 FIQ, level */
+    _Atomic uint32_t powered;             /* PSCI: 0 off, 1 on pending, 2 on */
+    _Atomic uint32_t halted;              /* futex word: 1 while asleep in WFI/WFE/power-off */
+    _Atomic uint32_t event;               /* event register (SEV, exclusive clears) */
     _Atomic uint32_t power_pc, power_arg; /* where PSCI CPU_ON starts it: r15 and r0 */
     pthread_t thread;
 };
@@ -180,8 +202,8 @@ bool vcpu_power_on(struct vcpu *v, uint32_t pc, uint32_t arg);
 void vcpu_power_off_self(struct vcpu *v);
 
 /*
- * Quiescence, for whoever waits for a vCPU (I-2). A vCPU is quiescent when in_guest == 0: it holds no
- * translated host address and serves all requests before it sets in_guest again.
+ * Quiescence, for whoever waits for a vCPU (I-2). A vCPU is quiescent when in_guest == 0: it holds
+ * no translated host address and serves all requests before it sets in_guest again.
  * vcpu_quiescent_begin/end bracket blocking work of the owner (DSB wait, WFI, blocking I/O).
  */
 void vcpu_quiescent_begin(struct vcpu *v);
@@ -191,10 +213,12 @@ void vcpu_quiescent_end(struct vcpu *v); /* serves requests first */
 /* Sleep until an interrupt line, an event or a kick. */
 void vcpu_wait_for_interrupt(struct vcpu *v);
 void vcpu_wait_for_event(struct vcpu *v);
-/* Raise a guest exception from a helper called by generated code. `ra` is the return address into generated code:
-   guest PC and IT state are recovered from the side table. Does not return. */
-_Noreturn void vcpu_raise(struct vcpu *v, uintptr_t ra, enum arm_exception e, uint32_t fsr, gva_t far);
+/* Raise a guest exception from a helper called by generated code. `ra` is the return address into
+   generated code: guest PC and IT state are recovered from the side table. Does not return. */
+_Noreturn void vcpu_raise(struct vcpu *v, uintptr_t ra, enum arm_exception e, uint32_t fsr,
+                          gva_t far);
 /* Recover guest PC and IT state at `ra` without leaving. */
 void vcpu_restore_state(struct vcpu *v, uintptr_t ra);
-/* Return address of the helper that uses it: only directly inside a function called from generated code. */
+/* Return address of the helper that uses it: only directly inside a function called from generated
+ * code. */
 #define VCPU_RA() ((uintptr_t)__builtin_return_address(0))

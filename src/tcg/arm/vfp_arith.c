@@ -2,10 +2,11 @@
 /*
  * VFP arithmetic, comparison and conversion. Arm ARM A7.5.
  *
- * Add, subtract, multiply, divide and square root run as one host instruction while FPSCR is in its usual
- * state (no EXEC_FPSPECIAL): the host's MXCSR collects the cumulative flags. Where host and Arm ARM differ
- * the helper computes again: NaN results (selection and sign of NaNs), and results that are zero,
- * subnormal or the smallest normal number (the host detects tininess after rounding). Everything else calls a helper.
+ * Add, subtract, multiply, divide and square root run as one host instruction while FPSCR is in its
+ * usual state (no EXEC_FPSPECIAL): the host's MXCSR collects the cumulative flags. Where host and
+ * Arm ARM differ the helper computes again: NaN results (selection and sign of NaNs), and results
+ * that are zero, subnormal or the smallest normal number (the host detects tininess after
+ * rounding). Everything else calls a helper.
  *
  * Threads: the translating vCPU thread.
  */
@@ -19,8 +20,9 @@ static ir_ref read_scalar(struct arm_ctx *s, unsigned n, unsigned size)
 }
 
 /*
- * Jump to `good` when the result needs no second look: its magnitude, shifted left by one to drop the
- * sign, lies above that of the smallest normal number and not above infinity. One unsigned comparison.
+ * Jump to `good` when the result needs no second look: its magnitude, shifted left by one to drop
+ * the sign, lies above that of the smallest normal number and not above infinity. One unsigned
+ * comparison.
  */
 static void branch_if_plain(struct arm_ctx *s, ir_ref r, unsigned size, unsigned good)
 {
@@ -63,16 +65,16 @@ static bool host_arith(struct arm_ctx *s, enum ir_op op, const char *name, void 
     return true;
 }
 
-#define HOST3(NAME, name, op) \
-    bool trans_##NAME##_s(struct arm_ctx *s, const struct arg_##NAME##_s *a) \
-    { \
+#define HOST3(NAME, name, op)                                                   \
+    bool trans_##NAME##_s(struct arm_ctx *s, const struct arg_##NAME##_s *a)    \
+    {                                                                           \
         return host_arith(s, op, #name ".f32", (void *)vfp_helper_##name##_f32, \
-                          VFP_REGS(a->fd, a->fn, a->fm), 4, false); \
-    } \
-    bool trans_##NAME##_d(struct arm_ctx *s, const struct arg_##NAME##_d *a) \
-    { \
+                          VFP_REGS(a->fd, a->fn, a->fm), 4, false);             \
+    }                                                                           \
+    bool trans_##NAME##_d(struct arm_ctx *s, const struct arg_##NAME##_d *a)    \
+    {                                                                           \
         return host_arith(s, op, #name ".f64", (void *)vfp_helper_##name##_f64, \
-                          VFP_REGS(a->fd, a->fn, a->fm), 8, false); \
+                          VFP_REGS(a->fd, a->fn, a->fm), 8, false);             \
     }
 HOST3(VADD, vadd, IR_FADD)
 HOST3(VSUB, vsub, IR_FSUB)
@@ -92,16 +94,16 @@ bool trans_VSQRT_d(struct arm_ctx *s, const struct arg_VSQRT_d *a)
 }
 
 /* Three registers, helper only. */
-#define HELPER3(NAME, name) \
+#define HELPER3(NAME, name)                                                  \
     bool trans_##NAME##_s(struct arm_ctx *s, const struct arg_##NAME##_s *a) \
-    { \
-        return vfp_call(s, #name ".f32", (void *)vfp_helper_##name##_f32, \
-                           VFP_REGS(a->fd, a->fn, a->fm)); \
-    } \
+    {                                                                        \
+        return vfp_call(s, #name ".f32", (void *)vfp_helper_##name##_f32,    \
+                        VFP_REGS(a->fd, a->fn, a->fm));                      \
+    }                                                                        \
     bool trans_##NAME##_d(struct arm_ctx *s, const struct arg_##NAME##_d *a) \
-    { \
-        return vfp_call(s, #name ".f64", (void *)vfp_helper_##name##_f64, \
-                           VFP_REGS(a->fd, a->fn, a->fm)); \
+    {                                                                        \
+        return vfp_call(s, #name ".f64", (void *)vfp_helper_##name##_f64,    \
+                        VFP_REGS(a->fd, a->fn, a->fm));                      \
     }
 HELPER3(VMLA, vmla)
 HELPER3(VMLS, vmls)
@@ -142,14 +144,14 @@ static bool sign_op(struct arm_ctx *s, unsigned fd, unsigned fm, bool dbl, enum 
     return true;
 }
 
-#define SIGN_OP(NAME, op, operate) \
+#define SIGN_OP(NAME, op, operate)                                           \
     bool trans_##NAME##_s(struct arm_ctx *s, const struct arg_##NAME##_s *a) \
-    { \
-        return sign_op(s, a->fd, a->fm, false, op, operate); \
-    } \
+    {                                                                        \
+        return sign_op(s, a->fd, a->fm, false, op, operate);                 \
+    }                                                                        \
     bool trans_##NAME##_d(struct arm_ctx *s, const struct arg_##NAME##_d *a) \
-    { \
-        return sign_op(s, a->fd, a->fm, true, op, operate); \
+    {                                                                        \
+        return sign_op(s, a->fd, a->fm, true, op, operate);                  \
     }
 SIGN_OP(VMOV, IR_NOP, false)
 SIGN_OP(VABS, IR_AND, true)
@@ -158,8 +160,8 @@ SIGN_OP(VNEG, IR_XOR, true)
 /* VFPExpandImm(): sign, exponent of three bits, fraction of four (A7.5.1). */
 bool trans_VMOV_imm_s(struct arm_ctx *s, const struct arg_VMOV_imm_s *a)
 {
-    uint32_t w = (a->imm >> 7) << 31 | ((a->imm & 0x40) ? 0x3e000000u : 0x40000000u) |
-                 (a->imm & 0x3f) << 19;
+    uint32_t w =
+        (a->imm >> 7) << 31 | ((a->imm & 0x40) ? 0x3e000000u : 0x40000000u) | (a->imm & 0x3f) << 19;
 
     if (!vfp_enabled(s)) {
         return false;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * VFP comparison, conversion and rounding: one helper call each. Arm ARM A8.8.303-A8.8.310 (VCMP, VCVT), ARMv8
- * F6.1 (VRINT). What the middle byte of the packed registers means is said in vfp_helpers.c.
+ * VFP comparison, conversion and rounding: one helper call each. Arm ARM A8.8.303-A8.8.310 (VCMP,
+ * VCVT), ARMv8 F6.1 (VRINT). What the middle byte of the packed registers means is said in
+ * vfp_helpers.c.
  *
  * Threads: the translating vCPU thread.
  */
@@ -82,7 +83,8 @@ bool trans_VCVT_fixed_s(struct arm_ctx *s, const struct arg_VCVT_fixed_s *a)
     if (!fixed_bits(a->sx, a->imm, &bits)) {
         return false;
     }
-    return a->op ? CALL(s, to_fixed_f32, a->fd, how, bits) : CALL(s, from_fixed_f32, a->fd, how, bits);
+    return a->op ? CALL(s, to_fixed_f32, a->fd, how, bits)
+                 : CALL(s, from_fixed_f32, a->fd, how, bits);
 }
 
 bool trans_VCVT_fixed_d(struct arm_ctx *s, const struct arg_VCVT_fixed_d *a)
@@ -92,7 +94,8 @@ bool trans_VCVT_fixed_d(struct arm_ctx *s, const struct arg_VCVT_fixed_d *a)
     if (!fixed_bits(a->sx, a->imm, &bits)) {
         return false;
     }
-    return a->op ? CALL(s, to_fixed_f64, a->fd, how, bits) : CALL(s, from_fixed_f64, a->fd, how, bits);
+    return a->op ? CALL(s, to_fixed_f64, a->fd, how, bits)
+                 : CALL(s, from_fixed_f64, a->fd, how, bits);
 }
 
 /* Half precision to and from single is VFPv3; to and from double came with ARMv8. */
@@ -116,18 +119,18 @@ bool trans_VCVT_to_half_d(struct arm_ctx *s, const struct arg_VCVT_to_half_d *a)
     return arm_has(s, ARM_FEAT_V8_AARCH32) && CALL(s, to_half_f64, a->fd, a->t, a->fm);
 }
 
-/* ---- VRINTR, VRINTZ, VRINTX: ARMv8; R and X round as FPSCR says, which is a part of the block's flags only when it
-   is not to nearest, so the mode is read when the block runs ---- */
-#define ROUND_FPSCR 0x40u
+/* ---- VRINTR, VRINTZ, VRINTX: ARMv8; R and X round as FPSCR says, which is a part of the block's
+   flags only when it is not to nearest, so the mode is read when the block runs ---- */
+#define ROUND_FPSCR   0x40u
 #define ROUND_INEXACT 0x80u
 
-#define ROUND(NAME, how) \
-    bool trans_##NAME##_s(struct arm_ctx *s, const struct arg_##NAME##_s *a) \
-    { \
+#define ROUND(NAME, how)                                                                 \
+    bool trans_##NAME##_s(struct arm_ctx *s, const struct arg_##NAME##_s *a)             \
+    {                                                                                    \
         return arm_has(s, ARM_FEAT_V8_AARCH32) && CALL(s, vrint_f32, a->fd, how, a->fm); \
-    } \
-    bool trans_##NAME##_d(struct arm_ctx *s, const struct arg_##NAME##_d *a) \
-    { \
+    }                                                                                    \
+    bool trans_##NAME##_d(struct arm_ctx *s, const struct arg_##NAME##_d *a)             \
+    {                                                                                    \
         return arm_has(s, ARM_FEAT_V8_AARCH32) && CALL(s, vrint_f64, a->fd, how, a->fm); \
     }
 ROUND(VRINTR, ROUND_FPSCR)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * VFP loads and stores. Addresses must be word aligned whatever SCTLR.A says (A3.2.1); a doubleword is
- * one 64-bit access. The base is written back last, so an abort in the middle finds it unchanged.
- * Arm ARM A8.8.332 (VLDM), A8.8.333 (VLDR), A8.8.367, A8.8.368 (VPOP, VPUSH), A8.8.412, A8.8.413 (VSTM, VSTR).
+ * VFP loads and stores. Addresses must be word aligned whatever SCTLR.A says (A3.2.1); a doubleword
+ * is one 64-bit access. The base is written back last, so an abort in the middle finds it
+ * unchanged. Arm ARM A8.8.332 (VLDM), A8.8.333 (VLDR), A8.8.367, A8.8.368 (VPOP, VPUSH), A8.8.412,
+ * A8.8.413 (VSTM, VSTR).
  *
  * Threads: the translating vCPU thread.
  */
@@ -16,22 +17,18 @@ static uint32_t vfp_memop(const struct arm_ctx *s, unsigned size, bool first)
 static void load_reg(struct arm_ctx *s, unsigned fd, bool dbl, ir_ref at, bool first)
 {
     if (dbl) {
-        ir_put(s->b, VFP_OFF_D(fd), 8,
-               ir_load(s->b, IR_I64, at, vfp_memop(s, MEMOP_64, first)));
+        ir_put(s->b, VFP_OFF_D(fd), 8, ir_load(s->b, IR_I64, at, vfp_memop(s, MEMOP_64, first)));
     } else {
-        ir_put(s->b, VFP_OFF_S(fd), 4,
-               ir_load(s->b, IR_I32, at, vfp_memop(s, MEMOP_32, first)));
+        ir_put(s->b, VFP_OFF_S(fd), 4, ir_load(s->b, IR_I32, at, vfp_memop(s, MEMOP_32, first)));
     }
 }
 
 static void store_reg(struct arm_ctx *s, unsigned fd, bool dbl, ir_ref at, bool first)
 {
     if (dbl) {
-        ir_store(s->b, at, ir_get(s->b, IR_I64, VFP_OFF_D(fd), 8),
-                 vfp_memop(s, MEMOP_64, first));
+        ir_store(s->b, at, ir_get(s->b, IR_I64, VFP_OFF_D(fd), 8), vfp_memop(s, MEMOP_64, first));
     } else {
-        ir_store(s->b, at, ir_get(s->b, IR_I32, VFP_OFF_S(fd), 4),
-                 vfp_memop(s, MEMOP_32, first));
+        ir_store(s->b, at, ir_get(s->b, IR_I32, VFP_OFF_S(fd), 4), vfp_memop(s, MEMOP_32, first));
     }
 }
 

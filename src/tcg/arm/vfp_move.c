@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Transfers between core and extension registers, VDUP from a core register, and the VFP system
- * registers. Arm ARM A8.8.311 (VDUP), A8.8.341-A8.8.345 (VMOV), A8.8.348, A8.8.349, B9.3.22, B9.3.23 (VMRS, VMSR).
+ * registers. Arm ARM A8.8.311 (VDUP), A8.8.341-A8.8.345 (VMOV), A8.8.348, A8.8.349, B9.3.22,
+ * B9.3.23 (VMRS, VMSR).
  *
  * Threads: the translating vCPU thread; the helpers run on it too.
  */
@@ -208,8 +209,8 @@ bool trans_VMSR(struct arm_ctx *s, const struct arg_VMSR *a)
         return true;
     case REG_FPEXC:
         arm_sync_it(s);
-        arm_call(s, "fpexc_write", (void *)arm_fpexc_write, CALL_STATE, arm_read_reg(s, a->rt),
-                 0, 0);
+        arm_call(s, "fpexc_write", (void *)arm_fpexc_write, CALL_STATE, arm_read_reg(s, a->rt), 0,
+                 0);
         arm_exit_changed(s);
         return true;
     case REG_FPSID: /* read-only: writes are ignored */

@@ -5,15 +5,15 @@
  *
  * - A node's value is its index (`ir_ref`); 0 means "no value". Nodes are in execution order.
  * - Guest state is memory: IR_GET reads and IR_PUT writes a slot (byte offset into the vCPU state,
- *   `off`, and a size in bytes). The builder forwards a PUT to a later GET of the same slot, so a front end
- *   simply gets and puts. PUTs stay in program order relative to observation points (memory
+ *   `off`, and a size in bytes). The builder forwards a PUT to a later GET of the same slot, so a
+ * front end simply gets and puts. PUTs stay in program order relative to observation points (memory
  *   accesses, helper calls that read state, exits, labels): the state in memory is exact there.
  *   A PUT that is overwritten before the next observation point is removed by the passes.
  * - Control flow inside a block is forward only: IR_BR / IR_BRCOND to an IR_LABEL placed later.
  *   A value defined between a branch and its label must not be used after the label (use PUT/GET,
  *   or IR_SELECT). The builder forgets forwarded slot values at a label.
- * - Each guest instruction begins with IR_INSN, which gives the guest PC and the front end's extra word
- *   for the side table (host PC to guest state, invariant I-7).
+ * - Each guest instruction begins with IR_INSN, which gives the guest PC and the front end's extra
+ * word for the side table (host PC to guest state, invariant I-7).
  *
  * Threads: a block belongs to the vCPU thread that translates; nothing here is shared.
  */
@@ -33,7 +33,18 @@ enum ir_type {
 
 /* Relations of IR_SETC, IR_SELECT, IR_BRCOND. TSTEQ/TSTNE compare (a & b) with zero. */
 enum ir_rel {
-    IR_EQ, IR_NE, IR_LTU, IR_GEU, IR_LEU, IR_GTU, IR_LTS, IR_GES, IR_LES, IR_GTS, IR_TSTEQ, IR_TSTNE,
+    IR_EQ,
+    IR_NE,
+    IR_LTU,
+    IR_GEU,
+    IR_LEU,
+    IR_GTU,
+    IR_LTS,
+    IR_GES,
+    IR_LES,
+    IR_GTS,
+    IR_TSTEQ,
+    IR_TSTNE,
 };
 
 /*
@@ -42,15 +53,16 @@ enum ir_rel {
  *   flags   P pure (may be removed, merged, moved), M guest memory access (observation point, may
  *           raise a guest exception), S reads or writes guest state, C control flow
  */
-#define IR_PURE 1u
-#define IR_MEM 2u
+#define IR_PURE  1u
+#define IR_MEM   2u
 #define IR_STATE 4u
-#define IR_CTRL 8u
+#define IR_CTRL  8u
+/* clang-format off */
 #define IR_OPS(X) \
     X(NOP, N, 0, 0) \
     X(INSN, N, 0, 0)        /* imm = guest pc | extra << 32 */ \
     X(CONST, I, 0, IR_PURE) /* imm */ \
-    X(GET, I, 0, IR_STATE)  /* off, size (1, 2, 4, 8, 16; 1 and 2 zero-extend); V128 type allowed */ \
+    X(GET, I, 0, IR_STATE)  /* off, size 1, 2, 4, 8, 16 (zero-extends); V128 allowed */ \
     X(PUT, N, 1, IR_STATE)  /* off, size, a */ \
     X(MOV, I, 1, IR_PURE) \
     X(ADD, I, 2, IR_PURE) \
@@ -93,18 +105,18 @@ enum ir_rel {
     X(LD, I, 1, IR_MEM)      /* a = GVA (I32 here), memop in imm */ \
     X(ST, N, 2, IR_MEM)      /* a = GVA, b = value */ \
     X(FENCE, N, 0, IR_STATE) /* full barrier */ \
-    X(CALL, I, 6, IR_STATE)  /* helper: imm = index into the block's call table; up to 6 arguments */ \
+    X(CALL, I, 6, IR_STATE)  /* helper: imm = index into the call table */ \
     X(LABEL, N, 0, IR_CTRL)  /* imm = label number */ \
     X(BR, N, 0, IR_CTRL)     /* imm = label number */ \
     X(BRCOND, N, 2, IR_CTRL) /* rel a b, imm = label number; taken when true */ \
-    X(GOTO, N, 0, IR_CTRL)   /* leave to guest pc imm, same exec_flags; linked directly when allowed */ \
+    X(GOTO, N, 0, IR_CTRL)   /* leave to guest pc imm, same exec_flags; may be linked */ \
     X(GOTO_IND, N, 0, IR_CTRL) /* leave to state pc and exec_flags through the jump cache */ \
-    X(EXIT, N, 0, IR_CTRL)   /* leave to the run loop; imm = enum tcg_exit reason; state pc is set */ \
+    X(EXIT, N, 0, IR_CTRL)   /* leave to the run loop; imm = enum tcg_exit; pc is set */ \
     IR_VECTOR_OPS(X)
 
 /*
- * Vector ops: integers of lane size `size` (1, 2, 4, 8 bytes) on whole V128 values, and scalar floating point in lane
- * 0 (F32 with size 4, F64 with size 8; MXCSR holds the guest's rounding mode and collects its flags;
+ * Vector ops: integers of lane size `size` (1, 2, 4, 8 bytes) on whole V128 values, and scalar
+ * floating point in lane 0 (F32 with size 4, F64 with size 8; MXCSR collects the guest's flags;
  * NaN results and flush-to-zero are the front end's business).
  */
 #define IR_VECTOR_OPS(X) \
@@ -134,41 +146,45 @@ enum ir_rel {
     X(VTOI, I, 1, IR_PURE)   /* lane 0 bits to a general register of the node's type */ \
     X(ITOV, V, 1, IR_PURE)   /* general register to lane 0, rest zero */
 
+/* clang-format on */
+
 enum ir_op {
 #define X(name, res, n, fl) IR_##name,
     IR_OPS(X)
 #undef X
-    IR_OP_COUNT
+        IR_OP_COUNT
 };
 
 /* Memory operation word of IR_LD / IR_ST and of the slow paths. */
 #define MEMOP_SIZE(m) ((m)&3u) /* log2 of bytes: 0..3 */
-#define MEMOP_8 0u
-#define MEMOP_16 1u
-#define MEMOP_32 2u
-#define MEMOP_64 3u
-#define MEMOP_SIGN (1u << 2)  /* sign-extend the loaded value to the node's type */
-#define MEMOP_BSWAP (1u << 3) /* big-endian data (CPSR.E) */
-#define MEMOP_ALIGN (1u << 4) /* must be naturally aligned: alignment fault otherwise */
-#define MEMOP_ALIGN4 (1u << 5) /* must be 4-byte aligned (LDRD/LDM style) */
-#define MEMOP_USER (1u << 6)  /* unprivileged access from privileged code (LDRT, STRT) */
-#define MEMOP_PRIV (1u << 7)  /* the block runs privileged (set by the builder from the block) */
-#define MEMOP_PAIR (1u << 8)  /* two words of one instruction in one MEMOP_64 access (set by the passes); slow paths
-                                 see them as two MEMOP_32 accesses */
+#define MEMOP_8       0u
+#define MEMOP_16      1u
+#define MEMOP_32      2u
+#define MEMOP_64      3u
+#define MEMOP_SIGN    (1u << 2) /* sign-extend the loaded value to the node's type */
+#define MEMOP_BSWAP   (1u << 3) /* big-endian data (CPSR.E) */
+#define MEMOP_ALIGN   (1u << 4) /* must be naturally aligned: alignment fault otherwise */
+#define MEMOP_ALIGN4  (1u << 5) /* must be 4-byte aligned (LDRD/LDM style) */
+#define MEMOP_USER    (1u << 6) /* unprivileged access from privileged code (LDRT, STRT) */
+#define MEMOP_PRIV    (1u << 7) /* the block runs privileged (set by the builder from the block) */
+#define MEMOP_PAIR                                                                             \
+    (1u << 8) /* two words of one instruction in one MEMOP_64 access (set by the passes); slow \
+                 paths see them as two MEMOP_32 accesses */
 
 /* Flags of a helper call. */
-#define CALL_READS 1u  /* reads guest state: an observation point for PUTs */
+#define CALL_READS  1u /* reads guest state: an observation point for PUTs */
 #define CALL_WRITES 2u /* writes guest state: forwarded slots are forgotten after it */
 #define CALL_RAISES 4u /* may raise a guest exception (implies reads and writes) */
-#define CALL_PURE 8u   /* result depends on the arguments only: removable */
-#define CALL_STATE (CALL_READS | CALL_WRITES)
+#define CALL_PURE   8u /* result depends on the arguments only: removable */
+#define CALL_STATE  (CALL_READS | CALL_WRITES)
 
 struct vcpu;
 
 struct ir_call {
     const char *name; /* for dumps */
-    void *fn;         /* C function; first argument struct vcpu *, then the node's arguments as uint64_t-compatible
-                         integers (I32 arguments are zero-extended 32-bit); at most 5 of them */
+    /* C function: struct vcpu *, then the node's arguments, at most 5, as uint64_t-compatible
+       integers (I32 arguments are zero-extended). */
+    void *fn;
     uint8_t flags;
     uint8_t nargs;
 };
@@ -183,8 +199,8 @@ struct ir_node {
     uint64_t imm;
 };
 
-#define IR_MAX_NODES 8192
-#define IR_MAX_CALLS 512
+#define IR_MAX_NODES  8192
+#define IR_MAX_CALLS  512
 #define IR_MAX_LABELS 512
 
 struct ir_block {
@@ -197,7 +213,8 @@ struct ir_block {
     uint32_t exec_flags; /* see vcpu/vcpu.h */
     bool privileged;
     bool full; /* an append found no room: the front end must end the block and retry it shorter */
-    void *store_helper; /* not NULL: ir_store() becomes a call of it with (vCPU, GVA, value, memop) */
+    void *
+        store_helper; /* not NULL: ir_store() becomes a call of it with (vCPU, GVA, value, memop) */
     struct ir_builder_state *bs; /* the builder's slot map; opaque */
 };
 
@@ -219,7 +236,8 @@ void ir_put(struct ir_block *b, uint32_t off, uint32_t size, ir_ref v);
 ir_ref ir_op1(struct ir_block *b, enum ir_op op, ir_ref a);
 ir_ref ir_op2(struct ir_block *b, enum ir_op op, ir_ref a, ir_ref c);
 ir_ref ir_op3(struct ir_block *b, enum ir_op op, ir_ref a, ir_ref c, ir_ref d);
-ir_ref ir_op2i(struct ir_block *b, enum ir_op op, ir_ref a, uint64_t imm); /* b = constant of a's type (I32 for shifts) */
+ir_ref ir_op2i(struct ir_block *b, enum ir_op op, ir_ref a,
+               uint64_t imm); /* b = constant of a's type (I32 for shifts) */
 ir_ref ir_extract(struct ir_block *b, ir_ref a, unsigned pos, unsigned len);
 ir_ref ir_sextract(struct ir_block *b, ir_ref a, unsigned pos, unsigned len);
 ir_ref ir_deposit(struct ir_block *b, ir_ref a, ir_ref v, unsigned pos, unsigned len);
@@ -246,7 +264,8 @@ enum ir_rel ir_rel_invert(enum ir_rel rel);
 /* ---- passes ---- */
 /* Dead PUTs, dead code, redundant GETs after labels; keeps every observation point exact. */
 void ir_optimize(struct ir_block *b);
-/* Check the rules of this page; NULL when they hold, else a sentence naming the node (debug builds, tests). */
+/* Check the rules of this page; NULL when they hold, else a sentence naming the node (debug builds,
+ * tests). */
 const char *ir_verify(const struct ir_block *b);
 /* Text form, one node a line; golden tests and -d op use it. */
 void ir_dump(const struct ir_block *b, FILE *f);
