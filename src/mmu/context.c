@@ -181,6 +181,7 @@ void context_start_afresh(struct vcpu *v)
     publish_id(v);
     seen_forget_all(&m->seen);
     seen_note_asid(&m->seen, m->current->key.asid);
+    memset(m->soft_leaf, 0, sizeof(m->soft_leaf));
     m->seen_stale = false;
 }
 
@@ -197,6 +198,7 @@ void context_reset(struct vcpu *v)
     m->epoch++;
     seen_forget_all(&m->seen);
     seen_forget_all(&m->mapped);
+    memset(m->soft_leaf, 0, sizeof(m->soft_leaf));
     m->seen_stale = false;
     mmu_context_changed(v);
 }

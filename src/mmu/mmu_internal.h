@@ -111,18 +111,19 @@ void context_start_afresh(struct vcpu *v);
 void context_reset(struct vcpu *v);
 
 /* ---- what a vCPU may have cached (seen.c) ---- */
+#define LEAF_REGION_BITS 20 /* unit in which leaf sizes are remembered */
+#define LEAF_REGIONS (1u << (GUEST_VA_BITS - LEAF_REGION_BITS))
 #define SEEN_WORDS 512 /* bits by the low bits of the page number */
 struct seen {
     _Atomic uint64_t page[2][SEEN_WORDS]; /* [global]: small pages that may be cached */
     _Atomic uint64_t asid[4];             /* ASIDs whose contexts were used */
-    _Atomic uint8_t leaf_log2[1u << (GUEST_VA_BITS - 20)]; /* by MiB: the largest leaf; 0 = small pages only */
+    _Atomic uint8_t leaf_log2[LEAF_REGIONS]; /* by MiB: the largest leaf; 0 = small pages only */
 };
 /* The owner is about to cache a page of this leaf: true when that was news to other threads. */
 bool seen_note(struct seen *s, gva_t gva, uint64_t leaf_size, bool global);
 void seen_note_asid(struct seen *s, uint32_t asid);
 void seen_forget_asid(struct seen *s, uint32_t asid);
 void seen_forget_all(struct seen *s);
-unsigned seen_leaf_log2(const struct seen *s, gva_t va);
 /* May something the operation kills be cached? Any vCPU, after it advanced the target's generation. */
 bool seen_concerns(const struct seen *s, enum tlbi_kind kind, gva_t va, uint32_t asid);
 
@@ -179,8 +180,6 @@ void page_unwrite(struct vcpu *v, gpa_t page);
 void page_drain_dirty(struct vcpu *v);
 
 /* ---- per-vCPU and per-machine state ---- */
-#define LEAF_REGION_BITS 20 /* unit in which leaf sizes are remembered */
-
 struct mmu_vcpu {
     /* owner */
     struct context *current;
@@ -190,6 +189,7 @@ struct mmu_vcpu {
     struct context ctx[CONTEXT_COUNT];
     int16_t hash[CONTEXT_HASH]; /* index + 1 */
     uint32_t served_epoch;      /* mmu_epoch() */
+    uint8_t soft_leaf[LEAF_REGIONS]; /* largest leaf the soft TLB and jump cache may hold there, 0 = small */
     bool seen_stale; /* everything cached has died: `seen` starts afresh at the next safe point */
     bool waiting;    /* inside request_wait(): generated code may be up the stack */
     uint32_t wait_seq[VCPU_MAX];     /* requests of ours not yet waited for */

@@ -86,11 +86,6 @@ void seen_forget_all(struct seen *s)
         atomic_store_explicit(&s->leaf_log2[i], 0, memory_order_relaxed);
 }
 
-unsigned seen_leaf_log2(const struct seen *s, gva_t va)
-{
-    return atomic_load(&s->leaf_log2[va >> LEAF_REGION_BITS]);
-}
-
 bool seen_concerns(const struct seen *s, enum tlbi_kind kind, gva_t va, uint32_t asid)
 {
     switch (kind) {
@@ -102,7 +97,7 @@ bool seen_concerns(const struct seen *s, enum tlbi_kind kind, gva_t va, uint32_t
     case TLBI_VA_ALL_ASID:
         break;
     }
-    if (seen_leaf_log2(s, va) > GUEST_PAGE_BITS || has_bit(s->page[1], page_bit(va)))
+    if (atomic_load(&s->leaf_log2[va >> LEAF_REGION_BITS]) || has_bit(s->page[1], page_bit(va)))
         return true;
     return has_bit(s->page[0], page_bit(va)) && (kind == TLBI_VA_ALL_ASID || has_bit(s->asid, asid & 0xff));
 }

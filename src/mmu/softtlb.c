@@ -21,6 +21,19 @@ static struct softtlb_entry *entry_of(struct vcpu *v, gva_t gva, bool privileged
     return &v->softtlb[privileged][gva >> GUEST_PAGE_BITS & (SOFTTLB_SIZE - 1)];
 }
 
+/* All MiBs of a leaf are marked together: one that knows this size speaks for the others. */
+static void note_leaf(struct mmu_vcpu *m, gva_t gva, uint64_t size)
+{
+    uint8_t log2 = (uint8_t)__builtin_ctzll(size);
+    gva_t first = gva & ~(size - 1);
+
+    if (size == GUEST_PAGE_SIZE || size > UINT64_C(1) << 30 || m->soft_leaf[gva >> LEAF_REGION_BITS] >= log2)
+        return;
+    for (gva_t r = first >> LEAF_REGION_BITS; r <= (first + size - 1) >> LEAF_REGION_BITS; r++)
+        if (m->soft_leaf[r] < log2)
+            m->soft_leaf[r] = log2;
+}
+
 static void insert(struct vcpu *v, gva_t gva, bool privileged, const struct mmu_translation *t)
 {
     struct softtlb_entry *e = entry_of(v, gva, privileged);
@@ -29,6 +42,7 @@ static void insert(struct vcpu *v, gva_t gva, bool privileged, const struct mmu_
     uint8_t *host = ram_ptr(&v->vm->ram, gpa, GUEST_PAGE_SIZE);
     uint64_t tag = page | v->ctx_tag | (t->device && t->page_size <= UINT64_C(1) << 30 ? SOFT_DEVICE : 0);
 
+    note_leaf(v->mmu, page, t->page_size);
     if (!host)
         tag |= SOFT_MMIO;
     for (unsigned a = 0; a < 3; a++)
@@ -115,13 +129,16 @@ static void drop_scan(struct vcpu *v, gva_t first, uint64_t size)
                     *tag = SOFT_INVALID;
             }
     tcg_jump_cache_flush(v);
+    /* Nothing of these leaves is left, so that the next page of a kernel's flush loop is cheap. */
+    for (gva_t r = first >> LEAF_REGION_BITS; r <= (first + size - 1) >> LEAF_REGION_BITS; r++)
+        v->mmu->soft_leaf[r] = 0;
 }
 
 #define SCAN_ABOVE (UINT64_C(32) * GUEST_PAGE_SIZE) /* one look at every entry is cheaper than page by page */
 
 void softtlb_drop_va(struct vcpu *v, gva_t va)
 {
-    unsigned log2 = seen_leaf_log2(&v->mmu->seen, va);
+    unsigned log2 = v->mmu->soft_leaf[va >> LEAF_REGION_BITS];
     uint64_t size = UINT64_C(1) << (log2 > GUEST_PAGE_BITS ? log2 : GUEST_PAGE_BITS);
     gva_t first = va & ~(size - 1);
 

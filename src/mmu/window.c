@@ -328,17 +328,34 @@ void window_cancel_locked(struct window *w, const struct window_run *run)
         forget_range(w, run->gva, len);
 }
 
+/* Empty regions whose leaves lie inside the range know no leaf any more: the next page of a flush loop is cheap. */
+static void forget_leaves(struct window *w, gva_t gva, uint64_t len)
+{
+    gva_t first = gva >> REGION_BITS, last = (gva + len - 1) >> REGION_BITS;
+
+    for (gva_t i = first; i <= last; i++) {
+        struct region *r = atomic_load(&w->region[i]);
+        unsigned log2 = atomic_load_explicit(&w->leaf_log2[i], memory_order_relaxed);
+
+        if ((!r || !r->mapped) && (log2 <= REGION_BITS || UINT64_C(1) << log2 <= len))
+            atomic_store_explicit(&w->leaf_log2[i], 0, memory_order_relaxed);
+    }
+}
+
 unsigned window_drop_locked(struct window *w, gva_t gva, uint64_t len)
 {
+    unsigned n;
+
     if (!window_any(w, gva, len))
         return 0;
     if (!host_unmap(w, gva, len)) {
-        unsigned n = atomic_load(&w->mapped);
-
+        n = atomic_load(&w->mapped);
         disable(w);
         return n;
     }
-    return forget_range(w, gva, len);
+    n = forget_range(w, gva, len);
+    forget_leaves(w, gva, len);
+    return n;
 }
 
 void window_clear_locked(struct window *w)
