@@ -32,6 +32,9 @@ struct asimd_fn {
     asimd_helper *fn;
 };
 
+/* Helpers of one operation: [0] signed, [1] unsigned; log2 of the bytes of a lane. */
+typedef const struct asimd_fn asimd_fn_table[2][4];
+
 static inline bool asimd_enabled(const struct arm_ctx *s)
 {
     return (s->exec & EXEC_FP) && (s->exec & EXEC_NEON);

@@ -7,8 +7,6 @@
 
 #include "asimd.h"
 
-typedef const struct asimd_fn asimd_fn_table[2][4];
-
 /* asimd_int_helpers.c; fn, fm or its scalar to fd */
 extern asimd_fn_table asimd_hadd, asimd_rhadd, asimd_hsub, asimd_qadd, asimd_qsub;
 extern asimd_fn_table asimd_mul8, asimd_mla8, asimd_mls8; /* bytes only; [1] of mul8 is polynomial */
