@@ -2,15 +2,17 @@
 /*
  * Pages that a window is not worth: a fill and a drop cost as much as some hundred slow-path accesses, and
  * some pages live for one access (Linux patches code through a fixmap page that it maps and flushes for
- * every word). A page dropped a few times in a row by its own vCPU's maintenance is left to the slow path until it
- * has been used often without maintenance in between.
+ * every word). A page that its own vCPU's maintenance dropped several times is left to the slow path. When it turns out
+ * to be used in earnest between two operations (a page the kernel maps in order to copy it), it is filled again,
+ * and may be dropped more often before it is doubted again.
  *
  * A small direct-mapped table of each vCPU, owner only. Losing an entry costs a fill.
  */
 #include "spt.h"
 
-#define DROPS_MAX 4  /* fills in vain before a page is refused */
-#define USES_MIN 24  /* refused accesses since the last maintenance that make it worth a fill again */
+#define LIMIT_MIN 4   /* drops before a page is refused, at first */
+#define LIMIT_MAX 200
+#define USES_MIN 24   /* refused accesses without maintenance that make it worth a fill again */
 
 static struct churn_entry *entry_of(struct spt_vcpu *s, gva_t gva)
 {
@@ -31,10 +33,10 @@ void churn_note_tlbi(struct vcpu *v, gva_t gva, bool was_mapped)
     if (e->key != key) {
         if (!was_mapped)
             return;
-        *e = (struct churn_entry){.key = key};
+        *e = (struct churn_entry){.key = key, .limit = LIMIT_MIN};
     }
     e->uses = 0;
-    if (was_mapped && e->drops < DROPS_MAX)
+    if (was_mapped && e->drops < e->limit)
         e->drops++;
 }
 
@@ -42,10 +44,11 @@ bool churn_refuses(struct vcpu *v, gva_t gva)
 {
     struct churn_entry *e = entry_of(v->mmu->spt, gva);
 
-    if (e->key != key_of(v, gva) || e->drops < DROPS_MAX)
+    if (e->key != key_of(v, gva) || e->drops < e->limit)
         return false;
     if (++e->uses < USES_MIN)
         return true;
     e->drops = 0;
+    e->limit = e->limit < LIMIT_MAX / 4 ? e->limit * 4 : LIMIT_MAX;
     return false;
 }

@@ -30,7 +30,7 @@ struct spt_vm {
 #define CHURN_ENTRIES 256
 struct churn_entry {
     uint64_t key; /* page and address space */
-    uint8_t drops, uses;
+    uint8_t drops, limit, uses;
 };
 
 struct spt_vcpu {
