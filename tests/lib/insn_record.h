@@ -26,6 +26,9 @@
 /* NZCVQ, GE, E and T: what is compared. */
 #define INSN_CPSR_MASK 0xf80f0220u
 
+/* Without Len, Stride and trap enables, which a Cortex-A15 does not implement and the oracle stores. */
+#define INSN_FPSCR_MASK 0xffc0009fu
+
 struct insn_state {
     uint32_t r[16];
     uint32_t cpsr;

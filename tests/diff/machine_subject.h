@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The whole machine as subject of the differential instruction test: translator, host code, MMU and
+ * fault path of one vCPU, in User mode behind short-descriptor page tables.
+ */
+#pragma once
+
+#include "insn_record.h"
+#include "mmu/mmu.h"
+
+/* Build the machine; once in a process. */
+void machine_subject_create(enum mmu_mode mode);
+void machine_subject_run(const struct insn_test *t, struct insn_result *out);
