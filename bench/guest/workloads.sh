@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Runs inside the guest: prepares the workloads, runs each once to warm up and once timed, and prints
-# "UMBRA-BENCH name seconds". WORK is a list of names; what runs is the same binary on every emulator.
+# Runs inside the guest: prepares the workloads, times each, and prints "UMBRA-BENCH name seconds".
+# WORK is a list of names; what runs is the same on every emulator.
 WORK=${WORK:-"chase memcpy gzip perl cc1 forkexec"}
 cd /tmp || exit 1
 
@@ -52,10 +52,11 @@ C
     gcc -O2 -o bench bench.c
     awk 'BEGIN { for (i = 0; i < 120; i++) {
         printf "int f%d(int a, int *p, unsigned n)\n{\n    int s = a;\n", i
-        printf "    for (unsigned k = 0; k < n; k++) {\n        if (p[k] %% %d == s) s += p[k] * %d;\n", i + 2, i
-        printf "        else s ^= p[(k * %d) %% n] >> (k & 7);\n    }\n", i + 3
-        printf "    switch (s & 7) { case 0: return s + 1; case 1: return p[0]; case 2: return -s; default: break; }\n"
-        printf "    return s * %d;\n}\n", i } }' >big.c
+        printf "    for (unsigned k = 0; k < n; k++) {\n        if (p[k] %% %d == s)\n", i + 2
+        printf "            s += p[k] * %d;\n        else\n", i
+        printf "            s ^= p[(k * %d) %% n] >> (k & 7);\n    }\n", i + 3
+        printf "    switch (s & 7) {\n    case 0: return s + 1;\n    case 1: return p[0];\n"
+        printf "    case 2: return -s;\n    default: return s * %d;\n    }\n}\n", i } }' >big.c
     perl -e 'srand 7; print join(" ", map { int rand 1e6 } 1 .. 20), "\n" for 1 .. 60000' >text
     cat >work.pl <<'PL'
 my (%count, @words);
