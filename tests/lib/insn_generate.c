@@ -181,6 +181,9 @@ static bool vfp_clashes(const struct decode_encoding *e, uint32_t insn)
         return rt == rt2 || (fm == 31 && (!strcmp(e->name, "VMOV_core2_s")
                                           || !strcmp(e->name, "VMOV_s_core2")));
     }
+    if (!strncmp(e->name, "VTRN", 4) || !strncmp(e->name, "VZIP", 4) || !strncmp(e->name, "VUZP", 4)) {
+        return fd == fm; /* UNKNOWN results */
+    }
     return (!strncmp(e->name, "VLDn", 4) || !strncmp(e->name, "VSTn", 4)) && fd > 24;
 }
 
