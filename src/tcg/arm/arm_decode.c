@@ -19,6 +19,7 @@
 #include "asimd_imm_decode.h"
 #include "asimd_misc_decode.h"
 #include "asimd_long_decode.h"
+#include "asimd_crypto_decode.h"
 #include "t16_branch_decode.h"
 #include "t16_dp_decode.h"
 #include "t16_ldst_decode.h"
@@ -42,7 +43,7 @@
 static const struct arm_table a32_tables[] = {
     TABLE(a32_dp), TABLE(a32_ldst), TABLE(a32_branch), TABLE(a32_bits), TABLE(a32_mul),
     TABLE(a32_media), TABLE(vfp), TABLE(a32_sys), TABLE(asimd_ldst), TABLE(asimd_three),
-    TABLE(asimd_imm), TABLE(asimd_misc), TABLE(asimd_long),
+    TABLE(asimd_imm), TABLE(asimd_misc), TABLE(asimd_long), TABLE(asimd_crypto),
 };
 static const struct arm_table t32_tables[] = {
     TABLE(t32_dp), TABLE(t32_ldst), TABLE(t32_branch), TABLE(t32_bits), TABLE(t32_mul),
