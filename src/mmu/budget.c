@@ -15,7 +15,6 @@
 
 #define DEFAULT_MAX_MAP_COUNT 65530
 #define HEADROOM_MIN 1024
-#define BUDGET_MIN 64 /* enough for one window to make progress */
 
 static uint64_t count_lines(const char *path)
 {

@@ -133,6 +133,8 @@ int spt_create(struct vm *vm, uint64_t vma_budget)
     if (!s)
         return -ENOMEM;
     s->budget = vma_budget ? vma_budget : budget_read_limit();
+    if (s->budget < BUDGET_MIN)
+        s->budget = BUDGET_MIN;
     vm->mmu->spt = s;
     return 0;
 }

@@ -67,6 +67,7 @@ void churn_note_tlbi(struct vcpu *v, gva_t gva, bool was_mapped);
 bool churn_refuses(struct vcpu *v, gva_t gva); /* this access takes the slow path */
 
 /* ---- VMA budget (budget.c, I-4) ---- */
+#define BUDGET_MIN 64 /* with less, every access evicts what the one before filled */
 uint64_t budget_read_limit(void); /* from vm.max_map_count and what the process has mapped, less headroom */
 /* Room for `cost` more VMAs, evicting idle windows of any vCPU; false: none left to evict. */
 bool budget_make_room(struct vcpu *v, unsigned cost);
