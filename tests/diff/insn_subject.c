@@ -122,7 +122,7 @@ static void load_state(const struct insn_test *t)
 {
     uint32_t *code = code_area + INSN_CODE_SIZE / 8;
 
-    for (unsigned i = 0; i < 4; i++) {
+    for (unsigned i = 0; i < INSN_MAX_BYTES / 4 + 2; i++) {
         code[i] = INSN_TRAP;
     }
     memcpy(code, t->code, t->code_len);

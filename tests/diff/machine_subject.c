@@ -6,7 +6,9 @@
 #include "machine_subject.h"
 
 #include <criterion/criterion.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/time.h>
 #include <xmmintrin.h>
 
 #include "base/rcu.h"
@@ -66,6 +68,22 @@ static void enable_vfp(void)
     arm_exec_flags_refresh(v);
 }
 
+/* A test that loops (a branch to itself) gets stopped; the oracle gives up on it alike. */
+static void on_tick(int sig)
+{
+    (void)sig;
+    atomic_fetch_or(&v->poll, POLL_STOP);
+}
+
+static void start_ticks(void)
+{
+    struct sigaction sa = { .sa_handler = on_tick, .sa_flags = SA_RESTART };
+    struct itimerval tick = { { 0, 100000 }, { 0, 100000 } };
+
+    cr_assert_eq(sigaction(SIGALRM, &sa, NULL), 0);
+    cr_assert_eq(setitimer(ITIMER_REAL, &tick, NULL), 0);
+}
+
 void machine_subject_create(enum mmu_mode mode)
 {
     options.mmu.mode = mode;
@@ -85,6 +103,7 @@ void machine_subject_create(enum mmu_mode mode)
     vcpu_reset(v, INSN_CODE_AT, 0);
     enable_mmu();
     enable_vfp();
+    start_ticks();
     for (uint32_t i = 0; i < INSN_CODE_SIZE / 4; i++) {
         *guest(CODE_PA + i * 4) = INSN_TRAP;
     }
@@ -98,7 +117,7 @@ static void load_state(const struct insn_test *t)
     uint32_t host = _mm_getcsr();
     gpa_t code = CODE_PA + (INSN_CODE_AT - INSN_CODE_BASE);
 
-    for (unsigned i = 0; i < 4; i++) {
+    for (unsigned i = 0; i < INSN_MAX_BYTES / 4 + 2; i++) {
         *guest(code + 4 * i) = INSN_TRAP;
     }
     memcpy(guest(code), t->code, t->code_len);
@@ -139,11 +158,16 @@ static void save_state(const struct insn_test *t, struct insn_result *out)
 
 void machine_subject_run(const struct insn_test *t, struct insn_result *out)
 {
+    unsigned ticks = 0;
+
     load_state(t);
-    for (unsigned i = 0; i < MAX_EXITS && v->exc == ARM_EXC_NONE; i++) {
-        if (atomic_exchange(&v->poll, 0) & (POLL_MMU | POLL_CODE)) {
+    for (unsigned i = 0; i < MAX_EXITS && v->exc == ARM_EXC_NONE && ticks < 2; i++) {
+        uint32_t poll = atomic_exchange(&v->poll, 0);
+
+        if (poll & (POLL_MMU | POLL_CODE)) {
             mmu_serve_requests(v);
         }
+        ticks += (poll & POLL_STOP) != 0;
         tcg_run(v);
     }
     save_state(t, out);

@@ -395,3 +395,126 @@ void insn_generate(struct insn_random *r, enum arm_isa isa, const struct arm_tab
     }
     put_word(r, isa, e, insn, t);
 }
+
+/* ---- sequences ---- */
+#define SEQUENCE_MAX 8
+#define FAULT_ADDRESS 0xc0000000u /* in R13, which the sequences do not write */
+
+static bool in_sequences(const struct arm_table *t)
+{
+    static const char *const parts[] = { "_dp", "_bits", "_mul", "_media" };
+
+    for (unsigned i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+        if (strstr(t->name, parts[i]) && !insn_is_vfp(t)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* R13 and R15 appear in no field: the one is the fault address, the other leaves the sequence. */
+static bool plain_registers(const struct decode_encoding *e, uint32_t insn)
+{
+    for (unsigned i = 0; i < e->fields; i++) {
+        uint32_t n = get_field(insn, &e->field[i]);
+
+        if (e->field[i].name[0] == 'r' && e->field[i].name[1] != 'o' && (n == 13 || n == 15)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* An ordinary integer instruction of the set; T32 has both widths. */
+static uint32_t sequence_word(struct insn_random *r, enum arm_isa *isa)
+{
+    for (;;) {
+        unsigned n;
+        enum arm_isa from = *isa == ARM_ISA_A32 ? ARM_ISA_A32 : below(r, 2) ? ARM_ISA_T16 : ARM_ISA_T32;
+        const struct arm_table *t = arm_tables(from, &n);
+        const struct decode_encoding *e;
+        uint32_t insn;
+
+        t += below(r, n);
+        e = &t->encoding[below(r, *t->count)];
+        if (!in_sequences(t) || insn_excluded(e)) {
+            continue;
+        }
+        insn = random_word(r, from, t, e, false);
+        /* ADD and SUB of the stack pointer have it as a constant. */
+        if (plain_registers(e, insn) && (from != ARM_ISA_T16 || (insn & 0xff00) != 0xb000)) {
+            *isa = from;
+            return insn;
+        }
+    }
+}
+
+static void put_plain(enum arm_isa isa, uint32_t insn, struct insn_test *t)
+{
+    if (isa == ARM_ISA_T32) {
+        put_half(t, insn >> 16);
+    }
+    put_half(t, insn & 0xffff);
+    if (isa == ARM_ISA_A32) {
+        put_half(t, insn >> 16);
+    }
+}
+
+/* LDR r0, [sp] */
+static uint32_t faulting_load(enum arm_isa isa)
+{
+    return isa == ARM_ISA_A32 ? 0xe59d0000u : 0x9800u;
+}
+
+static void sequence_a32(struct insn_random *r, struct insn_test *t, unsigned n)
+{
+    uint32_t cond = below(r, 14);
+
+    for (unsigned i = 0; i < n; i++) {
+        enum arm_isa isa = ARM_ISA_A32;
+        uint32_t insn = below(r, 2 * n) ? sequence_word(r, &isa) : faulting_load(isa);
+
+        if (below(r, 4) == 0) {
+            cond = below(r, 14); /* else runs of one condition */
+        }
+        put_plain(isa, (insn & 0x0fffffff) | (below(r, 3) ? cond : 14) << 28, t);
+    }
+}
+
+static void sequence_t32(struct insn_random *r, struct insn_test *t, unsigned n)
+{
+    unsigned left = 0; /* in the IT block */
+
+    for (unsigned i = 0; i < n; i++) {
+        enum arm_isa isa = ARM_ISA_T32;
+        uint32_t insn;
+
+        if (left == 0 && below(r, 2)) {
+            left = 1 + below(r, 4);
+            put_half(t, 0xbf00 | below(r, 14) << 4 | ((insn_next_random(r) & 14 & ~((1u << (4 - left)) - 1))
+                                                      | 1u << (4 - left)));
+        }
+        insn = sequence_word(r, &isa);
+        if (below(r, 2 * n) == 0) {
+            isa = ARM_ISA_T16;
+            insn = faulting_load(isa);
+        }
+        put_plain(isa, insn, t);
+        left -= left != 0;
+    }
+}
+
+void insn_generate_sequence(struct insn_random *r, enum arm_isa isa, struct insn_test *t)
+{
+    static const struct arm_table plain = { .name = "sequence" };
+    unsigned n = 2 + below(r, SEQUENCE_MAX - 1);
+
+    memset(t, 0, sizeof(*t));
+    random_state(r, isa, &plain, &t->in);
+    t->in.r[13] = FAULT_ADDRESS;
+    if (isa == ARM_ISA_A32) {
+        sequence_a32(r, t, n);
+    } else {
+        sequence_t32(r, t, n);
+    }
+}

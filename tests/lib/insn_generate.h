@@ -22,3 +22,8 @@ bool insn_is_vfp(const struct arm_table *table);
 /* Fill in one test of e, which is in `table`. */
 void insn_generate(struct insn_random *r, enum arm_isa isa, const struct arm_table *table,
                    const struct decode_encoding *e, struct insn_test *t);
+/*
+ * A test of several conditional integer instructions in a row, one of them possibly a load that faults
+ * when it is executed: what a translator knows about flags and registers across instructions.
+ */
+void insn_generate_sequence(struct insn_random *r, enum arm_isa isa, struct insn_test *t);

@@ -48,11 +48,11 @@ static void fill_code(const struct insn_test *t)
 {
     uint8_t *code = (uint8_t *)INSN_CODE_AT;
 
-    for (unsigned i = 0; i < 4; i++) {
+    for (unsigned i = 0; i < INSN_MAX_BYTES / 4 + 2; i++) {
         ((uint32_t *)code)[i] = INSN_TRAP;
     }
     memcpy(code, t->code, t->code_len);
-    __builtin___clear_cache((char *)code, (char *)code + 16);
+    __builtin___clear_cache((char *)code, (char *)code + INSN_MAX_BYTES + 8);
 }
 
 static uint32_t *window(void)
