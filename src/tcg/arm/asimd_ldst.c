@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Advanced SIMD loads and stores of elements and structures. Elements are accessed in ascending order of
- * address; where several of them make up a doubleword in memory order (VLD1, VST1) they are one 64-bit
- * access. The base is written back last, so an abort in the middle finds it unchanged.
+ * address; those of VLD1, VST1 and of structures of bytes and halfwords by doublewords. The base is
+ * written back last, so an abort in the middle finds it unchanged.
  * Arm ARM A7.7, A8.8.320-A8.8.331 (VLD1-VLD4), A8.8.404-A8.8.411 (VST1-VST4).
  *
  * Threads: the translating vCPU thread; the helper runs on it too.
  */
 #include "asimd.h"
+#include "asimd_interleave.h"
 
 #include "asimd_ldst_decode.h"
 #include "mmu/mmu.h"
@@ -54,18 +55,33 @@ static struct transfer transfer_begin(struct arm_ctx *s, unsigned rn, unsigned a
     return t;
 }
 
-/* The element at byte `at` of the vfp file, 2^size bytes. */
+static uint32_t element_memop(const struct arm_ctx *s, const struct transfer *t, unsigned size)
+{
+    return arm_memop(s, size) | (t->offset == 0 && t->align > 1 ? MEMOP_ALIGN : 0);
+}
+
+static ir_ref element_address(struct arm_ctx *s, const struct transfer *t)
+{
+    return ir_op2i(s->b, IR_ADD, t->base, t->offset);
+}
+
+static void store_value(struct arm_ctx *s, struct transfer *t, ir_ref v, unsigned size)
+{
+    ir_store(s->b, element_address(s, t), v, element_memop(s, t, size));
+    t->offset += 1u << size;
+}
+
+/* The element at byte `at` of the extension registers, 2^size bytes. */
 static void transfer_element(struct arm_ctx *s, struct transfer *t, unsigned at, unsigned size)
 {
-    uint32_t op = arm_memop(s, size) | (t->offset == 0 && t->align > 1 ? MEMOP_ALIGN : 0);
-    ir_ref address = ir_op2i(s->b, IR_ADD, t->base, t->offset);
     enum ir_type type = size == MEMOP_64 ? IR_I64 : IR_I32;
 
-    if (t->load) {
-        ir_put(s->b, ASIMD_OFF(0) + at, 1u << size, ir_load(s->b, type, address, op));
-    } else {
-        ir_store(s->b, address, ir_get(s->b, type, ASIMD_OFF(0) + at, 1u << size), op);
+    if (!t->load) {
+        store_value(s, t, ir_get(s->b, type, ASIMD_OFF(0) + at, 1u << size), size);
+        return;
     }
+    ir_put(s->b, ASIMD_OFF(0) + at, 1u << size,
+           ir_load(s->b, type, element_address(s, t), element_memop(s, t, size)));
     t->offset += 1u << size;
 }
 
@@ -104,23 +120,58 @@ static void transfer_structures(struct arm_ctx *s, struct transfer *t, const str
     }
 }
 
+/* The same for bytes and halfwords by doublewords, which helpers sort into elements. */
+static void load_doublewords(struct arm_ctx *s, struct transfer *t, const struct shape *sh, unsigned fd,
+                             unsigned size)
+{
+    for (unsigned r = 0; r < sh->regs; r++) {
+        for (unsigned i = 0; i < sh->nelem; i++) {
+            transfer_element(s, t, 8 * (fd + r + i * sh->inc), MEMOP_64);
+        }
+    }
+    asimd_call(s, &asimd_deinterleave[size], INTERLEAVE_ARG(fd, sh->nelem, sh->inc, sh->regs));
+}
+
+static void store_doublewords(struct arm_ctx *s, struct transfer *t, const struct shape *sh, unsigned fd,
+                              unsigned size)
+{
+    const char *name = size ? "interleave_16" : "interleave_8";
+    void *fn = size ? (void *)asimd_interleave_16 : (void *)asimd_interleave_8;
+
+    for (unsigned r = 0; r < sh->regs; r++) {
+        ir_ref arg = arm_imm(s, INTERLEAVE_ARG(fd + r, sh->nelem, sh->inc, 1));
+
+        for (unsigned i = 0; i < sh->nelem; i++) {
+            ir_ref x = ir_call(s->b, IR_I64, name, fn, CALL_READS, 2,
+                               (ir_ref[]){ arg, arm_imm(s, i) });
+
+            store_value(s, t, x, MEMOP_64);
+        }
+    }
+}
+
 static bool multiple(struct arm_ctx *s, const struct args_align_fd_rm_rn_size_type *a, bool load)
 {
     const struct shape *sh = &shapes[a->type];
     unsigned last = a->fd + (sh->nelem - 1u) * sh->inc + sh->regs - 1u;
     unsigned size = a->size;
     struct transfer t;
+    bool wide;
 
     if (!asimd_enabled(s) || !sh->nelem || (sh->bad_align >> a->align & 1) ||
         (size == 3 && sh->nelem > 1) || last > 31 || a->rn == 15) {
         return false;
     }
-    /* Memory order is register order: one access for a register, unless each element is checked or swapped. */
-    if (sh->nelem == 1 && !(s->exec & (EXEC_ALIGN | EXEC_E))) {
-        size = MEMOP_64;
+    /* Not if each element must be checked for alignment or swapped. */
+    wide = !(s->exec & (EXEC_ALIGN | EXEC_E)) && (sh->nelem == 1 || size < 2);
+    t = transfer_begin(s, a->rn, a->align ? 4u << a->align : 1, wide ? MEMOP_64 : size, load);
+    if (!wide || sh->nelem == 1) {
+        transfer_structures(s, &t, sh, a->fd, wide ? MEMOP_64 : size);
+    } else if (load) {
+        load_doublewords(s, &t, sh, a->fd, size);
+    } else {
+        store_doublewords(s, &t, sh, a->fd, size);
     }
-    t = transfer_begin(s, a->rn, a->align ? 4u << a->align : 1, size, load);
-    transfer_structures(s, &t, sh, a->fd, size);
     writeback(s, &t, a->rn, a->rm);
     return true;
 }
