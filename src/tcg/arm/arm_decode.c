@@ -14,12 +14,12 @@
 #include "a32_media_decode.h"
 #include "a32_mul_decode.h"
 #include "a32_sys_decode.h"
-#include "asimd_ldst_decode.h"
-#include "asimd_three_decode.h"
-#include "asimd_imm_decode.h"
-#include "asimd_misc_decode.h"
-#include "asimd_long_decode.h"
 #include "asimd_crypto_decode.h"
+#include "asimd_imm_decode.h"
+#include "asimd_ldst_decode.h"
+#include "asimd_long_decode.h"
+#include "asimd_misc_decode.h"
+#include "asimd_three_decode.h"
 #include "t16_branch_decode.h"
 #include "t16_dp_decode.h"
 #include "t16_ldst_decode.h"
@@ -34,10 +34,6 @@
 #include "t32_sys_decode.h"
 #include "vfp_decode.h"
 
-/*
- * Advanced SIMD has the same words in both instruction sets but for the top byte (A7.1): its tables are those of
- * A32, and T32 words are looked up there after asimd_word().
- */
 #define TABLE(stem) { #stem, stem##_decode, stem##_lookup, stem##_encodings, &stem##_encodings_count }
 
 static const struct arm_table a32_tables[] = {
@@ -63,11 +59,14 @@ static const struct {
     [ARM_ISA_T16] = { t16_tables, ARRAY_SIZE(t16_tables) },
 };
 
-/* A32: Advanced SIMD is what begins with 1111 001 and 1111 0100 xxx0. */
+/*
+ * Advanced SIMD has the same words in both instruction sets but for the top byte (A7.1): its tables are
+ * those of A32, where it begins with 1111 001 and 1111 0100 xxx0.
+ */
 #define ASIMD_DP 0xf2000000u
 #define ASIMD_LDST 0xf4000000u
 
-/* Translate a T32 word (111U 1111 or 1111 1001 xxx0 at the top) into the A32 one; false for any other. */
+/* Turn a T32 word (111U 1111 or 1111 1001 xxx0 at the top) into the A32 one; false for others. */
 static bool asimd_word(uint32_t *insn)
 {
     uint32_t rest = *insn & 0x00ffffff;

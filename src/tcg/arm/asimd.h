@@ -1,27 +1,28 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the Advanced SIMD files (asimd_*.c) share: where registers live in the state, the checks that
- * every encoding needs, and the calling convention of the helpers. fd, fn and fm are D register
- * numbers (D:Vd, N:Vn, M:Vm); a Q register is named by its even D register. Used inside src/tcg/arm only.
+ * What the Advanced SIMD files (asimd_*.c) share: where registers live in the state, the checks
+ * that every encoding needs, and the calling convention of the helpers. fd, fn and fm are D
+ * register numbers (D:Vd, N:Vn, M:Vm); a Q register is named by its even D register. Used inside
+ * src/tcg/arm only.
  */
 #pragma once
 
 #include "arm_internal.h"
 
 #define ASIMD_OFF(d) ((uint32_t)(offsetof(struct vcpu, vfp) + 8 * (d)))
-#define ASIMD_QC (1u << 27) /* FPSCR: saturation occurred */
+#define ASIMD_QC     (1u << 27) /* FPSCR: saturation occurred */
 
 /*
  * The one argument of a helper: register numbers (0-31), whether Q registers are meant, and a small
  * immediate (a shift amount, lane index, ...).
  */
-#define ASIMD_ARG(fd, fn, fm, q, imm) \
+#define ASIMD_ARG(fd, fn, fm, q, imm)                                                    \
     ((uint32_t)(fd) | (uint32_t)(fn) << 5 | (uint32_t)(fm) << 10 | (uint32_t)(q) << 15 | \
      (uint32_t)(imm) << 16)
-#define ARG_FD(arg) ((arg)&31)
-#define ARG_FN(arg) ((arg) >> 5 & 31)
-#define ARG_FM(arg) ((arg) >> 10 & 31)
-#define ARG_Q(arg) ((arg) >> 15 & 1)
+#define ARG_FD(arg)  ((arg)&31)
+#define ARG_FN(arg)  ((arg) >> 5 & 31)
+#define ARG_FM(arg)  ((arg) >> 10 & 31)
+#define ARG_Q(arg)   ((arg) >> 15 & 1)
 #define ARG_IMM(arg) ((arg) >> 16)
 
 typedef void asimd_helper(struct vcpu *v, uint32_t arg);
@@ -46,7 +47,8 @@ static inline bool asimd_regs_ok(uint32_t q, uint32_t regs_ored)
     return !(q && (regs_ored & 1));
 }
 
-/* A helper reads and writes registers and FPSCR, and nothing else that is in the builder's slots. */
+/* A helper reads and writes registers and FPSCR, and nothing else that is in the builder's slots.
+ */
 static inline void asimd_call(struct arm_ctx *s, const struct asimd_fn *f, uint32_t arg)
 {
     arm_call(s, f->name, (void *)f->fn, CALL_STATE, arm_imm(s, arg), 0, 0);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One AES round step each (AESE, AESD, AESMC, AESIMC): helpers called from generated code on the vCPU's
- * own thread. The state is 16 bytes, column after column, as in FIPS 197. Arm ARM DDI 0487 F6.1.
+ * One AES round step each (AESE, AESD, AESMC, AESIMC): helpers called from generated code on the
+ * vCPU's own thread. The state is 16 bytes, column after column, as in FIPS 197. Arm ARM DDI 0487
+ * F6.1.
  */
 #include "asimd_crypto.h"
 #include "asimd_vec.h"
@@ -83,7 +84,7 @@ static uint8_t product(uint8_t x, unsigned factor)
 /* Each column times the circulant matrix whose first row is `row`. */
 static void mix_columns(struct vcpu *v, uint32_t arg, const uint8_t row[4])
 {
-    union asimd_vec m = asimd_read(v, ARG_FM(arg), 1), r = { .u64 = { 0, 0 } };
+    union asimd_vec m = asimd_read(v, ARG_FM(arg), 1), r = {.u64 = {0, 0}};
 
     for (unsigned i = 0; i < 16; i++) {
         for (unsigned k = 0; k < 4; k++) {
@@ -95,15 +96,15 @@ static void mix_columns(struct vcpu *v, uint32_t arg, const uint8_t row[4])
 
 static void aesmc(struct vcpu *v, uint32_t arg)
 {
-    mix_columns(v, arg, (const uint8_t[]){ 2, 3, 1, 1 });
+    mix_columns(v, arg, (const uint8_t[]){2, 3, 1, 1});
 }
 
 static void aesimc(struct vcpu *v, uint32_t arg)
 {
-    mix_columns(v, arg, (const uint8_t[]){ 14, 11, 13, 9 });
+    mix_columns(v, arg, (const uint8_t[]){14, 11, 13, 9});
 }
 
-const struct asimd_fn asimd_aese = { "aese", aese };
-const struct asimd_fn asimd_aesd = { "aesd", aesd };
-const struct asimd_fn asimd_aesmc = { "aesmc", aesmc };
-const struct asimd_fn asimd_aesimc = { "aesimc", aesimc };
+const struct asimd_fn asimd_aese = {"aese", aese};
+const struct asimd_fn asimd_aesd = {"aesd", aesd};
+const struct asimd_fn asimd_aesmc = {"aesmc", aesmc};
+const struct asimd_fn asimd_aesimc = {"aesimc", aesimc};

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The cryptography extension of ARMv8: SHA1 and SHA256 (FIPS 180-4), and the decoding of all. Each
- * operation is a helper on Q registers. Arm ARM DDI 0487 F6.1, pseudocode SHAchoose() .. SHA256hash().
+ * operation is a helper on Q registers. Arm ARM DDI 0487 F6.1, pseudocode SHAchoose() ..
+ * SHA256hash().
  *
  * Threads: the translating vCPU thread; the helpers run on it too.
  */
@@ -38,7 +39,7 @@ static uint32_t majority(uint32_t x, uint32_t y, uint32_t z)
 /* ---- SHA1 ---- */
 static void sha1h(struct vcpu *v, uint32_t arg)
 {
-    union asimd_vec r = { .u32 = { rol(v->vfp.s[2 * ARG_FM(arg)], 30) } };
+    union asimd_vec r = {.u32 = {rol(v->vfp.s[2 * ARG_FM(arg)], 30)}};
 
     asimd_write(v, ARG_FD(arg), 1, &r);
 }
@@ -106,8 +107,8 @@ static void sha256_rounds(union asimd_vec *x, union asimd_vec *y, const union as
         uint32_t e = y->u32[0], a = x->u32[0];
         uint32_t t = y->u32[3] + (ror(e, 6) ^ ror(e, 11) ^ ror(e, 25)) +
                      choose(e, y->u32[1], y->u32[2]) + w->u32[i];
-        uint32_t sum = t + (ror(a, 2) ^ ror(a, 13) ^ ror(a, 22)) +
-                       majority(a, x->u32[1], x->u32[2]);
+        uint32_t sum =
+            t + (ror(a, 2) ^ ror(a, 13) ^ ror(a, 22)) + majority(a, x->u32[1], x->u32[2]);
         uint32_t next_e = x->u32[3] + t;
 
         memmove(&x->u32[1], &x->u32[0], 12);
@@ -163,28 +164,27 @@ static void sha256su1(struct vcpu *v, uint32_t arg)
 /* ---- decoding ---- */
 static bool call(struct arm_ctx *s, const struct asimd_fn *f, uint32_t fd, uint32_t fn, uint32_t fm)
 {
-    if (!arm_has(s, ARM_FEAT_V8_AARCH32) || !asimd_enabled(s) ||
-        !asimd_regs_ok(1, fd | fn | fm)) {
+    if (!arm_has(s, ARM_FEAT_V8_AARCH32) || !asimd_enabled(s) || !asimd_regs_ok(1, fd | fn | fm)) {
         return false;
     }
     asimd_call(s, f, ASIMD_ARG(fd, fn, fm, 1, 0));
     return true;
 }
 
-#define AES(name, helper) \
+#define AES(name, helper)                                            \
     bool trans_##name(struct arm_ctx *s, const struct arg_##name *a) \
-    { \
-        return call(s, &helper, a->fd, 0, a->fm); \
+    {                                                                \
+        return call(s, &helper, a->fd, 0, a->fm);                    \
     }
-#define SHA_TWO(name, helper) \
-    bool trans_##name(struct arm_ctx *s, const struct arg_##name *a) \
-    { \
-        return call(s, &(const struct asimd_fn){ #helper, helper }, a->fd, 0, a->fm); \
+#define SHA_TWO(name, helper)                                                       \
+    bool trans_##name(struct arm_ctx *s, const struct arg_##name *a)                \
+    {                                                                               \
+        return call(s, &(const struct asimd_fn){#helper, helper}, a->fd, 0, a->fm); \
     }
-#define SHA_THREE(name, helper) \
-    bool trans_##name(struct arm_ctx *s, const struct arg_##name *a) \
-    { \
-        return call(s, &(const struct asimd_fn){ #helper, helper }, a->fd, a->fn, a->fm); \
+#define SHA_THREE(name, helper)                                                         \
+    bool trans_##name(struct arm_ctx *s, const struct arg_##name *a)                    \
+    {                                                                                   \
+        return call(s, &(const struct asimd_fn){#helper, helper}, a->fd, a->fn, a->fm); \
     }
 
 AES(AESE, asimd_aese)

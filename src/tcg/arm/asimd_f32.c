@@ -2,7 +2,8 @@
 /*
  * Advanced SIMD, three registers of the same length: single-precision floating point. Every
  * operation works lane by lane under the standard FPSCR value (flush to zero, default NaN, round to
- * nearest; A2.6.2) and adds its exception flags to FPSCR. Arm ARM A7.4.1; VMAXNM, VMINNM: DDI 0487 F6.1.
+ * nearest; A2.6.2) and adds its exception flags to FPSCR. Arm ARM A7.4.1; VMAXNM, VMINNM: DDI 0487
+ * F6.1.
  *
  * Threads: the translating vCPU thread; the helpers run on it too.
  */
@@ -12,36 +13,37 @@
 #include "asimd_three_decode.h"
 #include "fp/fp.h"
 
-/* result = expr of lanes x of fn, y of fm and old of fd. Lanes that do not exist must raise no flags. */
-#define LANEWISE(name, expr) \
-    static void helper_##name(struct vcpu *v, uint32_t arg) \
-    { \
+/* result = expr of lanes x of fn, y of fm and old of fd. Lanes that do not exist must raise no
+ * flags. */
+#define LANEWISE(name, expr)                                                       \
+    static void helper_##name(struct vcpu *v, uint32_t arg)                        \
+    {                                                                              \
         struct fp_env standard = fp_env_standard(v->fpscr_rest), *env = &standard; \
-        union asimd_vec n = asimd_read(v, ARG_FN(arg), ARG_Q(arg)); \
-        union asimd_vec m = asimd_operand_m(v, arg, ARG_Q(arg), 4); \
-        union asimd_vec d = asimd_read(v, ARG_FD(arg), ARG_Q(arg)); \
-\
-        for (unsigned i = 0; i < (ARG_Q(arg) ? 4 : 2); i++) { \
-            uint32_t x = n.u32[i], y = m.u32[i], old = d.u32[i]; \
-\
-            (void)old; \
-            d.u32[i] = expr; \
-        } \
-        v->fpscr_rest |= env->flags; \
-        asimd_write(v, ARG_FD(arg), ARG_Q(arg), &d); \
+        union asimd_vec n = asimd_read(v, ARG_FN(arg), ARG_Q(arg));                \
+        union asimd_vec m = asimd_operand_m(v, arg, ARG_Q(arg), 4);                \
+        union asimd_vec d = asimd_read(v, ARG_FD(arg), ARG_Q(arg));                \
+                                                                                   \
+        for (unsigned i = 0; i < (ARG_Q(arg) ? 4 : 2); i++) {                      \
+            uint32_t x = n.u32[i], y = m.u32[i], old = d.u32[i];                   \
+                                                                                   \
+            (void)old;                                                             \
+            d.u32[i] = expr;                                                       \
+        }                                                                          \
+        v->fpscr_rest |= env->flags;                                               \
+        asimd_write(v, ARG_FD(arg), ARG_Q(arg), &d);                               \
     }
 
 /* The low lane from the pair in fn, the high one from the pair in fm. */
-#define PAIRWISE(name, function) \
-    static void helper_##name(struct vcpu *v, uint32_t arg) \
-    { \
-        struct fp_env env = fp_env_standard(v->fpscr_rest); \
+#define PAIRWISE(name, function)                                                              \
+    static void helper_##name(struct vcpu *v, uint32_t arg)                                   \
+    {                                                                                         \
+        struct fp_env env = fp_env_standard(v->fpscr_rest);                                   \
         union asimd_vec n = asimd_read(v, ARG_FN(arg), 0), m = asimd_read(v, ARG_FM(arg), 0); \
-        union asimd_vec d = { .u32 = { function(n.u32[0], n.u32[1], &env), \
-                                       function(m.u32[0], m.u32[1], &env) } }; \
-\
-        v->fpscr_rest |= env.flags; \
-        asimd_write(v, ARG_FD(arg), 0, &d); \
+        union asimd_vec d = {                                                                 \
+            .u32 = {function(n.u32[0], n.u32[1], &env), function(m.u32[0], m.u32[1], &env)}}; \
+                                                                                              \
+        v->fpscr_rest |= env.flags;                                                           \
+        asimd_write(v, ARG_FD(arg), 0, &d);                                                   \
     }
 
 #define MASK(condition) ((condition) ? ~0u : 0)
@@ -69,9 +71,9 @@ PAIRWISE(padd, fp_add_f32)
 PAIRWISE(pmax, fp_max_f32)
 PAIRWISE(pmin, fp_min_f32)
 
-const struct asimd_fn asimd_mul_f32 = { "mul_f32", helper_mul };
-const struct asimd_fn asimd_mla_f32 = { "mla_f32", helper_mla };
-const struct asimd_fn asimd_mls_f32 = { "mls_f32", helper_mls };
+const struct asimd_fn asimd_mul_f32 = {"mul_f32", helper_mul};
+const struct asimd_fn asimd_mla_f32 = {"mla_f32", helper_mla};
+const struct asimd_fn asimd_mls_f32 = {"mls_f32", helper_mls};
 
 static bool call(struct arm_ctx *s, const struct args_fd_fm_fn_q *a, const struct asimd_fn *f)
 {
@@ -82,10 +84,10 @@ static bool call(struct arm_ctx *s, const struct args_fd_fm_fn_q *a, const struc
     return true;
 }
 
-#define THREE(name, helper) \
-    bool trans_##name##_f32(struct arm_ctx *s, const struct arg_##name##_f32 *a) \
-    { \
-        return call(s, a, &(const struct asimd_fn){ #helper "_f32", helper_##helper }); \
+#define THREE(name, helper)                                                           \
+    bool trans_##name##_f32(struct arm_ctx *s, const struct arg_##name##_f32 *a)      \
+    {                                                                                 \
+        return call(s, a, &(const struct asimd_fn){#helper "_f32", helper_##helper}); \
     }
 
 THREE(VADD, add)
@@ -109,11 +111,11 @@ THREE(VPADD, padd)
 THREE(VPMAX, pmax)
 THREE(VPMIN, pmin)
 
-#define THREE_V8(name, helper) \
-    bool trans_##name##_f32(struct arm_ctx *s, const struct arg_##name##_f32 *a) \
-    { \
-        return arm_has(s, ARM_FEAT_V8_AARCH32) && \
-               call(s, a, &(const struct asimd_fn){ #helper "_f32", helper_##helper }); \
+#define THREE_V8(name, helper)                                                        \
+    bool trans_##name##_f32(struct arm_ctx *s, const struct arg_##name##_f32 *a)      \
+    {                                                                                 \
+        return arm_has(s, ARM_FEAT_V8_AARCH32) &&                                     \
+               call(s, a, &(const struct asimd_fn){#helper "_f32", helper_##helper}); \
     }
 
 THREE_V8(VMAXNM, maxnm)

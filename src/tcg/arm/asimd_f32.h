@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The single-precision helpers on three registers that the by-scalar forms use too: fn, fm or its scalar to
- * fd (asimd_vec.h), under the standard FPSCR value.
+ * The single-precision helpers on three registers that the by-scalar forms use too: fn, fm or its
+ * scalar to fd (asimd_vec.h), under the standard FPSCR value.
  */
 #pragma once
 

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Tables of the helpers that take an immediate amount (asimd_imm_helpers.c), by [0] signed, [1] unsigned, and log2 of the
- * bytes of a lane; of the narrow one where two sizes are involved. NULL functions: no such size.
+ * Tables of the helpers that take an immediate amount (asimd_imm_helpers.c), by [0] signed, [1]
+ * unsigned, and log2 of the bytes of a lane; of the narrow one where two sizes are involved. NULL
+ * functions: no such size.
  */
 #pragma once
 
 #include "asimd.h"
 
-extern asimd_fn_table asimd_rshr_imm, asimd_rsra_imm; /* right by 1 to the width */
+extern asimd_fn_table asimd_rshr_imm, asimd_rsra_imm;  /* right by 1 to the width */
 extern asimd_fn_table asimd_qshl_imm, asimd_qshlu_imm; /* left; qshlu: signed to unsigned */
 /* Q register fm shifted right and narrowed to D register fd; an amount of 0 only narrows. */
 extern asimd_fn_table asimd_shrn, asimd_rshrn;     /* low half */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Advanced SIMD, three registers of the same length: logic and integer arithmetic. What the IR has an
- * operation for is inline, the rest are helpers lane by lane. Arm ARM A7.4.1.
+ * Advanced SIMD, three registers of the same length: logic and integer arithmetic. What the IR has
+ * an operation for is inline, the rest are helpers lane by lane. Arm ARM A7.4.1.
  *
  * Threads: the translating vCPU thread.
  */
@@ -11,7 +11,7 @@
 #include "asimd_three_decode.h"
 
 /* All integer lines of the table have these fields. */
-#define ARGS const struct args_fd_fm_fn_q_size_u
+#define ARGS       const struct args_fd_fm_fn_q_size_u
 #define ARGS_LOGIC const struct args_fd_fm_fn_q
 
 static bool valid(const struct arm_ctx *s, uint32_t q, uint32_t regs_ored)
@@ -36,10 +36,10 @@ static bool by_helper(struct arm_ctx *s, ARGS *a, asimd_fn_table table)
     return true;
 }
 
-#define BY_HELPER(name, table) \
+#define BY_HELPER(name, table)                                       \
     bool trans_##name(struct arm_ctx *s, const struct arg_##name *a) \
-    { \
-        return by_helper(s, a, table); \
+    {                                                                \
+        return by_helper(s, a, table);                               \
     }
 
 BY_HELPER(VHADD_int, asimd_hadd)
@@ -82,7 +82,7 @@ static bool inline_op(struct arm_ctx *s, ARGS *a, lane_op *op)
     return true;
 }
 
-static ir_ref not(struct arm_ctx *s, ir_ref x)
+static ir_ref not(struct arm_ctx * s, ir_ref x)
 {
     return vop(s, IR_VXOR, 8, x, vop(s, IR_VCMPEQ, 4, x, x));
 }
@@ -125,10 +125,10 @@ static ir_ref add_difference(struct arm_ctx *s, ARGS *a, ir_ref x, ir_ref y)
     return vop(s, IR_VADD, 1u << a->size, asimd_get(s, a->fd, a->q), difference(s, a, x, y));
 }
 
-#define SIMPLE(name, op) \
+#define SIMPLE(name, op)                                               \
     static ir_ref name(struct arm_ctx *s, ARGS *a, ir_ref x, ir_ref y) \
-    { \
-        return vop(s, op, 1u << a->size, x, y); \
+    {                                                                  \
+        return vop(s, op, 1u << a->size, x, y);                        \
     }
 
 SIMPLE(add, IR_VADD)
@@ -136,10 +136,10 @@ SIMPLE(subtract, IR_VSUB)
 SIMPLE(equal, IR_VCMPEQ)
 SIMPLE(multiply, IR_VMUL)
 
-#define INLINE(name, op) \
+#define INLINE(name, op)                                             \
     bool trans_##name(struct arm_ctx *s, const struct arg_##name *a) \
-    { \
-        return inline_op(s, a, op); \
+    {                                                                \
+        return inline_op(s, a, op);                                  \
     }
 
 INLINE(VADD_int, add)
@@ -185,18 +185,18 @@ static ir_ref select_bits(struct arm_ctx *s, ir_ref mask, ir_ref ones, ir_ref ze
     return vop(s, IR_VOR, 8, vop(s, IR_VAND, 8, ones, mask), vop(s, IR_VANDN, 8, zeros, mask));
 }
 
-#define LOGIC(name, expr) \
+#define LOGIC(name, expr)                                            \
     bool trans_##name(struct arm_ctx *s, const struct arg_##name *a) \
-    { \
-        ir_ref n, m; \
-\
-        if (!valid(s, a->q, a->fd | a->fn | a->fm)) { \
-            return false; \
-        } \
-        n = asimd_get(s, a->fn, a->q); \
-        m = asimd_get(s, a->fm, a->q); \
-        asimd_put(s, a->fd, a->q, expr); \
-        return true; \
+    {                                                                \
+        ir_ref n, m;                                                 \
+                                                                     \
+        if (!valid(s, a->q, a->fd | a->fn | a->fm)) {                \
+            return false;                                            \
+        }                                                            \
+        n = asimd_get(s, a->fn, a->q);                               \
+        m = asimd_get(s, a->fm, a->q);                               \
+        asimd_put(s, a->fd, a->q, expr);                             \
+        return true;                                                 \
     }
 
 LOGIC(VAND_v, vop(s, IR_VAND, 8, n, m))

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * See asimd_interleave.h. With element k of the structures in register k, memory has element 0 of all
- * registers, then element 1, ... Called from generated code on the vCPU's own thread. Arm ARM A8.8.323-
- * A8.8.329, A8.8.406-A8.8.410 (multiple structures).
+ * See asimd_interleave.h. With element k of the structures in register k, memory has element 0 of
+ * all registers, then element 1, ... Called from generated code on the vCPU's own thread. Arm ARM
+ * A8.8.323-A8.8.329, A8.8.406-A8.8.410 (multiple structures).
  */
 #include "asimd_interleave.h"
 
 #include <string.h>
 
-#define ARG_NELEM(arg) ((arg) >> 5 & 7)
-#define ARG_INC(arg) ((arg) >> 8 & 3)
+#define ARG_NELEM(arg)  ((arg) >> 5 & 7)
+#define ARG_INC(arg)    ((arg) >> 8 & 3)
 #define ARG_GROUPS(arg) ((arg) >> 10 & 3)
 
 static inline uint8_t *bytes_of(struct vcpu *v, unsigned d)
@@ -66,8 +66,8 @@ static void deinterleave_16(struct vcpu *v, uint32_t arg)
     deinterleave(v, arg, 2);
 }
 
-const struct asimd_fn asimd_deinterleave[2] = { { "deinterleave_8", deinterleave_8 },
-                                                { "deinterleave_16", deinterleave_16 } };
+const struct asimd_fn asimd_deinterleave[2] = {{"deinterleave_8", deinterleave_8},
+                                               {"deinterleave_16", deinterleave_16}};
 
 uint64_t asimd_interleave_8(struct vcpu *v, uint32_t arg, uint32_t index)
 {

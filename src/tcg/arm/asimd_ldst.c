@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Advanced SIMD loads and stores of elements and structures. Elements are accessed in ascending order of
- * address; those of VLD1, VST1 and of structures of bytes and halfwords by doublewords. The base is
- * written back last, so an abort in the middle finds it unchanged.
- * Arm ARM A7.7, A8.8.320-A8.8.331 (VLD1-VLD4), A8.8.404-A8.8.411 (VST1-VST4).
+ * Advanced SIMD loads and stores of elements and structures. Elements are accessed in ascending
+ * order of address; those of VLD1, VST1 and of structures of bytes and halfwords by doublewords.
+ * The base is written back last, so an abort in the middle finds it unchanged. Arm ARM A7.7,
+ * A8.8.320-A8.8.331 (VLD1-VLD4), A8.8.404-A8.8.411 (VST1-VST4).
  *
  * Threads: the translating vCPU thread; the helper runs on it too.
  */
@@ -22,31 +22,34 @@ struct transfer {
 };
 
 #define FSR_ALIGNMENT_SHORT 0x001u
-#define FSR_ALIGNMENT_LONG 0x221u
-#define FSR_WRITE (1u << 11)
+#define FSR_ALIGNMENT_LONG  0x221u
+#define FSR_WRITE           (1u << 11)
 
 static void helper_alignment(struct vcpu *v, uint32_t va, uint32_t is_store)
 {
     bool is_long = arm_mmu_regs(v)->ttbcr & TTBCR_EAE;
 
     vcpu_raise(v, VCPU_RA(), ARM_EXC_DABT,
-               (is_long ? FSR_ALIGNMENT_LONG : FSR_ALIGNMENT_SHORT) | (is_store ? FSR_WRITE : 0), va);
+               (is_long ? FSR_ALIGNMENT_LONG : FSR_ALIGNMENT_SHORT) | (is_store ? FSR_WRITE : 0),
+               va);
 }
 
-/* Raise the alignment fault that an alignment hint asks for and the first access itself does not. */
+/* Raise the alignment fault that an alignment hint asks for and the first access itself does not.
+ */
 static void check_alignment(struct arm_ctx *s, const struct transfer *t)
 {
     unsigned aligned = ir_label_new(s->b);
 
     ir_brcond(s->b, IR_TSTEQ, t->base, arm_imm(s, t->align - 1), aligned);
-    arm_call(s, "alignment", (void *)helper_alignment, CALL_RAISES, t->base, arm_imm(s, !t->load), 0);
+    arm_call(s, "alignment", (void *)helper_alignment, CALL_RAISES, t->base, arm_imm(s, !t->load),
+             0);
     ir_label(s->b, aligned);
 }
 
 static struct transfer transfer_begin(struct arm_ctx *s, unsigned rn, unsigned align, unsigned size,
                                       bool load)
 {
-    struct transfer t = { .base = arm_read_reg(s, rn), .align = align, .load = load };
+    struct transfer t = {.base = arm_read_reg(s, rn), .align = align, .load = load};
 
     if (align > 1 && align != 1u << size) {
         check_alignment(s, &t);
@@ -95,17 +98,17 @@ static void writeback(struct arm_ctx *s, const struct transfer *t, unsigned rn, 
 }
 
 /* ---- multiple structures ---- */
-/* Elements of a structure, structures in parallel registers (A8.8.322: regs), distance of registers. */
+/* Elements of a structure, structures in parallel registers (A8.8.322: regs), distance of
+ * registers. */
 struct shape {
     uint8_t nelem, regs, inc;
     uint8_t bad_align; /* bit n: align = n is UNDEF */
 };
 
 static const struct shape shapes[16] = {
-    [0x0] = { 4, 1, 1, 0 },   [0x1] = { 4, 1, 2, 0 },   [0x2] = { 1, 4, 1, 0 },
-    [0x3] = { 2, 2, 2, 0 },   [0x4] = { 3, 1, 1, 0xc }, [0x5] = { 3, 1, 2, 0xc },
-    [0x6] = { 1, 3, 1, 0xc }, [0x7] = { 1, 1, 1, 0xc }, [0x8] = { 2, 1, 1, 0x8 },
-    [0x9] = { 2, 1, 2, 0x8 }, [0xa] = { 1, 2, 1, 0x8 },
+    [0x0] = {4, 1, 1, 0},   [0x1] = {4, 1, 2, 0},   [0x2] = {1, 4, 1, 0},   [0x3] = {2, 2, 2, 0},
+    [0x4] = {3, 1, 1, 0xc}, [0x5] = {3, 1, 2, 0xc}, [0x6] = {1, 3, 1, 0xc}, [0x7] = {1, 1, 1, 0xc},
+    [0x8] = {2, 1, 1, 0x8}, [0x9] = {2, 1, 2, 0x8}, [0xa] = {1, 2, 1, 0x8},
 };
 
 static void transfer_structures(struct arm_ctx *s, struct transfer *t, const struct shape *sh,
@@ -121,8 +124,8 @@ static void transfer_structures(struct arm_ctx *s, struct transfer *t, const str
 }
 
 /* The same for bytes and halfwords by doublewords, which helpers sort into elements. */
-static void load_doublewords(struct arm_ctx *s, struct transfer *t, const struct shape *sh, unsigned fd,
-                             unsigned size)
+static void load_doublewords(struct arm_ctx *s, struct transfer *t, const struct shape *sh,
+                             unsigned fd, unsigned size)
 {
     for (unsigned r = 0; r < sh->regs; r++) {
         for (unsigned i = 0; i < sh->nelem; i++) {
@@ -132,8 +135,8 @@ static void load_doublewords(struct arm_ctx *s, struct transfer *t, const struct
     asimd_call(s, &asimd_deinterleave[size], INTERLEAVE_ARG(fd, sh->nelem, sh->inc, sh->regs));
 }
 
-static void store_doublewords(struct arm_ctx *s, struct transfer *t, const struct shape *sh, unsigned fd,
-                              unsigned size)
+static void store_doublewords(struct arm_ctx *s, struct transfer *t, const struct shape *sh,
+                              unsigned fd, unsigned size)
 {
     const char *name = size ? "interleave_16" : "interleave_8";
     void *fn = size ? (void *)asimd_interleave_16 : (void *)asimd_interleave_8;
@@ -142,8 +145,8 @@ static void store_doublewords(struct arm_ctx *s, struct transfer *t, const struc
         ir_ref arg = arm_imm(s, INTERLEAVE_ARG(fd + r, sh->nelem, sh->inc, 1));
 
         for (unsigned i = 0; i < sh->nelem; i++) {
-            ir_ref x = ir_call(s->b, IR_I64, name, fn, CALL_READS, 2,
-                               (ir_ref[]){ arg, arm_imm(s, i) });
+            ir_ref x =
+                ir_call(s->b, IR_I64, name, fn, CALL_READS, 2, (ir_ref[]){arg, arm_imm(s, i)});
 
             store_value(s, t, x, MEMOP_64);
         }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Advanced SIMD on three registers of different lengths, and on a vector and a scalar: long (results twice
- * as wide as the operands), wide (the first operand is wide too), narrow (the high half of a wide sum). All
- * but products of equal length by a scalar are helpers. Arm ARM A7.4.2, A7.4.3, A8.8.
+ * Advanced SIMD on three registers of different lengths, and on a vector and a scalar: long
+ * (results twice as wide as the operands), wide (the first operand is wide too), narrow (the high
+ * half of a wide sum). All but products of equal length by a scalar are helpers. Arm ARM A7.4.2,
+ * A7.4.3, A8.8.
  *
  * Threads: the vCPU's own thread.
  */
@@ -15,30 +16,34 @@
 
 __extension__ typedef __int128 wide_sum; /* holds twice a product of words, added to a doubleword */
 
-/* RESULT of lane i from x of lane type X and y of lane type Y, and d.W[i]. Sums wrap in uint64_t. */
-#define HELPER(name, W, X, Y, nq, RESULT) \
-    static void name(struct vcpu *v, uint32_t arg) \
-    { \
+/* RESULT of lane i from x of lane type X and y of lane type Y, and d.W[i]. Sums wrap in uint64_t.
+ */
+#define HELPER(name, W, X, Y, nq, RESULT)                                                      \
+    static void name(struct vcpu *v, uint32_t arg)                                             \
+    {                                                                                          \
         union asimd_vec d = asimd_read(v, ARG_FD(arg), 1), n = asimd_read(v, ARG_FN(arg), nq); \
-        union asimd_vec m = asimd_operand_m(v, arg, 0, sizeof(m.Y[0])); \
-        for (unsigned i = 0; i < ASIMD_LANES(W); i++) { \
-            const __typeof__(d.W[0]) x = n.X[i], y = m.Y[i]; \
-            d.W[i] = (__typeof__(d.W[0]))(RESULT); \
-        } \
-        asimd_write(v, ARG_FD(arg), 1, &d); \
+        union asimd_vec m = asimd_operand_m(v, arg, 0, sizeof(m.Y[0]));                        \
+        for (unsigned i = 0; i < ASIMD_LANES(W); i++) {                                        \
+            const __typeof__(d.W[0]) x = n.X[i], y = m.Y[i];                                   \
+            d.W[i] = (__typeof__(d.W[0]))(RESULT);                                             \
+        }                                                                                      \
+        asimd_write(v, ARG_FD(arg), 1, &d);                                                    \
     }
 #define LONG(name, T, W, RESULT) HELPER(name##_##T, W, T, T, 0, RESULT(W))
 #define WIDE(name, T, W, RESULT) HELPER(name##_##T, W, W, T, 1, RESULT(W))
-#define ENTRY(name, T) { #name "_" #T, name##_##T }
-#define TABLE(KIND, name, RESULT) \
-    KIND(name, s8, s16, RESULT) \
-    KIND(name, s16, s32, RESULT) \
-    KIND(name, s32, s64, RESULT) \
-    KIND(name, u8, u16, RESULT) \
-    KIND(name, u16, u32, RESULT) \
-    KIND(name, u32, u64, RESULT) \
-    static asimd_fn_table name = { { ENTRY(name, s8), ENTRY(name, s16), ENTRY(name, s32) }, \
-                                   { ENTRY(name, u8), ENTRY(name, u16), ENTRY(name, u32) } };
+#define ENTRY(name, T)           \
+    {                            \
+#name "_" #T, name##_##T \
+    }
+#define TABLE(KIND, name, RESULT)                                                        \
+    KIND(name, s8, s16, RESULT)                                                          \
+    KIND(name, s16, s32, RESULT)                                                         \
+    KIND(name, s32, s64, RESULT)                                                         \
+    KIND(name, u8, u16, RESULT)                                                          \
+    KIND(name, u16, u32, RESULT)                                                         \
+    KIND(name, u32, u64, RESULT)                                                         \
+    static asimd_fn_table name = {{ENTRY(name, s8), ENTRY(name, s16), ENTRY(name, s32)}, \
+                                  {ENTRY(name, u8), ENTRY(name, u16), ENTRY(name, u32)}};
 
 #define ADD(W) ((uint64_t)x + (uint64_t)y)
 #define SUB(W) ((uint64_t)x - (uint64_t)y)
@@ -73,10 +78,10 @@ static wide_sum saturate(struct vcpu *v, wide_sum x, unsigned bits)
 #define QMUL(W) saturate(v, 2 * (wide_sum)x * y, BITS(W))
 #define QMLA(W) saturate(v, d.W[i] + QMUL(W), BITS(W))
 #define QMLS(W) saturate(v, d.W[i] - QMUL(W), BITS(W))
-#define DOUBLING(name, RESULT) \
+#define DOUBLING(name, RESULT)   \
     LONG(name, s16, s32, RESULT) \
     LONG(name, s32, s64, RESULT) \
-    static asimd_fn_table name = { { { NULL, NULL }, ENTRY(name, s16), ENTRY(name, s32) } };
+    static asimd_fn_table name = {{{NULL, NULL}, ENTRY(name, s16), ENTRY(name, s32)}};
 DOUBLING(qdmull, QMUL)
 DOUBLING(qdmlal, QMLA)
 DOUBLING(qdmlsl, QMLS)
@@ -91,9 +96,9 @@ static bool call(struct arm_ctx *s, const struct asimd_fn *f, uint32_t even, uin
     return true;
 }
 
-#define TRANS(NAME, table, even) \
-    bool trans_##NAME(struct arm_ctx *s, const struct arg_##NAME *a) \
-    { \
+#define TRANS(NAME, table, even)                                                           \
+    bool trans_##NAME(struct arm_ctx *s, const struct arg_##NAME *a)                       \
+    {                                                                                      \
         return call(s, &table[a->u][a->size], even, ASIMD_ARG(a->fd, a->fn, a->fm, 0, 0)); \
     }
 TRANS(VADDL, addl, a->fd)
@@ -110,32 +115,32 @@ TRANS(VQDMLAL, qdmlal, a->fd)
 TRANS(VQDMLSL, qdmlsl, a->fd)
 
 /* ---- narrowing: the high half of each sum ---- */
-#define HIGH(name, T, W, RESULT) \
-    static void name##_##T(struct vcpu *v, uint32_t arg) \
-    { \
+#define HIGH(name, T, W, RESULT)                                                                 \
+    static void name##_##T(struct vcpu *v, uint32_t arg)                                         \
+    {                                                                                            \
         union asimd_vec n = asimd_read(v, ARG_FN(arg), 1), m = asimd_read(v, ARG_FM(arg), 1), d; \
-        const uint64_t half = UINT64_C(1) << (8 * sizeof(d.T[0]) - 1); \
-        (void)half; \
-        d.u64[1] = 0; \
-        for (unsigned i = 0; i < ASIMD_LANES(W); i++) { \
-            const uint64_t x = n.W[i], y = m.W[i]; \
-            d.T[i] = (__typeof__(d.T[0]))((RESULT) >> 8 * sizeof(d.T[0])); \
-        } \
-        asimd_write(v, ARG_FD(arg), 0, &d); \
+        const uint64_t half = UINT64_C(1) << (8 * sizeof(d.T[0]) - 1);                           \
+        (void)half;                                                                              \
+        d.u64[1] = 0;                                                                            \
+        for (unsigned i = 0; i < ASIMD_LANES(W); i++) {                                          \
+            const uint64_t x = n.W[i], y = m.W[i];                                               \
+            d.T[i] = (__typeof__(d.T[0]))((RESULT) >> 8 * sizeof(d.T[0]));                       \
+        }                                                                                        \
+        asimd_write(v, ARG_FD(arg), 0, &d);                                                      \
     }
 #define HIGH_TABLE(name, RESULT) \
-    HIGH(name, u8, u16, RESULT) \
+    HIGH(name, u8, u16, RESULT)  \
     HIGH(name, u16, u32, RESULT) \
     HIGH(name, u32, u64, RESULT) \
-    static const struct asimd_fn name[4] = { ENTRY(name, u8), ENTRY(name, u16), ENTRY(name, u32) };
+    static const struct asimd_fn name[4] = {ENTRY(name, u8), ENTRY(name, u16), ENTRY(name, u32)};
 HIGH_TABLE(addhn, x + y)
 HIGH_TABLE(subhn, x - y)
 HIGH_TABLE(raddhn, x + y + half)
 HIGH_TABLE(rsubhn, x - y + half)
 
-#define TRANS_HIGH(NAME, table) \
-    bool trans_##NAME(struct arm_ctx *s, const struct arg_##NAME *a) \
-    { \
+#define TRANS_HIGH(NAME, table)                                                               \
+    bool trans_##NAME(struct arm_ctx *s, const struct arg_##NAME *a)                          \
+    {                                                                                         \
         return call(s, &table[a->size], a->fn | a->fm, ASIMD_ARG(a->fd, a->fn, a->fm, 0, 0)); \
     }
 TRANS_HIGH(VADDHN, addhn)
@@ -158,7 +163,7 @@ HELPER(pmull_8, u16, u8, u8, 0, pmul(x, y))
 
 bool trans_VMULL_p8(struct arm_ctx *s, const struct arg_VMULL_p8 *a)
 {
-    static const struct asimd_fn f = { "pmull_8", pmull_8 };
+    static const struct asimd_fn f = {"pmull_8", pmull_8};
 
     return call(s, &f, a->fd, ASIMD_ARG(a->fd, a->fn, a->fm, 0, 0));
 }
@@ -166,7 +171,7 @@ bool trans_VMULL_p8(struct arm_ctx *s, const struct arg_VMULL_p8 *a)
 static void pmull_64(struct vcpu *v, uint32_t arg)
 {
     uint64_t x = v->vfp.d[ARG_FN(arg)], y = v->vfp.d[ARG_FM(arg)];
-    union asimd_vec d = { .u64 = { 0, 0 } };
+    union asimd_vec d = {.u64 = {0, 0}};
 
     for (unsigned i = 0; i < 64; i++) {
         if (y >> i & 1) {
@@ -179,10 +184,10 @@ static void pmull_64(struct vcpu *v, uint32_t arg)
 
 bool trans_VMULL_p64(struct arm_ctx *s, const struct arg_VMULL_p64 *a)
 {
-    static const struct asimd_fn f = { "pmull_64", pmull_64 };
+    static const struct asimd_fn f = {"pmull_64", pmull_64};
 
-    return arm_has(s, ARM_FEAT_V8_AARCH32)
-           && call(s, &f, a->fd, ASIMD_ARG(a->fd, a->fn, a->fm, 0, 0));
+    return arm_has(s, ARM_FEAT_V8_AARCH32) &&
+           call(s, &f, a->fd, ASIMD_ARG(a->fd, a->fn, a->fm, 0, 0));
 }
 
 /* ---- scalars: of halfwords in D0-D7, of words in D0-D15, the index above ---- */
@@ -201,11 +206,10 @@ static uint32_t scalar_arg(uint32_t size, uint32_t fd, uint32_t fn, uint32_t fm,
     return ASIMD_ARG(fd, fn, scalar_reg(size, fm), q, 1 + scalar_index(size, fm));
 }
 
-#define TRANS_LONG_SCALAR(NAME, table) \
-    bool trans_##NAME(struct arm_ctx *s, const struct arg_##NAME *a) \
-    { \
-        return call(s, &table[a->u][a->size], a->fd, \
-                    scalar_arg(a->size, a->fd, a->fn, a->fm, 0)); \
+#define TRANS_LONG_SCALAR(NAME, table)                                                             \
+    bool trans_##NAME(struct arm_ctx *s, const struct arg_##NAME *a)                               \
+    {                                                                                              \
+        return call(s, &table[a->u][a->size], a->fd, scalar_arg(a->size, a->fd, a->fn, a->fm, 0)); \
     }
 TRANS_LONG_SCALAR(VMULL_sc, mull)
 TRANS_LONG_SCALAR(VMLAL_sc, mlal)
@@ -214,10 +218,10 @@ TRANS_LONG_SCALAR(VQDMULL_sc, qdmull)
 TRANS_LONG_SCALAR(VQDMLAL_sc, qdmlal)
 TRANS_LONG_SCALAR(VQDMLSL_sc, qdmlsl)
 
-#define TRANS_SCALAR(NAME, entry) \
+#define TRANS_SCALAR(NAME, entry)                                    \
     bool trans_##NAME(struct arm_ctx *s, const struct arg_##NAME *a) \
-    { \
-        return call(s, &entry, a->q ? a->fd | a->fn : 0, \
+    {                                                                \
+        return call(s, &entry, a->q ? a->fd | a->fn : 0,             \
                     scalar_arg(a->size, a->fd, a->fn, a->fm, a->q)); \
     }
 TRANS_SCALAR(VQDMULH_sc, asimd_qdmulh[0][a->size])

@@ -33,10 +33,10 @@ static bool call(struct arm_ctx *s, const struct asimd_fn *f, uint32_t fd, uint3
 }
 
 /* ---- integer helpers ---- */
-#define BY_HELPER(name, table) \
+#define BY_HELPER(name, table)                                               \
     bool trans_##name##_v(struct arm_ctx *s, const struct arg_##name##_v *a) \
-    { \
-        return call(s, &table[a->u][a->size], a->fd, a->fm, a->q); \
+    {                                                                        \
+        return call(s, &table[a->u][a->size], a->fd, a->fm, a->q);           \
     }
 
 BY_HELPER(VPADDL, asimd_paddl)
@@ -182,10 +182,10 @@ static bool compare_zero(struct arm_ctx *s, ARGS_F *a, const struct asimd_fn *f3
     return true;
 }
 
-#define COMPARE_ZERO(name, f32, op) \
+#define COMPARE_ZERO(name, f32, op)                                                \
     bool trans_##name##_zero(struct arm_ctx *s, const struct arg_##name##_zero *a) \
-    { \
-        return compare_zero(s, a, &f32, op); \
+    {                                                                              \
+        return compare_zero(s, a, &f32, op);                                       \
     }
 
 COMPARE_ZERO(VCGT, asimd_f32_gt0, greater_zero)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Helpers of one source register (asimd_misc_helpers.c): fm to fd. Those of single precision use the
- * standard FPSCR value and add their flags to FPSCR.
+ * Helpers of one source register (asimd_misc_helpers.c): fm to fd. Those of single precision use
+ * the standard FPSCR value and add their flags to FPSCR.
  */
 #pragma once
 
@@ -11,7 +11,8 @@ extern asimd_fn_table asimd_paddl, asimd_padal; /* by the narrow lane */
 extern asimd_fn_table asimd_cls, asimd_clz, asimd_cnt;
 extern asimd_fn_table asimd_qabs, asimd_qneg;
 
-extern const struct asimd_fn asimd_f32_gt0, asimd_f32_ge0, asimd_f32_eq0, asimd_f32_le0, asimd_f32_lt0;
+extern const struct asimd_fn asimd_f32_gt0, asimd_f32_ge0, asimd_f32_eq0, asimd_f32_le0,
+    asimd_f32_lt0;
 /* [0] of 32-bit integers, [1] of single precision */
 extern const struct asimd_fn asimd_recpe[2], asimd_rsqrte[2];
 extern const struct asimd_fn asimd_f32_to_f16, asimd_f16_to_f32; /* between D and Q registers */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Advanced SIMD instructions that only move lanes: VREV, VEXT, VDUP (scalar), VSWP inline; VTRN, VUZP, VZIP,
- * VTBL, VTBX by helpers. Arm ARM A8.8.302, .316, .386, .418, .419, .420, .424, .425.
+ * Advanced SIMD instructions that only move lanes: VREV, VEXT, VDUP (scalar), VSWP inline; VTRN,
+ * VUZP, VZIP, VTBL, VTBX by helpers. Arm ARM A7.4.5, A8.8.
  *
  * Threads: the translating vCPU thread; the helpers run on it too.
  */
@@ -113,38 +113,38 @@ bool trans_VSWP_v(struct arm_ctx *s, const struct arg_VSWP_v *a)
 }
 
 /* ---- VTRN, VUZP, VZIP: both registers are results ---- */
-#define MOVE_LANES(name, lane, body) \
-    static void name##_##lane(struct vcpu *v, uint32_t arg) \
-    { \
-        union asimd_vec d = asimd_read(v, ARG_FD(arg), ARG_Q(arg)); \
-        union asimd_vec m = asimd_read(v, ARG_FM(arg), ARG_Q(arg)); \
+#define MOVE_LANES(name, lane, body)                                         \
+    static void name##_##lane(struct vcpu *v, uint32_t arg)                  \
+    {                                                                        \
+        union asimd_vec d = asimd_read(v, ARG_FD(arg), ARG_Q(arg));          \
+        union asimd_vec m = asimd_read(v, ARG_FM(arg), ARG_Q(arg));          \
         unsigned count = (unsigned)ASIMD_LANES(lane) / (ARG_Q(arg) ? 1 : 2); \
-        union asimd_vec x = d, y = m; \
-\
-        for (unsigned i = 0; i < count / 2; i++) { \
-            body(lane) \
-        } \
-        asimd_write(v, ARG_FD(arg), ARG_Q(arg), &x); \
-        asimd_write(v, ARG_FM(arg), ARG_Q(arg), &y); \
+        union asimd_vec x = d, y = m;                                        \
+                                                                             \
+        for (unsigned i = 0; i < count / 2; i++) {                           \
+            body(lane)                                                       \
+        }                                                                    \
+        asimd_write(v, ARG_FD(arg), ARG_Q(arg), &x);                         \
+        asimd_write(v, ARG_FM(arg), ARG_Q(arg), &y);                         \
     }
-#define MOVE_LANES_ALL(name, body) \
-    MOVE_LANES(name, u8, body) \
-    MOVE_LANES(name, u16, body) \
-    MOVE_LANES(name, u32, body) \
+#define MOVE_LANES_ALL(name, body)          \
+    MOVE_LANES(name, u8, body)              \
+    MOVE_LANES(name, u16, body)             \
+    MOVE_LANES(name, u32, body)             \
     static const struct asimd_fn name[] = { \
-        { #name "_u8", name##_u8 }, { #name "_u16", name##_u16 }, { #name "_u32", name##_u32 } };
+        {#name "_u8", name##_u8}, {#name "_u16", name##_u16}, {#name "_u32", name##_u32}};
 
-#define TRANSPOSE(lane) \
+#define TRANSPOSE(lane)                \
     x.lane[2 * i + 1] = m.lane[2 * i]; \
     y.lane[2 * i] = d.lane[2 * i + 1];
-#define UNZIP(lane) \
-    x.lane[i] = d.lane[2 * i]; \
+#define UNZIP(lane)                        \
+    x.lane[i] = d.lane[2 * i];             \
     x.lane[count / 2 + i] = m.lane[2 * i]; \
-    y.lane[i] = d.lane[2 * i + 1]; \
+    y.lane[i] = d.lane[2 * i + 1];         \
     y.lane[count / 2 + i] = m.lane[2 * i + 1];
-#define ZIP(lane) \
-    x.lane[2 * i] = d.lane[i]; \
-    x.lane[2 * i + 1] = m.lane[i]; \
+#define ZIP(lane)                          \
+    x.lane[2 * i] = d.lane[i];             \
+    x.lane[2 * i + 1] = m.lane[i];         \
     y.lane[2 * i] = d.lane[count / 2 + i]; \
     y.lane[2 * i + 1] = m.lane[count / 2 + i];
 
@@ -177,7 +177,8 @@ bool trans_VZIP_v(struct arm_ctx *s, const struct arg_VZIP_v *a)
     return move_lanes(s, a, zip);
 }
 
-/* ---- VTBL, VTBX: the immediate is the number of table registers; q = 1: VTBX, which keeps bytes ---- */
+/* ---- VTBL, VTBX: the immediate is the number of table registers; q = 1: VTBX, which keeps bytes
+ * ---- */
 static void table_lookup(struct vcpu *v, uint32_t arg)
 {
     union asimd_vec index = asimd_read(v, ARG_FM(arg), 0);
@@ -199,7 +200,7 @@ static bool table_op(struct arm_ctx *s, const struct args_fd_fm_fn_len *a, uint3
     if (!asimd_enabled(s) || a->fn + a->len > 31) {
         return false;
     }
-    asimd_call(s, &(const struct asimd_fn){ "table_lookup", table_lookup },
+    asimd_call(s, &(const struct asimd_fn){"table_lookup", table_lookup},
                ASIMD_ARG(a->fd, a->fn, a->fm, keep, a->len + 1));
     return true;
 }

@@ -1,56 +1,59 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Shifts of one lane as the Arm ARM's pseudocode has them, for each lane type: by a signed amount from a
- * register, and right by an immediate of 1 to the lane's width. `qc` is set on saturation. Pure functions.
+ * Shifts of one lane as the Arm ARM's pseudocode has them, for each lane type: by a signed amount
+ * from a register, and right by an immediate of 1 to the lane's width. `qc` is set on saturation.
+ * Pure functions.
  */
 #pragma once
 
 #include "base/types.h"
 
 /*
- * The pseudocode has unlimited precision, which matters in two places: the rounding constant may carry
- * out of the lane (so the last bit shifted out is added after the shift), and amounts may exceed the width.
+ * The pseudocode has unlimited precision, which matters in two places: the rounding constant may
+ * carry out of the lane (so the last bit shifted out is added after the shift), and amounts may
+ * exceed the width.
  */
-#define ASIMD_SHIFTS(lane, type, utype, bits, is_signed) \
-    static inline type lane_shr_##lane(type x, unsigned n) /* n >= 1 */ \
-    { \
-        if (n >= (bits)) { \
-            return is_signed ? (type)(x >> ((bits)-1)) : 0; \
-        } \
-        return (type)(x >> n); \
-    } \
-    static inline type lane_rshr_##lane(type x, unsigned n) /* n >= 1 */ \
-    { \
-        if (n > (bits) || (n == (bits) && is_signed)) { \
-            return 0; \
-        } \
-        return (type)(lane_shr_##lane(x, n) + (x >> (n - 1) & 1)); \
-    } \
-    static inline type lane_shl_##lane(type x, unsigned n) \
-    { \
-        return n >= (bits) ? 0 : (type)((utype)x << n); \
-    } \
-    static inline type lane_qshl_##lane(type x, unsigned n, bool *qc) \
-    { \
-        type r = lane_shl_##lane(x, n); \
-\
-        if (x == 0 || (n < (bits) && (type)(r >> n) == x)) { \
-            return r; \
-        } \
-        *qc = true; \
-        if (is_signed) { \
-            /* the highest value, or one more: the lowest */ \
-            return (type)((((utype)1 << ((bits)-1)) - 1) + ((utype)x >> ((bits)-1))); \
-        } \
-        return (type) ~(utype)0; \
-    } \
-    static inline type lane_by_reg_##lane(type x, type amount, bool round, bool saturate, bool *qc) \
-    { \
-        int n = (int8_t)amount; \
-\
-        if (n < 0) { \
-            return round ? lane_rshr_##lane(x, (unsigned)-n) : lane_shr_##lane(x, (unsigned)-n); \
-        } \
+#define ASIMD_SHIFTS(lane, type, utype, bits, is_signed)                                          \
+    static inline type lane_shr_##lane(type x, unsigned n) /* n >= 1 */                           \
+    {                                                                                             \
+        if (n >= (bits)) {                                                                        \
+            return is_signed ? (type)(x >> ((bits)-1)) : 0;                                       \
+        }                                                                                         \
+        return (type)(x >> n);                                                                    \
+    }                                                                                             \
+    static inline type lane_rshr_##lane(type x, unsigned n) /* n >= 1 */                          \
+    {                                                                                             \
+        if (n > (bits) || (n == (bits) && is_signed)) {                                           \
+            return 0;                                                                             \
+        }                                                                                         \
+        return (type)(lane_shr_##lane(x, n) + (x >> (n - 1) & 1));                                \
+    }                                                                                             \
+    static inline type lane_shl_##lane(type x, unsigned n)                                        \
+    {                                                                                             \
+        return n >= (bits) ? 0 : (type)((utype)x << n);                                           \
+    }                                                                                             \
+    static inline type lane_qshl_##lane(type x, unsigned n, bool *qc)                             \
+    {                                                                                             \
+        type r = lane_shl_##lane(x, n);                                                           \
+                                                                                                  \
+        if (x == 0 || (n < (bits) && (type)(r >> n) == x)) {                                      \
+            return r;                                                                             \
+        }                                                                                         \
+        *qc = true;                                                                               \
+        if (is_signed) {                                                                          \
+            /* the highest value, or one more: the lowest */                                      \
+            return (type)((((utype)1 << ((bits)-1)) - 1) + ((utype)x >> ((bits)-1)));             \
+        }                                                                                         \
+        return (type) ~(utype)0;                                                                  \
+    }                                                                                             \
+    static inline type lane_by_reg_##lane(type x, type amount, bool round, bool saturate,         \
+                                          bool *qc)                                               \
+    {                                                                                             \
+        int n = (int8_t)amount;                                                                   \
+                                                                                                  \
+        if (n < 0) {                                                                              \
+            return round ? lane_rshr_##lane(x, (unsigned)-n) : lane_shr_##lane(x, (unsigned)-n);  \
+        }                                                                                         \
         return saturate ? lane_qshl_##lane(x, (unsigned)n, qc) : lane_shl_##lane(x, (unsigned)n); \
     }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Advanced SIMD, two registers and a shift amount. Plain shifts are inline: the IR has none for bytes (done
- * in halfwords, with a mask) and no arithmetic one for doublewords (done in general registers); those that
- * round, saturate, narrow or widen are helpers. Arm ARM A7.4.4.
+ * Advanced SIMD, two registers and a shift amount. Plain shifts are inline: the IR has none for
+ * bytes (done in halfwords, with a mask) and no arithmetic one for doublewords (done in general
+ * registers); those that round, saturate, narrow or widen are helpers. Arm ARM A7.4.4.
  *
  * Threads: the translating vCPU thread; the helpers run on it too.
  */
@@ -12,7 +12,7 @@
 #include "asimd_imm_decode.h"
 #include "fp/fp.h"
 
-#define ARGS const struct args_fd_fm_imm_q_u
+#define ARGS        const struct args_fd_fm_imm_q_u
 #define ARGS_NARROW const struct args_fd_fm_imm_u
 
 /* What L:imm6 says: lane size (log2 of bytes), and the amount to either side. */
@@ -25,7 +25,7 @@ static struct amount amount_of(uint32_t imm)
     unsigned size = imm >= 64 ? 3 : imm >= 32 ? 2 : imm >= 16 ? 1 : 0;
     unsigned bits = 8u << size;
 
-    return (struct amount){ .size = size, .left = imm - bits, .right = 2 * bits - imm };
+    return (struct amount){.size = size, .left = imm - bits, .right = 2 * bits - imm};
 }
 
 static bool valid(const struct arm_ctx *s, ARGS *a)
@@ -188,15 +188,14 @@ static bool by_helper(struct arm_ctx *s, ARGS *a, asimd_fn_table table, bool lef
     if (!valid(s, a)) {
         return false;
     }
-    asimd_call(s, &table[a->u][n.size],
-               ASIMD_ARG(a->fd, 0, a->fm, a->q, left ? n.left : n.right));
+    asimd_call(s, &table[a->u][n.size], ASIMD_ARG(a->fd, 0, a->fm, a->q, left ? n.left : n.right));
     return true;
 }
 
-#define BY_HELPER(name, table, left) \
+#define BY_HELPER(name, table, left)                                             \
     bool trans_##name##_imm(struct arm_ctx *s, const struct arg_##name##_imm *a) \
-    { \
-        return by_helper(s, a, table, left); \
+    {                                                                            \
+        return by_helper(s, a, table, left);                                     \
     }
 
 BY_HELPER(VRSHR, asimd_rshr_imm, false)
@@ -215,10 +214,10 @@ static bool narrow(struct arm_ctx *s, ARGS_NARROW *a, asimd_fn_table table)
     return true;
 }
 
-#define NARROW(name, table) \
+#define NARROW(name, table)                                                      \
     bool trans_##name##_imm(struct arm_ctx *s, const struct arg_##name##_imm *a) \
-    { \
-        return narrow(s, a, table); \
+    {                                                                            \
+        return narrow(s, a, table);                                              \
     }
 
 NARROW(VSHRN, asimd_shrn)
@@ -239,19 +238,20 @@ bool trans_VSHLL_imm(struct arm_ctx *s, const struct arg_VSHLL_imm *a)
     return true;
 }
 
-/* ---- conversions between single precision and fixed point; the amount is the fraction's bits ---- */
-#define CONVERT(name, expr) \
-    static void helper_##name(struct vcpu *v, uint32_t arg) \
-    { \
-        struct fp_env env = fp_env_standard(v->fpscr_rest); \
+/* ---- conversions between single precision and fixed point; the amount is the fraction's bits ----
+ */
+#define CONVERT(name, expr)                                         \
+    static void helper_##name(struct vcpu *v, uint32_t arg)         \
+    {                                                               \
+        struct fp_env env = fp_env_standard(v->fpscr_rest);         \
         union asimd_vec m = asimd_read(v, ARG_FM(arg), ARG_Q(arg)); \
-        unsigned fbits = ARG_IMM(arg); \
-\
-        for (unsigned i = 0; i < (ARG_Q(arg) ? 4 : 2); i++) { \
-            m.u32[i] = (uint32_t)(expr); \
-        } \
-        v->fpscr_rest |= env.flags; \
-        asimd_write(v, ARG_FD(arg), ARG_Q(arg), &m); \
+        unsigned fbits = ARG_IMM(arg);                              \
+                                                                    \
+        for (unsigned i = 0; i < (ARG_Q(arg) ? 4 : 2); i++) {       \
+            m.u32[i] = (uint32_t)(expr);                            \
+        }                                                           \
+        v->fpscr_rest |= env.flags;                                 \
+        asimd_write(v, ARG_FD(arg), ARG_Q(arg), &m);                \
     }
 
 CONVERT(f32_to_s32, fp_to_int_f32(m.u32[i], 32, false, fbits, FP_RZ, &env))
@@ -259,10 +259,10 @@ CONVERT(f32_to_u32, fp_to_int_f32(m.u32[i], 32, true, fbits, FP_RZ, &env))
 CONVERT(s32_to_f32, fp_from_int_f32((uint64_t)(int64_t)m.s32[i], false, fbits, FP_RN, &env))
 CONVERT(u32_to_f32, fp_from_int_f32(m.u32[i], true, fbits, FP_RN, &env))
 
-static const struct asimd_fn from_f32[2] = { { "f32_to_s32", helper_f32_to_s32 },
-                                             { "f32_to_u32", helper_f32_to_u32 } };
-static const struct asimd_fn to_f32[2] = { { "s32_to_f32", helper_s32_to_f32 },
-                                           { "u32_to_f32", helper_u32_to_f32 } };
+static const struct asimd_fn from_f32[2] = {{"f32_to_s32", helper_f32_to_s32},
+                                            {"f32_to_u32", helper_f32_to_u32}};
+static const struct asimd_fn to_f32[2] = {{"s32_to_f32", helper_s32_to_f32},
+                                          {"u32_to_f32", helper_u32_to_f32}};
 
 static bool convert(struct arm_ctx *s, ARGS *a, const struct asimd_fn *f)
 {

@@ -23,7 +23,7 @@ union asimd_vec {
 
 static inline union asimd_vec asimd_read(const struct vcpu *v, unsigned d, unsigned q)
 {
-    union asimd_vec x = { .u64 = { v->vfp.d[d], q ? v->vfp.d[d | 1] : 0 } };
+    union asimd_vec x = {.u64 = {v->vfp.d[d], q ? v->vfp.d[d | 1] : 0}};
 
     return x;
 }
@@ -44,12 +44,12 @@ static inline union asimd_vec asimd_broadcast(const struct vcpu *v, unsigned d, 
     uint64_t all = size == 2 ? (lane & 0xffff) * 0x0001000100010001u
                              : (lane & 0xffffffff) * 0x0000000100000001u;
 
-    return (union asimd_vec){ .u64 = { all, all } };
+    return (union asimd_vec){.u64 = {all, all}};
 }
 
 /*
- * The second operand. An immediate of 1 + index makes it a scalar of fm (lanes of `size` bytes, 2 or 4);
- * 0 is the whole register.
+ * The second operand. An immediate of 1 + index makes it a scalar of fm (lanes of `size` bytes, 2
+ * or 4); 0 is the whole register.
  */
 static inline union asimd_vec asimd_operand_m(const struct vcpu *v, uint32_t arg, unsigned q,
                                               unsigned size)
