@@ -360,6 +360,32 @@ static void gen_multiple(bool priv)
     }
 }
 
+/* Halves of a 64-bit value to or from neighbouring slots, as LDRD, STRD and UMULL do. */
+static void gen_dual(void)
+{
+    uint32_t off = below(14) * 4, lo = off, hi = off + 4;
+    bool swapped = below(2), skewed = !below(6);
+    if (skewed)
+        hi = below(14) * 4;
+    if (below(2)) {
+        uint16_t x = pick(IR_I64);
+        uint16_t l = add_value((struct insn){.op = IR_TRUNC, .type = IR_I32, .a = {x}});
+        uint16_t h = add_value((struct insn){.op = IR_HI32, .type = IR_I32, .a = {x}});
+        struct insn put_l = {.op = IR_PUT, .off = lo, .size = 4, .a = {l}};
+        struct insn put_h = {.op = IR_PUT, .off = hi, .size = 4, .a = {h}};
+        add(swapped ? put_h : put_l);
+        if (!below(4))
+            gen_int();
+        add(swapped ? put_l : put_h);
+    } else {
+        uint16_t l = add_value((struct insn){.op = IR_GET, .type = IR_I32, .off = lo, .size = 4});
+        uint16_t h = add_value((struct insn){.op = IR_GET, .type = IR_I32, .off = hi, .size = 4});
+        if (!below(4))
+            gen_update();
+        add_value((struct insn){.op = IR_PAIR, .type = IR_I64, .a = {l, h}});
+    }
+}
+
 static void gen_call(void)
 {
     unsigned op = OP_CALL_PURE + below(3), nargs = below(6);
@@ -402,8 +428,10 @@ static void gen_block(unsigned depth, unsigned len, bool memory, bool priv)
 {
     for (unsigned k = 0; k < len && n_insns < MAX_INSNS - 80; k++) {
         unsigned what = below(20);
-        if (what < 7)
+        if (what < 6)
             gen_int();
+        else if (what == 6)
+            gen_dual();
         else if (what < 9)
             gen_update();
         else if (what < 13)

@@ -237,8 +237,11 @@ ir_ref ir_op2(struct ir_block *b, enum ir_op op, ir_ref a, ir_ref c)
     }
     ir_ref r = 0;
     if (op == IR_PAIR) {
+        const struct ir_node *x = &b->node[a], *y = &b->node[c];
         if (kc && vc == 0)
             return ir_op1(b, IR_ZEXT32, a);
+        if (x->op == IR_TRUNC && y->op == IR_HI32 && x->arg[0] == y->arg[0])
+            return x->arg[0];
     } else if (kc) {
         r = op2_const(b, op, t, a, vc);
     } else if (ka) {
