@@ -28,7 +28,7 @@
 #define MAX_EXITS 256
 #define CPACR_ALL 0x00f00000u
 
-static struct vm_options options = { .cpu = "cortex-a15", .smp = 1, .ram_size = RAM_SIZE };
+static struct vm_options options = { .smp = 1, .ram_size = RAM_SIZE };
 static struct vm vm;
 static struct vcpu *v;
 
@@ -84,8 +84,9 @@ static void start_ticks(void)
     cr_assert_eq(setitimer(ITIMER_REAL, &tick, NULL), 0);
 }
 
-void machine_subject_create(enum mmu_mode mode)
+void machine_subject_create(enum mmu_mode mode, const char *cpu)
 {
+    options.cpu = cpu;
     options.mmu.mode = mode;
     vm.opt = &options;
     vm.cpu_model = arm_cpu_model_find(options.cpu);

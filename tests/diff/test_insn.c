@@ -10,7 +10,7 @@
 
 Test(insn, front_end_agrees_with_the_oracle, .timeout = 600)
 {
-    static const struct insn_subject subject = { .run = insn_subject_run };
+    static const struct insn_subject subject = { .run = insn_subject_run, .cpu = "cortex-a15" };
 
     insn_compare(&subject);
 }

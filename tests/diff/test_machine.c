@@ -1,23 +1,32 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The whole path of an instruction against the oracle, in both MMU modes: decoder, front end, passes, host
- * code, memory and faults. Integer, VFP and Advanced SIMD.
+ * The whole path of an instruction against the oracle: decoder, front end, passes, host code, memory and
+ * faults, in both MMU modes; integer, VFP and Advanced SIMD; ARMv7-A and what `-cpu max` adds.
  */
 #include <criterion/criterion.h>
 
 #include "diff/machine_subject.h"
 #include "insn_compare.h"
 
-static const struct insn_subject machine = { .run = machine_subject_run, .vfp = true };
+static void compare(enum mmu_mode mode, const char *cpu)
+{
+    struct insn_subject machine = { .run = machine_subject_run, .cpu = cpu, .vfp = true };
+
+    machine_subject_create(mode, cpu);
+    insn_compare(&machine);
+}
 
 Test(machine, soft_mmu_agrees_with_the_oracle, .timeout = 600)
 {
-    machine_subject_create(MMU_SOFT);
-    insn_compare(&machine);
+    compare(MMU_SOFT, "cortex-a15");
 }
 
 Test(machine, spt_agrees_with_the_oracle, .timeout = 600)
 {
-    machine_subject_create(MMU_SPT);
-    insn_compare(&machine);
+    compare(MMU_SPT, "cortex-a15");
+}
+
+Test(machine, armv8_additions_agree_with_the_oracle, .timeout = 600)
+{
+    compare(MMU_SPT, "max");
 }

@@ -17,6 +17,7 @@
 #define COMPILER "arm-linux-gnueabihf-gcc"
 #define EMULATOR "qemu-arm"
 #define MAX_PRINTED 3
+#define MAX_TRIES 100
 
 struct subject_case {
     const struct arm_table *table;
@@ -50,14 +51,21 @@ static unsigned count_encodings(void)
     return sum;
 }
 
-/* Ends at an address where the oracle may have something of its own: not to be executed there. */
-static bool lands_in_oracle(const struct insn_test *t)
+/*
+ * Not to be tried: what ends at an address where the oracle may have something of its own. And with "max",
+ * vector words that are UNDEF for us, since the oracle's has half precision arithmetic too.
+ */
+static bool unsuitable(const struct arm_table *table, const struct insn_test *t)
 {
+    bool newer = insn_is_vfp(table) && !strcmp(subject->cpu, "max");
     struct insn_result got;
     uint32_t pc;
 
     subject->run(t, &got);
     pc = got.out.r[15];
+    if (newer && got.outcome == INSN_UNDEF && pc - INSN_CODE_AT < t->code_len) {
+        return true;
+    }
     if (pc - INSN_CODE_BASE < INSN_CODE_SIZE) {
         return false;
     }
@@ -68,20 +76,25 @@ static void generate_table(struct insn_random *r, enum arm_isa isa, const struct
                            unsigned each)
 {
     const char *only = getenv("UMBRA_INSN_ONLY");
+    unsigned before;
 
     for (unsigned k = 0; k < *t->count; k++) {
         const struct decode_encoding *e = &t->encoding[k];
 
-        if (insn_excluded(e) || (!subject->vfp && insn_is_vfp(t)) || (only && strcmp(only, e->name))) {
+        if (insn_excluded(e, subject->cpu) || (!subject->vfp && insn_is_vfp(t)) || (only && strcmp(only, e->name))) {
             continue;
         }
+        before = count;
         for (unsigned i = 0; i < each; i++) {
+            unsigned tries = 0;
+
             cases[count] = (struct subject_case){ t, e };
             do {
                 insn_generate(r, isa, t, e, &tests[count]);
-            } while (lands_in_oracle(&tests[count]));
-            count++;
+            } while (unsuitable(t, &tests[count]) && ++tries < MAX_TRIES);
+            count += tries < MAX_TRIES;
         }
+        cr_expect_gt(count, before, "%s %s is UNDEF in all forms", t->name, e->name);
     }
 }
 
@@ -143,8 +156,8 @@ static bool run_oracle(void)
     write_file(path, tests, count * sizeof(*tests));
     snprintf(command, sizeof(command),
              "cd %s && " COMPILER " -marm -static -O1 -I%s/tests/lib -o oracle %s/tests/diff/oracle/insn_oracle.c && "
-             EMULATOR " -cpu cortex-a15 ./oracle <in >out",
-             dir, UMBRA_SOURCE_DIR, UMBRA_SOURCE_DIR);
+             EMULATOR " -cpu %s ./oracle <in >out",
+             dir, UMBRA_SOURCE_DIR, UMBRA_SOURCE_DIR, subject->cpu);
     status = system(command);
     snprintf(path, sizeof(path), "%s/out", dir);
     f = fopen(path, "rb");

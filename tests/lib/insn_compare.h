@@ -2,7 +2,7 @@
 /*
  * Differential test of instructions: for each encoding of the decode tables UMBRA_INSN_COUNT random tests
  * (default 40; nightly 200), seeded by UMBRA_INSN_SEED, executed by a subject and by the oracle program
- * (tests/diff/oracle) under user-mode emulation of a Cortex-A15; registers, flags, memory and how it ended must
+ * (tests/diff/oracle) under user-mode emulation; registers, flags, memory and how it ended must
  * be equal. UMBRA_INSN_ONLY=NAME restricts it to one encoding. Not tested: see insn_excluded().
  */
 #pragma once
@@ -14,7 +14,8 @@
 struct insn_subject {
     /* Run one test to its end. */
     void (*run)(const struct insn_test *t, struct insn_result *out);
-    bool vfp; /* it can execute VFP and Advanced SIMD */
+    const char *cpu; /* which CPU the oracle is */
+    bool vfp;        /* it can execute VFP and Advanced SIMD */
 };
 
 /* Inside a Criterion test: fails it for differences; skips it without the emulator or the compiler. */

@@ -16,7 +16,7 @@ struct insn_random {
 
 uint32_t insn_next_random(struct insn_random *r);
 /* Why an encoding is not tested here, NULL when it is. */
-const char *insn_excluded(const struct decode_encoding *e);
+const char *insn_excluded(const struct decode_encoding *e, const char *cpu);
 /* Is this a table of VFP or Advanced SIMD instructions? */
 bool insn_is_vfp(const struct arm_table *table);
 /* Fill in one test of e, which is in `table`. */
