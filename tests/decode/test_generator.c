@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tools/decodegen.py: tables that it must refuse (tests/decode/bad/, one mistake each, named by the file),
- * a table that uses every construct and must be accepted, and the tables of the product,
- * set by set, which must be free of overlaps across files.
+ * tools/decodegen.py: tables that it must refuse (tests/decode/bad/, one mistake each, named by the
+ * file), a table that uses every construct and must be accepted, and the tables of the product, set
+ * by set, which must be free of overlaps across files.
  */
 #include <criterion/criterion.h>
 #include <glob.h>
@@ -37,18 +37,18 @@ Test(generator, refuses_bad_tables)
     static const struct {
         const char *file, *complaint;
     } bad[] = {
-        { "overlap", "overlaps" },
-        { "short", "31 bits" },
-        { "long", "bits, expected 32" },
-        { "unknown_field", "bad constraint" },
-        { "constraint_value", "does not fit" },
-        { "open_group", "never closed" },
-        { "hidden_member", "hidden by earlier" },
-        { "different_fields", "fields differ" },
-        { "never_matches", "leave nothing" },
-        { "empty", "no encoding" },
-        { "signed_twice", "first part" },
-        { "join_missing", "no such field" },
+        {"overlap", "overlaps"},
+        {"short", "31 bits"},
+        {"long", "bits, expected 32"},
+        {"unknown_field", "bad constraint"},
+        {"constraint_value", "does not fit"},
+        {"open_group", "never closed"},
+        {"hidden_member", "hidden by earlier"},
+        {"different_fields", "fields differ"},
+        {"never_matches", "leave nothing"},
+        {"empty", "no encoding"},
+        {"signed_twice", "first part"},
+        {"join_missing", "no such field"},
     };
 
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
@@ -87,7 +87,8 @@ Test(generator, generates_each_construct)
     cr_assert_not_null(mkdtemp(dir));
     snprintf(header, sizeof(header), "%s/good_decode.h", dir);
     snprintf(source, sizeof(source), "%s/good_decode.c", dir);
-    snprintf(args, sizeof(args), "--input tests/decode/good.decode --header %s --source %s", header, source);
+    snprintf(args, sizeof(args), "--input tests/decode/good.decode --header %s --source %s", header,
+             source);
     cr_assert_eq(decodegen(args, out, sizeof(out)), 0, "%s", out);
     expect_in(header, "#define arg_ALU args_op_rd_rm_rn_s\n");
     expect_in(header, "#define arg_SIGNED args_copy_simm_lo_rd\n");
@@ -95,7 +96,8 @@ Test(generator, generates_each_construct)
     expect_in(source, ".section = \"Section two\"");
     expect_in(source, ".k = 7,");
     expect_in(source, ".copy = decode_ubits(insn, 0, 16),");
-    expect_in(source, ".imm = decode_sbits(insn, 24, 3) * 16 + (int32_t)(decode_ubits(insn, 20, 4)),");
+    expect_in(source,
+              ".imm = decode_sbits(insn, 24, 3) * 16 + (int32_t)(decode_ubits(insn, 20, 4)),");
     expect_in(source, ".lo = (decode_ubits(insn, 16, 4)) + 8,");
     expect_in(source, "(insn & 0x1f00000) != 0x1000000");
     expect_in(source, ".sb_mask = 0xff0, .sb_value = 0x40");

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The ARM decode tables: words that must decode, to the right encoding and to what Capstone calls
- * them; words that must not; and for each encoding that the generated decision trees agree with a plain scan
- * of the tables and that no other table of the set takes its words.
+ * them; words that must not; and for each encoding that the generated decision trees agree with a
+ * plain scan of the tables and that no other table of the set takes its words.
  */
 #include <capstone/capstone.h>
 #include <criterion/criterion.h>
@@ -15,7 +15,7 @@
 
 #define SAMPLES 64
 
-static const char *const isa_names[] = { "A32", "T32", "T16" };
+static const char *const isa_names[] = {"A32", "T32", "T16"};
 
 static enum arm_isa isa_of(const char *name)
 {

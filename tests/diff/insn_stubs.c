@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the front end's helpers refer to and the differential instruction test does not execute: MMU hooks,
- * system registers, PSCI, events. They keep the run loop and the devices out of the test program; those that
- * would matter end it.
+ * What the front end's helpers refer to and the differential instruction test does not execute: MMU
+ * hooks, system registers, PSCI, events. They keep the run loop and the devices out of the test
+ * program; those that would matter end it.
  */
 #include <stdlib.h>
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * See insn_subject.h. The MMU and the run loop are replaced by two flat areas and a longjmp; everything
- * between (decoders, front end, IR builder, passes, verifier, PSR code, helpers) is the real thing.
+ * See insn_subject.h. The MMU and the run loop are replaced by two flat areas and a longjmp;
+ * everything between (decoders, front end, IR builder, passes, verifier, PSR code, helpers) is the
+ * real thing.
  */
 #include "insn_subject.h"
 
@@ -55,14 +56,15 @@ static void *access_at(uint64_t gva, uint32_t memop)
     unsigned bytes = 1u << MEMOP_SIZE(memop);
     void *p = memory_at(gva, bytes);
 
-    if (!p || ((memop & MEMOP_ALIGN) && (gva & (bytes - 1))) || ((memop & MEMOP_ALIGN4) && (gva & 3))) {
+    if (!p || ((memop & MEMOP_ALIGN) && (gva & (bytes - 1))) ||
+        ((memop & MEMOP_ALIGN4) && (gva & 3))) {
         vcpu_raise(v, 0, ARM_EXC_DABT, 0, gva);
     }
     return p;
 }
 
-void *mmu_helper_host(struct vcpu *cpu, gva_t gva, enum mmu_access access, uint32_t memop, uintptr_t ra,
-                      gpa_t *gpa)
+void *mmu_helper_host(struct vcpu *cpu, gva_t gva, enum mmu_access access, uint32_t memop,
+                      uintptr_t ra, gpa_t *gpa)
 {
     (void)cpu;
     (void)access;
@@ -73,7 +75,8 @@ void *mmu_helper_host(struct vcpu *cpu, gva_t gva, enum mmu_access access, uint3
 
 static uint64_t swap(uint64_t value, uint32_t memop)
 {
-    return memop & MEMOP_BSWAP ? __builtin_bswap64(value) >> (64 - (8u << MEMOP_SIZE(memop))) : value;
+    return memop & MEMOP_BSWAP ? __builtin_bswap64(value) >> (64 - (8u << MEMOP_SIZE(memop)))
+                               : value;
 }
 
 static uint64_t on_load(struct ir_interp *in, uint64_t gva, uint32_t memop)
@@ -109,7 +112,7 @@ static void create(void)
     }
     memset(v, 0, sizeof(*v));
     v->vm = &no_vm;
-    interp = (struct ir_interp){ .v = v, .load = on_load, .store = on_store };
+    interp = (struct ir_interp){.v = v, .load = on_load, .store = on_store};
     for (unsigned i = 0; i < INSN_CODE_SIZE / 4; i++) {
         code_area[i] = INSN_TRAP;
     }
@@ -197,8 +200,9 @@ void insn_subject_run(const struct insn_test *t, struct insn_result *out)
     }
     memcpy(out->out.r, v->r, sizeof(v->r));
     out->out.cpsr = arm_cpsr_read(v);
-    out->outcome = v->exc == ARM_EXC_UNDEF ? INSN_UNDEF
-                   : v->exc == ARM_EXC_DABT || v->exc == ARM_EXC_PABT ? INSN_FAULT : INSN_OTHER;
+    out->outcome = v->exc == ARM_EXC_UNDEF                            ? INSN_UNDEF
+                   : v->exc == ARM_EXC_DABT || v->exc == ARM_EXC_PABT ? INSN_FAULT
+                                                                      : INSN_OTHER;
     if (t->flags & INSN_USES_MEMORY) {
         out->memory = insn_data_hash(data_area + INSN_WINDOW_FIRST, INSN_WINDOW_WORDS);
     }

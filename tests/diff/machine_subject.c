@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * See machine_subject.h. The calling thread stands in for the vCPU thread, without a board: blocks are run by
- * tcg_run() until one leaves with an exception, which is looked at instead of taken.
+ * See machine_subject.h. The calling thread stands in for the vCPU thread, without a board: blocks
+ * are run by tcg_run() until one leaves with an exception, which is looked at instead of taken.
  */
 #include "machine_subject.h"
 
@@ -19,16 +19,16 @@
 #include "vcpu/vcpu_internal.h"
 #include "vm.h"
 
-#define RAM_BASE 0x40000000u
-#define RAM_SIZE 0x01000000u
-#define TABLE_1 RAM_BASE              /* first-level table, 16 KiB */
-#define TABLE_2 (RAM_BASE + 0x4000u)  /* second-level tables, 1 KiB each */
-#define CODE_PA (RAM_BASE + 0x100000u)
-#define DATA_PA (RAM_BASE + 0x200000u)
+#define RAM_BASE  0x40000000u
+#define RAM_SIZE  0x01000000u
+#define TABLE_1   RAM_BASE             /* first-level table, 16 KiB */
+#define TABLE_2   (RAM_BASE + 0x4000u) /* second-level tables, 1 KiB each */
+#define CODE_PA   (RAM_BASE + 0x100000u)
+#define DATA_PA   (RAM_BASE + 0x200000u)
 #define MAX_EXITS 256
 #define CPACR_ALL 0x00f00000u
 
-static struct vm_options options = { .smp = 1, .ram_size = RAM_SIZE };
+static struct vm_options options = {.smp = 1, .ram_size = RAM_SIZE};
 static struct vm vm;
 static struct vcpu *v;
 
@@ -77,8 +77,8 @@ static void on_tick(int sig)
 
 static void start_ticks(void)
 {
-    struct sigaction sa = { .sa_handler = on_tick, .sa_flags = SA_RESTART };
-    struct itimerval tick = { { 0, 100000 }, { 0, 100000 } };
+    struct sigaction sa = {.sa_handler = on_tick, .sa_flags = SA_RESTART};
+    struct itimerval tick = {{0, 100000}, {0, 100000}};
 
     cr_assert_eq(sigaction(SIGALRM, &sa, NULL), 0);
     cr_assert_eq(setitimer(ITIMER_REAL, &tick, NULL), 0);
@@ -146,8 +146,9 @@ static void save_state(const struct insn_test *t, struct insn_result *out)
     memset(out, 0, sizeof(*out));
     memcpy(out->out.r, v->r, sizeof(v->r));
     out->out.cpsr = arm_cpsr_read(v);
-    out->outcome = v->exc == ARM_EXC_UNDEF ? INSN_UNDEF
-                   : v->exc == ARM_EXC_DABT || v->exc == ARM_EXC_PABT ? INSN_FAULT : INSN_OTHER;
+    out->outcome = v->exc == ARM_EXC_UNDEF                            ? INSN_UNDEF
+                   : v->exc == ARM_EXC_DABT || v->exc == ARM_EXC_PABT ? INSN_FAULT
+                                                                      : INSN_OTHER;
     if (t->flags & INSN_USES_MEMORY) {
         out->memory = insn_data_hash(guest(DATA_PA) + INSN_WINDOW_FIRST, INSN_WINDOW_WORDS);
     }

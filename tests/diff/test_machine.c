@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The whole path of an instruction against the oracle: decoder, front end, passes, host code, memory and
- * faults, in both MMU modes; integer, VFP and Advanced SIMD; ARMv7-A and what `-cpu max` adds.
+ * The whole path of an instruction against the oracle: decoder, front end, passes, host code,
+ * memory and faults, in both MMU modes; integer, VFP and Advanced SIMD; ARMv7-A and what `-cpu max`
+ * adds.
  */
 #include <criterion/criterion.h>
 
@@ -10,7 +11,7 @@
 
 static void compare(enum mmu_mode mode, const char *cpu)
 {
-    struct insn_subject machine = { .run = machine_subject_run, .cpu = cpu, .vfp = true };
+    struct insn_subject machine = {.run = machine_subject_run, .cpu = cpu, .vfp = true};
 
     machine_subject_create(mode, cpu);
     insn_compare(&machine);

@@ -14,10 +14,10 @@
 
 #include "insn_generate.h"
 
-#define COMPILER "arm-linux-gnueabihf-gcc"
-#define EMULATOR "qemu-arm"
+#define COMPILER    "arm-linux-gnueabihf-gcc"
+#define EMULATOR    "qemu-arm"
 #define MAX_PRINTED 3
-#define MAX_TRIES 100
+#define MAX_TRIES   100
 
 struct subject_case {
     const struct arm_table *table;
@@ -52,8 +52,8 @@ static unsigned count_encodings(void)
 }
 
 /*
- * Not to be tried: what ends at an address where the oracle may have something of its own. And with "max",
- * vector words that are UNDEF for us, since the oracle's has half precision arithmetic too.
+ * Not to be tried: what ends at an address where the oracle may have something of its own. And with
+ * "max", vector words that are UNDEF for us, since the oracle's has half precision arithmetic too.
  */
 static bool unsuitable(const struct arm_table *table, const struct insn_test *t)
 {
@@ -81,14 +81,15 @@ static void generate_table(struct insn_random *r, enum arm_isa isa, const struct
     for (unsigned k = 0; k < *t->count; k++) {
         const struct decode_encoding *e = &t->encoding[k];
 
-        if (insn_excluded(e, subject->cpu) || (!subject->vfp && insn_is_vfp(t)) || (only && strcmp(only, e->name))) {
+        if (insn_excluded(e, subject->cpu) || (!subject->vfp && insn_is_vfp(t)) ||
+            (only && strcmp(only, e->name))) {
             continue;
         }
         before = count;
         for (unsigned i = 0; i < each; i++) {
             unsigned tries = 0;
 
-            cases[count] = (struct subject_case){ t, e };
+            cases[count] = (struct subject_case){t, e};
             do {
                 insn_generate(r, isa, t, e, &tests[count]);
             } while (unsuitable(t, &tests[count]) && ++tries < MAX_TRIES);
@@ -101,18 +102,18 @@ static void generate_table(struct insn_random *r, enum arm_isa isa, const struct
 /* As many sequences as would be fair for 50 encodings. */
 static void generate_sequences(struct insn_random *r, unsigned n)
 {
-    static const struct arm_table table = { .name = "sequence" };
-    static const struct decode_encoding encoding[] = { { .name = "A32" }, { .name = "T32" } };
+    static const struct arm_table table = {.name = "sequence"};
+    static const struct decode_encoding encoding[] = {{.name = "A32"}, {.name = "T32"}};
 
     for (unsigned i = 0; i < n; i++) {
-        cases[count] = (struct subject_case){ &table, &encoding[i * 2 / n] };
+        cases[count] = (struct subject_case){&table, &encoding[i * 2 / n]};
         insn_generate_sequence(r, i * 2 / n ? ARM_ISA_T32 : ARM_ISA_A32, &tests[count++]);
     }
 }
 
 static void generate_all(void)
 {
-    struct insn_random r = { env_number("UMBRA_INSN_SEED", 1) };
+    struct insn_random r = {env_number("UMBRA_INSN_SEED", 1)};
     unsigned each = env_number("UMBRA_INSN_COUNT", 40), sequences = 50 * each;
     unsigned room = count_encodings() * each + sequences, n;
 
@@ -155,8 +156,9 @@ static bool run_oracle(void)
     snprintf(path, sizeof(path), "%s/in", dir);
     write_file(path, tests, count * sizeof(*tests));
     snprintf(command, sizeof(command),
-             "cd %s && " COMPILER " -marm -static -O1 -I%s/tests/lib -o oracle %s/tests/diff/oracle/insn_oracle.c && "
-             EMULATOR " -cpu %s ./oracle <in >out",
+             "cd %s && " COMPILER " -marm -static -O1 -I%s/tests/lib -o oracle "
+                                  "%s/tests/diff/oracle/insn_oracle.c && " EMULATOR
+             " -cpu %s ./oracle <in >out",
              dir, UMBRA_SOURCE_DIR, UMBRA_SOURCE_DIR, subject->cpu);
     status = system(command);
     snprintf(path, sizeof(path), "%s/out", dir);
@@ -180,17 +182,18 @@ static bool bad_target(const struct insn_result *r)
     return !(r->out.cpsr & INSN_CPSR_T) && (r->out.r[15] & 2);
 }
 
-static bool same(const struct insn_test *t, const struct insn_result *a, const struct insn_result *b)
+static bool same(const struct insn_test *t, const struct insn_result *a,
+                 const struct insn_result *b)
 {
     if (a->outcome == INSN_OTHER && b->outcome == INSN_OTHER) {
         return true; /* both loop; where they were stopped is chance */
     }
-    if (a->outcome != b->outcome || memcmp(a->out.r, b->out.r, sizeof(a->out.r))
-        || ((a->out.cpsr ^ b->out.cpsr) & INSN_CPSR_MASK)) {
+    if (a->outcome != b->outcome || memcmp(a->out.r, b->out.r, sizeof(a->out.r)) ||
+        ((a->out.cpsr ^ b->out.cpsr) & INSN_CPSR_MASK)) {
         return false;
     }
-    if ((t->flags & INSN_USES_VFP)
-        && (memcmp(a->out.d, b->out.d, sizeof(a->out.d)) || ((a->out.fpscr ^ b->out.fpscr) & INSN_FPSCR_MASK))) {
+    if ((t->flags & INSN_USES_VFP) && (memcmp(a->out.d, b->out.d, sizeof(a->out.d)) ||
+                                       ((a->out.fpscr ^ b->out.fpscr) & INSN_FPSCR_MASK))) {
         return false;
     }
     return !(t->flags & INSN_USES_MEMORY) || a->memory == b->memory;
@@ -201,7 +204,8 @@ static void print_vfp_difference(const struct insn_test *t, const struct insn_re
 {
     for (unsigned k = 0; k < 32; k++) {
         if (got->out.d[k] != want->out.d[k]) {
-            fprintf(stderr, "    d%-2u in %016" PRIx64 " got %016" PRIx64 " expected %016" PRIx64 "\n", k,
+            fprintf(stderr,
+                    "    d%-2u in %016" PRIx64 " got %016" PRIx64 " expected %016" PRIx64 "\n", k,
                     t->in.d[k], got->out.d[k], want->out.d[k]);
         }
     }
@@ -213,7 +217,7 @@ static void print_vfp_difference(const struct insn_test *t, const struct insn_re
 
 static void print_difference(unsigned i, const struct insn_result *got)
 {
-    static const char *const outcome[] = { "undef", "fault", "other" };
+    static const char *const outcome[] = {"undef", "fault", "other"};
     const struct insn_test *t = &tests[i];
     const struct insn_result *want = &expected[i];
 
@@ -224,8 +228,8 @@ static void print_difference(unsigned i, const struct insn_result *got)
     fprintf(stderr, "  outcome %s, expected %s\n", outcome[got->outcome], outcome[want->outcome]);
     for (unsigned k = 0; k < 16; k++) {
         if (got->out.r[k] != want->out.r[k]) {
-            fprintf(stderr, "    r%-2u in %08x got %08x expected %08x\n", k, t->in.r[k], got->out.r[k],
-                    want->out.r[k]);
+            fprintf(stderr, "    r%-2u in %08x got %08x expected %08x\n", k, t->in.r[k],
+                    got->out.r[k], want->out.r[k]);
         }
     }
     if ((got->out.cpsr ^ want->out.cpsr) & INSN_CPSR_MASK) {

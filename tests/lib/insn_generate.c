@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * See insn_generate.h. Fields are known by their names in the tables (r* = register, list = register
- * list, shim/shty = shift); memory operands point into the data area.
+ * See insn_generate.h. Fields are known by their names in the tables (r* = register, list =
+ * register list, shim/shty = shift); memory operands point into the data area.
  */
 #include "insn_generate.h"
 
@@ -23,24 +23,24 @@ const char *insn_excluded(const struct decode_encoding *e, const char *cpu)
     static const struct {
         const char *name, *why;
     } list[] = {
-        { "SVC", "a system call of the oracle" },
-        { "BKPT", "a debugger trap of the oracle" },
-        { "UDF", "some are breakpoints of Linux; the words around each test are UDF" },
-        { "HVC", "UNDEF in user mode: tests/guest" },
-        { "SMC", "UNDEF in user mode: tests/guest" },
-        { "MCR", "coprocessor registers: tests/guest" },
-        { "MRC", "coprocessor registers: tests/guest" },
-        { "MCRR", "coprocessor registers: tests/guest" },
-        { "MRRC", "coprocessor registers: tests/guest" },
-        { "MRS", "the oracle's CPSR has other control bits" },
-        { "WFI", "sleeps" },
-        { "WFE", "sleeps" },
-        { "CPS", "no effect in user mode, and the oracle is there" },
-        { "SRS", "UNPREDICTABLE in user mode" },
-        { "RFE", "UNPREDICTABLE in user mode" },
-        { "SUBS_PC", "UNPREDICTABLE in user mode" },
-        { "SWP", "SCTLR.SW decides: tests/guest" },
-        { "SWPB", "SCTLR.SW decides: tests/guest" },
+        {"SVC", "a system call of the oracle"},
+        {"BKPT", "a debugger trap of the oracle"},
+        {"UDF", "some are breakpoints of Linux; the words around each test are UDF"},
+        {"HVC", "UNDEF in user mode: tests/guest"},
+        {"SMC", "UNDEF in user mode: tests/guest"},
+        {"MCR", "coprocessor registers: tests/guest"},
+        {"MRC", "coprocessor registers: tests/guest"},
+        {"MCRR", "coprocessor registers: tests/guest"},
+        {"MRRC", "coprocessor registers: tests/guest"},
+        {"MRS", "the oracle's CPSR has other control bits"},
+        {"WFI", "sleeps"},
+        {"WFE", "sleeps"},
+        {"CPS", "no effect in user mode, and the oracle is there"},
+        {"SRS", "UNPREDICTABLE in user mode"},
+        {"RFE", "UNPREDICTABLE in user mode"},
+        {"SUBS_PC", "UNPREDICTABLE in user mode"},
+        {"SWP", "SCTLR.SW decides: tests/guest"},
+        {"SWPB", "SCTLR.SW decides: tests/guest"},
     };
 
     for (unsigned i = 0; i < sizeof(list) / sizeof(list[0]); i++) {
@@ -56,7 +56,8 @@ const char *insn_excluded(const struct decode_encoding *e, const char *cpu)
 
 bool insn_is_vfp(const struct arm_table *table)
 {
-    return strstr(table->name, "vfp") || strstr(table->name, "asimd") || strstr(table->name, "neon");
+    return strstr(table->name, "vfp") || strstr(table->name, "asimd") ||
+           strstr(table->name, "neon");
 }
 
 static unsigned width(const struct decode_field *f)
@@ -87,12 +88,14 @@ static uint32_t get_field(uint32_t insn, const struct decode_field *f)
     uint32_t value = 0;
 
     for (unsigned i = 0; i < f->segments; i++) {
-        value = value << f->segment[i].len | decode_ubits(insn, f->segment[i].pos, f->segment[i].len);
+        value =
+            value << f->segment[i].len | decode_ubits(insn, f->segment[i].pos, f->segment[i].len);
     }
     return value;
 }
 
-/* Registers: mostly R0-R12, sometimes LR; SP and PC have their own rules in too many instructions. */
+/* Registers: mostly R0-R12, sometimes LR; SP and PC have their own rules in too many instructions.
+ */
 static uint32_t random_register(struct insn_random *r)
 {
     uint32_t n = below(r, 14);
@@ -102,7 +105,7 @@ static uint32_t random_register(struct insn_random *r)
 
 static bool is_memory(const struct arm_table *table, const struct decode_encoding *e)
 {
-    static const char *const prefix[] = { "TB", "VLD", "VST", "VPUSH", "VPOP" };
+    static const char *const prefix[] = {"TB", "VLD", "VST", "VPUSH", "VPOP"};
 
     for (unsigned i = 0; i < sizeof(prefix) / sizeof(prefix[0]); i++) {
         if (!strncmp(e->name, prefix[i], strlen(prefix[i]))) {
@@ -112,7 +115,8 @@ static bool is_memory(const struct arm_table *table, const struct decode_encodin
     return strstr(table->name, "ldst");
 }
 
-/* Where SP and PC are ordinary operands (A32 with an immediate or an immediate shift, T16 high registers). */
+/* Where SP and PC are ordinary operands (A32 with an immediate or an immediate shift, T16 high
+ * registers). */
 static bool any_register(const struct arm_table *table, const struct decode_encoding *e)
 {
     size_t n = strlen(e->name);
@@ -160,7 +164,8 @@ static uint32_t random_field(struct insn_random *r, const struct arm_table *tabl
     return any;
 }
 
-static uint32_t field_or(const struct decode_encoding *e, uint32_t insn, const char *name, uint32_t fallback)
+static uint32_t field_or(const struct decode_encoding *e, uint32_t insn, const char *name,
+                         uint32_t fallback)
 {
     for (unsigned i = 0; i < e->fields; i++) {
         if (!strcmp(e->field[i].name, name)) {
@@ -170,7 +175,8 @@ static uint32_t field_or(const struct decode_encoding *e, uint32_t insn, const c
     return fallback;
 }
 
-/* UNPREDICTABLE by registers that are the same: write-back into a transferred one, results on operands. */
+/* UNPREDICTABLE by registers that are the same: write-back into a transferred one, results on
+ * operands. */
 static bool vfp_clashes(const struct decode_encoding *e, uint32_t insn)
 {
     uint32_t rt = field_or(e, insn, "rt", 98), rt2 = field_or(e, insn, "rt2", 99);
@@ -180,10 +186,11 @@ static bool vfp_clashes(const struct decode_encoding *e, uint32_t insn)
         return !field_or(e, insn, "sx", 1) && field_or(e, insn, "imm", 0) > 16;
     }
     if (strstr(e->name, "core2")) { /* two of the same, or beyond the last register */
-        return rt == rt2 || (fm == 31 && (!strcmp(e->name, "VMOV_core2_s")
-                                          || !strcmp(e->name, "VMOV_s_core2")));
+        return rt == rt2 ||
+               (fm == 31 && (!strcmp(e->name, "VMOV_core2_s") || !strcmp(e->name, "VMOV_s_core2")));
     }
-    if (!strncmp(e->name, "VTRN", 4) || !strncmp(e->name, "VZIP", 4) || !strncmp(e->name, "VUZP", 4)) {
+    if (!strncmp(e->name, "VTRN", 4) || !strncmp(e->name, "VZIP", 4) ||
+        !strncmp(e->name, "VUZP", 4)) {
         return fd == fm; /* UNKNOWN results */
     }
     return (!strncmp(e->name, "VLDn", 4) || !strncmp(e->name, "VSTn", 4)) && fd > 24;
@@ -193,11 +200,12 @@ static bool clashes(const struct decode_encoding *e, uint32_t insn, bool memory)
 {
     uint32_t rn = field_or(e, insn, "rn", 99), rt = field_or(e, insn, "rt", 98);
     uint32_t rt2 = field_or(e, insn, "rt2", rt + 1), rd = field_or(e, insn, "rd", 97);
-    uint32_t rm = field_or(e, insn, "rm", 96), w = field_or(e, insn, "w", 0), p = field_or(e, insn, "p", 1);
+    uint32_t rm = field_or(e, insn, "rm", 96), w = field_or(e, insn, "w", 0),
+             p = field_or(e, insn, "p", 1);
     bool exclusive = !strncmp(e->name, "STREX", 5) || !strncmp(e->name, "STLEX", 5);
 
-    if (rd == 15 && (field_or(e, insn, "s", 0) || !strncmp(e->name, "MOVW", 4)
-                     || !strncmp(e->name, "MOVT", 4))) { /* exception return, or UNPREDICTABLE */
+    if (rd == 15 && (field_or(e, insn, "s", 0) || !strncmp(e->name, "MOVW", 4) ||
+                     !strncmp(e->name, "MOVT", 4))) { /* exception return, or UNPREDICTABLE */
         return true;
     }
     if (e->name[0] == 'V') {
@@ -240,7 +248,8 @@ static uint32_t random_word(struct insn_random *r, enum arm_isa isa, const struc
         insn = e->value | e->sb_value;
         for (unsigned i = 0; i < e->fields; i++) {
             insn = set_field(insn, &e->field[i], random_field(r, table, e, &e->field[i]));
-            if (isa == ARM_ISA_T32 && insn_is_vfp(table) && !strcmp(e->field[i].name, "cond")) { /* AL */
+            if (isa == ARM_ISA_T32 && insn_is_vfp(table) &&
+                !strcmp(e->field[i].name, "cond")) { /* AL */
                 insn = set_field(insn, &e->field[i], 14);
             }
         }
@@ -251,8 +260,9 @@ static uint32_t random_word(struct insn_random *r, enum arm_isa isa, const struc
 static uint32_t edge_value(struct insn_random *r)
 {
     static const uint32_t edges[] = {
-        0, 1, 2, 0x7f, 0x80, 0xff, 0x7fff, 0x8000, 0xffff, 0x7fffffff, 0x80000000, 0x80000001, 0xfffffffe,
-        0xffffffff, 0x7fff7fff, 0x80008000, 0x80ff7f01, 31, 32, 33,
+        0,          1,          2,          0x7f,       0x80,       0xff,       0x7fff,
+        0x8000,     0xffff,     0x7fffffff, 0x80000000, 0x80000001, 0xfffffffe, 0xffffffff,
+        0x7fff7fff, 0x80008000, 0x80ff7f01, 31,         32,         33,
     };
 
     return below(r, 2) ? edges[below(r, sizeof(edges) / sizeof(edges[0]))] : insn_next_random(r);
@@ -262,12 +272,30 @@ static uint32_t edge_value(struct insn_random *r)
 static uint64_t vector_value(struct insn_random *r)
 {
     static const uint64_t edges[] = {
-        0, 0x8000000000000000u, 0x3ff0000000000000u, 0xbff0000000000000u, 0x7ff0000000000000u,
-        0xfff0000000000000u, 0x7ff8000000000000u, 0x7ff0000000000001u, 0x0000000000000001u,
-        0x000fffffffffffffu, 0x0010000000000000u, 0x7fefffffffffffffu, 0x41dfffffffc00000u,
-        0x3f8000003f800000u, 0xbf80000000000000u, 0x7f800000ff800000u, 0x7fc000007f800001u,
-        0x0000000100800000u, 0x007fffff7f7fffffu, 0x4effffff4f000000u, 0x3c007bff7c007e01u,
-        0x00ff00ff7f807f80u, 0xffffffffffffffffu, 0x8000000080000000u,
+        0,
+        0x8000000000000000u,
+        0x3ff0000000000000u,
+        0xbff0000000000000u,
+        0x7ff0000000000000u,
+        0xfff0000000000000u,
+        0x7ff8000000000000u,
+        0x7ff0000000000001u,
+        0x0000000000000001u,
+        0x000fffffffffffffu,
+        0x0010000000000000u,
+        0x7fefffffffffffffu,
+        0x41dfffffffc00000u,
+        0x3f8000003f800000u,
+        0xbf80000000000000u,
+        0x7f800000ff800000u,
+        0x7fc000007f800001u,
+        0x0000000100800000u,
+        0x007fffff7f7fffffu,
+        0x4effffff4f000000u,
+        0x3c007bff7c007e01u,
+        0x00ff00ff7f807f80u,
+        0xffffffffffffffffu,
+        0x8000000080000000u,
     };
     uint64_t any = (uint64_t)insn_next_random(r) << 32 | insn_next_random(r);
 
@@ -303,10 +331,12 @@ static void set_addresses(struct insn_random *r, const struct decode_encoding *e
 
         if (!strcmp(e->field[i].name, "rn")) {
             in->r[n] = random_address(r);
-            if (!strncmp(e->name, "STREX", 5) || !strncmp(e->name, "STLEX", 5)) { /* the oracle checks alignment only when armed */
+            if (!strncmp(e->name, "STREX", 5) ||
+                !strncmp(e->name, "STLEX", 5)) { /* the oracle checks alignment only when armed */
                 in->r[n] &= ~7u;
             }
-            if (field_or(e, insn, "align", 0) == 3) { /* @256: the oracle does not check it in VST2 */
+            if (field_or(e, insn, "align", 0) ==
+                3) { /* @256: the oracle does not check it in VST2 */
                 in->r[n] &= ~31u;
             }
         }
@@ -341,7 +371,7 @@ static void put_half(struct insn_test *t, uint32_t half)
 /* UNPREDICTABLE inside an IT block. */
 static bool may_be_in_it(const struct decode_encoding *e)
 {
-    static const char *const never[] = { "CBZ", "IT", "B_cond", "CPS", "SETEND" };
+    static const char *const never[] = {"CBZ", "IT", "B_cond", "CPS", "SETEND"};
 
     for (unsigned i = 0; i < sizeof(never) / sizeof(never[0]); i++) {
         if (!strcmp(e->name, never[i])) {
@@ -351,8 +381,8 @@ static bool may_be_in_it(const struct decode_encoding *e)
     return true;
 }
 
-static void put_word(struct insn_random *r, enum arm_isa isa, const struct decode_encoding *e, uint32_t insn,
-                     struct insn_test *t)
+static void put_word(struct insn_random *r, enum arm_isa isa, const struct decode_encoding *e,
+                     uint32_t insn, struct insn_test *t)
 {
     if (isa == ARM_ISA_A32) {
         put_half(t, insn & 0xffff);
@@ -399,12 +429,12 @@ void insn_generate(struct insn_random *r, enum arm_isa isa, const struct arm_tab
 }
 
 /* ---- sequences ---- */
-#define SEQUENCE_MAX 8
+#define SEQUENCE_MAX  8
 #define FAULT_ADDRESS 0xc0000000u /* in R13, which the sequences do not write */
 
 static bool in_sequences(const struct arm_table *t)
 {
-    static const char *const parts[] = { "_dp", "_bits", "_mul", "_media" };
+    static const char *const parts[] = {"_dp", "_bits", "_mul", "_media"};
 
     for (unsigned i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
         if (strstr(t->name, parts[i]) && !insn_is_vfp(t)) {
@@ -432,7 +462,9 @@ static uint32_t sequence_word(struct insn_random *r, enum arm_isa *isa)
 {
     for (;;) {
         unsigned n;
-        enum arm_isa from = *isa == ARM_ISA_A32 ? ARM_ISA_A32 : below(r, 2) ? ARM_ISA_T16 : ARM_ISA_T32;
+        enum arm_isa from = *isa == ARM_ISA_A32 ? ARM_ISA_A32
+                            : below(r, 2)       ? ARM_ISA_T16
+                                                : ARM_ISA_T32;
         const struct arm_table *t = arm_tables(from, &n);
         const struct decode_encoding *e;
         uint32_t insn;
@@ -493,8 +525,9 @@ static void sequence_t32(struct insn_random *r, struct insn_test *t, unsigned n)
 
         if (left == 0 && below(r, 2)) {
             left = 1 + below(r, 4);
-            put_half(t, 0xbf00 | below(r, 14) << 4 | ((insn_next_random(r) & 14 & ~((1u << (4 - left)) - 1))
-                                                      | 1u << (4 - left)));
+            put_half(
+                t, 0xbf00 | below(r, 14) << 4 |
+                       ((insn_next_random(r) & 14 & ~((1u << (4 - left)) - 1)) | 1u << (4 - left)));
         }
         insn = sequence_word(r, &isa);
         if (below(r, 2 * n) == 0) {
@@ -508,7 +541,7 @@ static void sequence_t32(struct insn_random *r, struct insn_test *t, unsigned n)
 
 void insn_generate_sequence(struct insn_random *r, enum arm_isa isa, struct insn_test *t)
 {
-    static const struct arm_table plain = { .name = "sequence" };
+    static const struct arm_table plain = {.name = "sequence"};
     unsigned n = 2 + below(r, SEQUENCE_MAX - 1);
 
     memset(t, 0, sizeof(*t));

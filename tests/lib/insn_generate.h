@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Random tests of one encoding of the decode tables: a well-formed word with sensible registers, and a
- * machine state with edge values.
+ * Random tests of one encoding of the decode tables: a well-formed word with sensible registers,
+ * and a machine state with edge values.
  */
 #pragma once
 
@@ -23,7 +23,8 @@ bool insn_is_vfp(const struct arm_table *table);
 void insn_generate(struct insn_random *r, enum arm_isa isa, const struct arm_table *table,
                    const struct decode_encoding *e, struct insn_test *t);
 /*
- * A test of several conditional integer instructions in a row, one of them possibly a load that faults
- * when it is executed: what a translator knows about flags and registers across instructions.
+ * A test of several conditional integer instructions in a row, one of them possibly a load that
+ * faults when it is executed: what a translator knows about flags and registers across
+ * instructions.
  */
 void insn_generate_sequence(struct insn_random *r, enum arm_isa isa, struct insn_test *t);

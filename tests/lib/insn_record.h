@@ -1,33 +1,36 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the differential instruction test and its oracle program exchange: machine states before and after
- * one instruction. Little-endian, read and written as raw structures by both sides (32- and 64-bit).
+ * What the differential instruction test and its oracle program exchange: machine states before and
+ * after one instruction. Little-endian, read and written as raw structures by both sides (32- and
+ * 64-bit).
  */
 #pragma once
 
 #include <stdint.h>
 
-#define INSN_CODE_BASE 0x20000000u /* filled with undefined words; the instruction is in the middle */
-#define INSN_CODE_SIZE 0x10000u
-#define INSN_CODE_AT (INSN_CODE_BASE + INSN_CODE_SIZE / 2)
-#define INSN_DATA_BASE 0x30000000u
-#define INSN_DATA_SIZE 0x10000u
-#define INSN_DATA_AT (INSN_DATA_BASE + INSN_DATA_SIZE / 2)
+#define INSN_CODE_BASE \
+    0x20000000u /* filled with undefined words; the instruction is in the middle */
+#define INSN_CODE_SIZE   0x10000u
+#define INSN_CODE_AT     (INSN_CODE_BASE + INSN_CODE_SIZE / 2)
+#define INSN_DATA_BASE   0x30000000u
+#define INSN_DATA_SIZE   0x10000u
+#define INSN_DATA_AT     (INSN_DATA_BASE + INSN_DATA_SIZE / 2)
 
 /* Fills the code area: UDF in A32; UDF, then a branch to the next UDF, in T32. */
-#define INSN_TRAP 0xe7ffdefeu
+#define INSN_TRAP        0xe7ffdefeu
 
-#define INSN_MAX_BYTES 48u
+#define INSN_MAX_BYTES   48u
 
 #define INSN_USES_MEMORY 1u /* restore and hash the data area */
-#define INSN_USES_VFP 2u    /* set and report d[] and fpscr */
+#define INSN_USES_VFP    2u /* set and report d[] and fpscr */
 
-#define INSN_CPSR_T (1u << 5)
+#define INSN_CPSR_T      (1u << 5)
 /* NZCVQ, GE, E and T: what is compared. */
-#define INSN_CPSR_MASK 0xf80f0220u
+#define INSN_CPSR_MASK   0xf80f0220u
 
-/* Without Len, Stride and trap enables, which a Cortex-A15 does not implement and the oracle stores. */
-#define INSN_FPSCR_MASK 0xffc0009fu
+/* Without Len, Stride and trap enables, which a Cortex-A15 does not implement and the oracle
+ * stores. */
+#define INSN_FPSCR_MASK  0xffc0009fu
 
 struct insn_state {
     uint32_t r[16];

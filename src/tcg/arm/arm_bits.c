@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Bit fields, sign and zero extension with rotation, reversal, counting, and the CRC32 extension, for
- * A32 and T32. A destination of R15 is UNPREDICTABLE in all of them and UNDEF here.
- * Arm ARM A5.4, A5.4.3, A6.3.12, A6.3.15; CRC32: ARMv8 F5.1.
+ * Bit fields, sign and zero extension with rotation, reversal, counting, and the CRC32 extension,
+ * for A32 and T32. A destination of R15 is UNPREDICTABLE in all of them and UNDEF here. Arm ARM
+ * A5.4, A5.4.3, A6.3.12, A6.3.15; CRC32: ARMv8 F5.1.
  *
  * Threads: the translating vCPU thread.
  */
@@ -193,7 +193,8 @@ bool trans_CLZ(struct arm_ctx *s, const struct arg_CLZ *a)
 
 /* ---- CRC32 ---- */
 /* c selects the Castagnoli polynomial; the accumulator is neither pre- nor post-inverted. */
-static uint32_t helper_crc32(struct vcpu *v, uint32_t acc, uint32_t value, uint32_t bytes, uint32_t c)
+static uint32_t helper_crc32(struct vcpu *v, uint32_t acc, uint32_t value, uint32_t bytes,
+                             uint32_t c)
 {
     uint32_t poly = c ? 0x82f63b78u : 0xedb88320u;
 

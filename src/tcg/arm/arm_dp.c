@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Data processing of A32 and T32: the sixteen classic operations (and ORN) with a register shifted
- * by an immediate, a register shifted by a register, and a modified immediate; MOVW, MOVT, ADDW/SUBW/ADR and
- * the T32 forms on high registers. Arm ARM A5.2.1-A5.2.4, A6.2.1-A6.2.3, A6.3.1, A6.3.3, A6.3.11.
+ * by an immediate, a register shifted by a register, and a modified immediate; MOVW, MOVT,
+ * ADDW/SUBW/ADR and the T32 forms on high registers. Arm ARM A5.2.1-A5.2.4, A6.2.1-A6.2.3, A6.3.1,
+ * A6.3.3, A6.3.11.
  *
  * Threads: the translating vCPU thread.
  */
@@ -12,8 +13,23 @@
 #include "t32_dp_decode.h"
 
 enum dp_op {
-    DP_AND, DP_EOR, DP_SUB, DP_RSB, DP_ADD, DP_ADC, DP_SBC, DP_RSC,
-    DP_TST, DP_TEQ, DP_CMP, DP_CMN, DP_ORR, DP_MOV, DP_BIC, DP_MVN, DP_ORN,
+    DP_AND,
+    DP_EOR,
+    DP_SUB,
+    DP_RSB,
+    DP_ADD,
+    DP_ADC,
+    DP_SBC,
+    DP_RSC,
+    DP_TST,
+    DP_TEQ,
+    DP_CMP,
+    DP_CMN,
+    DP_ORR,
+    DP_MOV,
+    DP_BIC,
+    DP_MVN,
+    DP_ORN,
 };
 #define NO_RD 16u
 
@@ -22,7 +38,8 @@ static bool is_arithmetic(enum dp_op op)
     return (op >= DP_SUB && op <= DP_RSC) || op == DP_CMP || op == DP_CMN;
 }
 
-/* Writing the PC: branch in A32; with S an exception return, UNPREDICTABLE in User mode; no T32 form. */
+/* Writing the PC: branch in A32; with S an exception return, UNPREDICTABLE in User mode; no T32
+ * form. */
 static bool rd_allowed(const struct arm_ctx *s, unsigned rd, bool flags)
 {
     return rd != 15 || (!s->thumb && (!flags || s->privileged));
@@ -121,8 +138,7 @@ static bool dp_finish(struct arm_ctx *s, enum dp_op op, unsigned rd, unsigned rn
     bool exception_return = flags && rd == 15;
     bool set = flags && !exception_return;
     ir_ref x = op == DP_MOV || op == DP_MVN ? 0 : arm_read_reg(s, rn);
-    ir_ref res = is_arithmetic(op) ? dp_arithmetic(s, op, x, y.v, set)
-                                   : dp_logic(s, op, x, y, set);
+    ir_ref res = is_arithmetic(op) ? dp_arithmetic(s, op, x, y.v, set) : dp_logic(s, op, x, y, set);
 
     if (exception_return) {
         arm_exception_return(s, res);
@@ -132,8 +148,8 @@ static bool dp_finish(struct arm_ctx *s, enum dp_op op, unsigned rd, unsigned rn
     return true;
 }
 
-static bool dp_rri(struct arm_ctx *s, enum dp_op op, unsigned rd, unsigned rn, uint32_t sf, unsigned rm,
-                   unsigned type, unsigned imm5)
+static bool dp_rri(struct arm_ctx *s, enum dp_op op, unsigned rd, unsigned rn, uint32_t sf,
+                   unsigned rm, unsigned type, unsigned imm5)
 {
     bool flags = arm_sets_flags(s, sf);
     struct arm_shifted y;
@@ -145,8 +161,8 @@ static bool dp_rri(struct arm_ctx *s, enum dp_op op, unsigned rd, unsigned rn, u
     return dp_finish(s, op, rd, rn, flags, y);
 }
 
-static bool dp_rrr(struct arm_ctx *s, enum dp_op op, unsigned rd, unsigned rn, uint32_t sf, unsigned rm,
-                   unsigned type, unsigned rs)
+static bool dp_rrr(struct arm_ctx *s, enum dp_op op, unsigned rd, unsigned rn, uint32_t sf,
+                   unsigned rm, unsigned type, unsigned rs)
 {
     bool flags = arm_sets_flags(s, sf);
     struct arm_shifted y;
@@ -163,7 +179,7 @@ static bool dp_ri(struct arm_ctx *s, enum dp_op op, unsigned rd, unsigned rn, ui
                   uint32_t imm12)
 {
     bool flags = arm_sets_flags(s, sf);
-    struct arm_shifted y = { 0, 0 };
+    struct arm_shifted y = {0, 0};
     int carry;
 
     if (!rd_allowed(s, rd, flags)) {
@@ -177,20 +193,20 @@ static bool dp_ri(struct arm_ctx *s, enum dp_op op, unsigned rd, unsigned rn, ui
 }
 
 /* The trans functions: per operation, with the registers its encodings have. */
-#define DP_RRI(op, rd, rn, sf) \
+#define DP_RRI(op, rd, rn, sf)                                               \
     bool trans_##op##_rri(struct arm_ctx *s, const struct arg_##op##_rri *a) \
-    { \
-        return dp_rri(s, DP_##op, rd, rn, sf, a->rm, a->shty, a->shim); \
+    {                                                                        \
+        return dp_rri(s, DP_##op, rd, rn, sf, a->rm, a->shty, a->shim);      \
     }
-#define DP_RRR(op, rd, rn, sf) \
+#define DP_RRR(op, rd, rn, sf)                                               \
     bool trans_##op##_rrr(struct arm_ctx *s, const struct arg_##op##_rrr *a) \
-    { \
-        return dp_rrr(s, DP_##op, rd, rn, sf, a->rm, a->shty, a->rs); \
+    {                                                                        \
+        return dp_rrr(s, DP_##op, rd, rn, sf, a->rm, a->shty, a->rs);        \
     }
-#define DP_RI(op, rd, rn, sf) \
+#define DP_RI(op, rd, rn, sf)                                              \
     bool trans_##op##_ri(struct arm_ctx *s, const struct arg_##op##_ri *a) \
-    { \
-        return dp_ri(s, DP_##op, rd, rn, sf, a->imm); \
+    {                                                                      \
+        return dp_ri(s, DP_##op, rd, rn, sf, a->imm);                      \
     }
 #define DP_ALL(op, rd, rn, sf) DP_RRI(op, rd, rn, sf) DP_RRR(op, rd, rn, sf) DP_RI(op, rd, rn, sf)
 

@@ -112,7 +112,7 @@ static ir_ref flag_z(struct arm_ctx *s)
 
 static struct arm_test test_zero(struct arm_ctx *s, enum ir_rel rel, ir_ref v)
 {
-    return (struct arm_test){ rel, v, arm_imm(s, 0) };
+    return (struct arm_test){rel, v, arm_imm(s, 0)};
 }
 
 /* A value whose sign bit is N != V. */
@@ -138,8 +138,7 @@ static struct arm_test test_of_state(struct arm_ctx *s, unsigned pair)
     case ARM_COND_VS:
         return test_zero(s, IR_NE, ir_get(s->b, IR_I32, ARM_OFF(vf), 4));
     case ARM_COND_HI: /* C set and Z clear: C ? zf : 0 is not zero */
-        return test_zero(s, IR_NE,
-                         ir_select(s->b, IR_NE, arm_get_c(s), zero, flag_z(s), zero));
+        return test_zero(s, IR_NE, ir_select(s->b, IR_NE, arm_get_c(s), zero, flag_z(s), zero));
     case ARM_COND_GE:
         return test_zero(s, IR_GES, flag_n_xor_v(s));
     default: /* GT: Z clear and N == V; all ones (negative) stands for Z set */
@@ -159,7 +158,7 @@ struct arm_test arm_cond_test(struct arm_ctx *s, unsigned cond)
     struct arm_test t;
 
     if (s->flags == FLAGS_SUB && pair < ARRAY_SIZE(of_compare) && of_compare[pair]) {
-        t = (struct arm_test){ (enum ir_rel)(of_compare[pair] - 1), s->flag_x, s->flag_y };
+        t = (struct arm_test){(enum ir_rel)(of_compare[pair] - 1), s->flag_x, s->flag_y};
     } else {
         t = test_of_state(s, pair);
     }

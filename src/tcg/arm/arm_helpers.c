@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Helpers that generated code calls for branches, exceptions, hints and barriers. Each runs on the
- * vCPU's own thread, between two guest instructions; those that raise do not return to generated code
- * (vcpu_raise() recovers the PC and IT state from the side table by the return address).
- * Arm ARM B1.8 (exception handling), B1.8.13 (exception return).
+ * vCPU's own thread, between two guest instructions; those that raise do not return to generated
+ * code (vcpu_raise() recovers the PC and IT state from the side table by the return address). Arm
+ * ARM B1.8 (exception handling), B1.8.13 (exception return).
  */
 #include "arm_internal.h"
 #include "mmu/mmu.h"
@@ -11,7 +11,7 @@
 
 /* Fault status of a debug event, short- and long-descriptor format. */
 #define FSR_DEBUG_SHORT 0x002u
-#define FSR_DEBUG_LONG 0x222u
+#define FSR_DEBUG_LONG  0x222u
 
 void arm_helper_raise(struct vcpu *v, uint32_t exception, uint32_t fsr)
 {
@@ -26,8 +26,8 @@ void arm_helper_bkpt(struct vcpu *v, uint32_t pc)
 }
 
 /*
- * System mode has no SPSR and an SPSR with a mode that does not exist is no place to return to: both are
- * UNPREDICTABLE, and UNDEF here.
+ * System mode has no SPSR and an SPSR with a mode that does not exist is no place to return to:
+ * both are UNPREDICTABLE, and UNDEF here.
  */
 void arm_helper_exception_return(struct vcpu *v, uint32_t pc)
 {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Hints and barriers. The host orders everything but a store before a later load (TSO), so DMB of
- * stores only is nothing and the others are one full fence. DSB also waits for the TLB maintenance that
- * this vCPU asked of others (invariant I-1); DSB and ISB end the block so that requests served meanwhile take effect.
- * Arm ARM A8.8.43, A8.8.44, A8.8.53 (DMB, DSB, ISB), A5.2.11 (hints).
+ * stores only is nothing and the others are one full fence. DSB also waits for the TLB maintenance
+ * that this vCPU asked of others (invariant I-1); DSB and ISB end the block so that requests served
+ * meanwhile take effect. Arm ARM A8.8.43, A8.8.44, A8.8.53 (DMB, DSB, ISB), A5.2.11 (hints).
  *
  * Threads: the translating vCPU thread.
  */
@@ -13,7 +13,7 @@
 #include "t32_branch_decode.h"
 
 /* Bits 1:0 of a barrier option. */
-#define BARRIER_LOADS 1u
+#define BARRIER_LOADS  1u
 #define BARRIER_STORES 2u
 
 /* Go on at the next instruction, by the run loop when something waits to be served. */

@@ -16,7 +16,7 @@ static ir_ref bit_of(struct arm_ctx *s, ir_ref v, unsigned bit)
 static struct arm_shifted shift_rrx(struct arm_ctx *s, ir_ref v, bool want_carry)
 {
     ir_ref top = ir_op2i(s->b, IR_SHL, arm_get_c(s), 31);
-    struct arm_shifted r = { ir_op2(s->b, IR_OR, ir_op2i(s->b, IR_SHR, v, 1), top), 0 };
+    struct arm_shifted r = {ir_op2(s->b, IR_OR, ir_op2i(s->b, IR_SHR, v, 1), top), 0};
 
     if (want_carry) {
         r.carry = bit_of(s, v, 0);
@@ -27,8 +27,8 @@ static struct arm_shifted shift_rrx(struct arm_ctx *s, ir_ref v, bool want_carry
 struct arm_shifted arm_shift_imm(struct arm_ctx *s, ir_ref v, unsigned type, unsigned imm5,
                                  bool want_carry)
 {
-    static const enum ir_op op[] = { IR_SHL, IR_SHR, IR_SAR, IR_ROR };
-    struct arm_shifted r = { v, 0 };
+    static const enum ir_op op[] = {IR_SHL, IR_SHR, IR_SAR, IR_ROR};
+    struct arm_shifted r = {v, 0};
 
     if (type == ARM_ROR && imm5 == 0) {
         return shift_rrx(s, v, want_carry);
@@ -49,9 +49,9 @@ struct arm_shifted arm_shift_imm(struct arm_ctx *s, ir_ref v, unsigned type, uns
 }
 
 /*
- * Amounts of 32 and more: a 64-bit shift of the value placed so that the carry is the neighbouring bit
- * gives result and carry at once for amounts 1..33; larger ones clamp to 33 (40 for ASR is the same
- * as 32). An amount of 0 leaves the carry flag as it is.
+ * Amounts of 32 and more: a 64-bit shift of the value placed so that the carry is the neighbouring
+ * bit gives result and carry at once for amounts 1..33; larger ones clamp to 33 (40 for ASR is the
+ * same as 32). An amount of 0 leaves the carry flag as it is.
  */
 static ir_ref clamp(struct arm_ctx *s, ir_ref amount, uint32_t limit)
 {
@@ -67,7 +67,7 @@ struct arm_shifted arm_shift_reg(struct arm_ctx *s, ir_ref v, unsigned type, ir_
     ir_ref n = ir_op1(b, IR_ZEXT8, amount);
     ir_ref zero = arm_imm(s, 0);
     ir_ref wide, out;
-    struct arm_shifted r = { 0, 0 };
+    struct arm_shifted r = {0, 0};
 
     switch (type) {
     case ARM_LSL: /* carry is bit 32 */

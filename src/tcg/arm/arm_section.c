@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Conditional execution. A run of instructions under one condition becomes a section: one branch around
- * it, as long as no instruction inside changes the flags. A lone data-processing instruction that
- * only writes a register becomes a select instead (`select`: arm_write_reg() merges old and new value),
- * which costs no branch and keeps what the builder knows. Arm ARM A8.3.
+ * Conditional execution. A run of instructions under one condition becomes a section: one branch
+ * around it, as long as no instruction inside changes the flags. A lone data-processing instruction
+ * that only writes a register becomes a select instead (`select`: arm_write_reg() merges old and
+ * new value), which costs no branch and keeps what the builder knows. Arm ARM A8.3.
  *
  * Threads: the translating vCPU thread.
  */
@@ -21,7 +21,7 @@ static bool selectable_a32(uint32_t insn)
     if (!immediate && (insn & 0x90) == 0x90) {
         return false; /* multiplies, extra loads and stores */
     }
-    if ((op & 0x18) == 0x10) { /* the place of TST..CMN without S */
+    if ((op & 0x18) == 0x10) {           /* the place of TST..CMN without S */
         return op == 0x30 || op == 0x34; /* MOVW, MOVT */
     }
     return true;
@@ -33,10 +33,24 @@ static bool selectable_t16(uint32_t insn)
     uint32_t op = insn >> 6 & 15;
 
     switch (insn >> 10) {
-    case 0x00: case 0x01: case 0x02: case 0x03: case 0x04: case 0x05: case 0x06: case 0x07: /* shift, add */
-    case 0x08: case 0x09: /* MOV */
-    case 0x0c: case 0x0d: case 0x0e: case 0x0f: /* ADD, SUB */
-    case 0x28: case 0x29: case 0x2a: case 0x2b: /* ADR, ADD SP */
+    case 0x00:
+    case 0x01:
+    case 0x02:
+    case 0x03:
+    case 0x04:
+    case 0x05:
+    case 0x06:
+    case 0x07: /* shift, add */
+    case 0x08:
+    case 0x09: /* MOV */
+    case 0x0c:
+    case 0x0d:
+    case 0x0e:
+    case 0x0f: /* ADD, SUB */
+    case 0x28:
+    case 0x29:
+    case 0x2a:
+    case 0x2b: /* ADR, ADD SP */
         return true;
     case 0x10:
         return op != 8 && op != 10 && op != 11; /* TST, CMP, CMN */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The decode tables of the ARM instruction sets as data: for tests, the random instruction generator and
- * the coverage list. Constant data, any thread.
+ * The decode tables of the ARM instruction sets as data: for tests, the random instruction
+ * generator and the coverage list. Constant data, any thread.
  */
 #pragma once
 

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Oracle of the differential instruction test: an ARM Linux program, run under user-mode emulation. It reads
- * struct insn_test records from standard input, executes each instruction between undefined ones, and
- * writes a struct insn_result for each. The signal handler is the loop: it stores the state in which
- * the last test ended and returns into the state in which the next one begins.
+ * Oracle of the differential instruction test: an ARM Linux program, run under user-mode emulation.
+ * It reads struct insn_test records from standard input, executes each instruction between
+ * undefined ones, and writes a struct insn_result for each. The signal handler is the loop: it
+ * stores the state in which the last test ended and returns into the state in which the next one
+ * begins.
  */
 #define _GNU_SOURCE
 #include <signal.h>
@@ -71,7 +72,9 @@ static void save(ucontext_t *uc, const struct insn_test *t, struct insn_result *
 {
     memcpy(res->out.r, &uc->uc_mcontext.arm_r0, sizeof(res->out.r));
     res->out.cpsr = (uint32_t)uc->uc_mcontext.arm_cpsr;
-    res->outcome = sig == SIGILL ? INSN_UNDEF : sig == SIGSEGV || sig == SIGBUS ? INSN_FAULT : INSN_OTHER;
+    res->outcome = sig == SIGILL                     ? INSN_UNDEF
+                   : sig == SIGSEGV || sig == SIGBUS ? INSN_FAULT
+                                                     : INSN_OTHER;
     if (t->flags & INSN_USES_MEMORY) {
         res->memory = insn_data_hash(window(), INSN_WINDOW_WORDS);
         restore_data();
@@ -121,8 +124,9 @@ static void on_signal(int sig, siginfo_t *info, void *context)
     ucontext_t *uc = context;
 
     (void)info;
-    __asm__ volatile("vmsr fpscr, %0" ::"r"(0)); /* a test may leave what library code cannot run with */
-    if (sig == SIGALRM) { /* a loop: give up a test that has not moved for a whole tick */
+    __asm__ volatile(
+        "vmsr fpscr, %0" ::"r"(0)); /* a test may leave what library code cannot run with */
+    if (sig == SIGALRM) {           /* a loop: give up a test that has not moved for a whole tick */
         if (last_tick != current) {
             last_tick = current;
             return;
@@ -173,10 +177,10 @@ static void read_tests(void)
 
 int main(void)
 {
-    static const int signals[] = { SIGILL, SIGSEGV, SIGBUS, SIGTRAP, SIGFPE, SIGALRM };
-    stack_t stack = { .ss_sp = malloc(65536), .ss_size = 65536 };
-    struct sigaction sa = { .sa_sigaction = on_signal, .sa_flags = SA_SIGINFO | SA_ONSTACK };
-    struct itimerval tick = { { 0, 300000 }, { 0, 300000 } };
+    static const int signals[] = {SIGILL, SIGSEGV, SIGBUS, SIGTRAP, SIGFPE, SIGALRM};
+    stack_t stack = {.ss_sp = malloc(65536), .ss_size = 65536};
+    struct sigaction sa = {.sa_sigaction = on_signal, .sa_flags = SA_SIGINFO | SA_ONSTACK};
+    struct itimerval tick = {{0, 300000}, {0, 300000}};
 
     read_tests();
     map(INSN_CODE_BASE, INSN_CODE_SIZE);
