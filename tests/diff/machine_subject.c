@@ -174,3 +174,19 @@ void machine_subject_run(const struct insn_test *t, struct insn_result *out)
     }
     save_state(t, out);
 }
+
+void machine_subject_destroy(void)
+{
+    struct itimerval off = {{0, 0}, {0, 0}};
+
+    setitimer(ITIMER_REAL, &off, NULL);
+    vcpu_quiescent_begin(v);
+    vcpu_set_current(NULL);
+    vcpu_destroy(v);
+    mmu_destroy(&vm);
+    io_loop_destroy(vm.io);
+    rcu_drain();
+    bus_destroy(vm.bus);
+    ram_destroy(&vm.ram);
+    rcu_thread_unregister();
+}

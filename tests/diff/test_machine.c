@@ -15,6 +15,7 @@ static void compare(enum mmu_mode mode, const char *cpu)
 
     machine_subject_create(mode, cpu);
     insn_compare(&machine);
+    machine_subject_destroy();
 }
 
 Test(machine, soft_mmu_agrees_with_the_oracle, .timeout = 600)
