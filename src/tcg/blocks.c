@@ -11,19 +11,28 @@
 
 #include <string.h>
 
-static uint32_t tb_hash(gva_t pc, gpa_t gpa, uint32_t exec_flags)
+static uint32_t tb_hash(gpa_t gpa, uint32_t exec_flags)
 {
-    uint64_t h = (gpa >> 1) * 0x9e3779b97f4a7c15u ^ (pc >> GUEST_PAGE_BITS) * 0xc2b2ae3d27d4eb4fu ^
-                 (uint64_t)exec_flags * 0x165667b19e3779f9u;
+    uint64_t h = (gpa >> 1) * 0x9e3779b97f4a7c15u ^ (uint64_t)exec_flags * 0x165667b19e3779f9u;
 
     return (uint32_t)(h >> (64 - TB_HASH_BITS));
 }
 
 struct tb *tb_find(struct tcg *t, gva_t pc, gpa_t gpa, uint32_t exec_flags)
 {
-    struct tb *tb = t->hash[tb_hash(pc, gpa, exec_flags)];
+    struct tb *tb = t->hash[tb_hash(gpa, exec_flags)];
 
-    while (tb && (tb->gpa != gpa || tb->pc != pc || tb->exec_flags != exec_flags))
+    while (tb &&
+           (tb->gpa != gpa || tb->exec_flags != exec_flags || (tb->pc != pc && !tb->pc_relative)))
+        tb = tb->hash_next;
+    return tb;
+}
+
+struct tb *tb_find_elsewhere(struct tcg *t, gva_t pc, gpa_t gpa, uint32_t exec_flags)
+{
+    struct tb *tb = t->hash[tb_hash(gpa, exec_flags)];
+
+    while (tb && (tb->gpa != gpa || tb->exec_flags != exec_flags || tb->pc == pc))
         tb = tb->hash_next;
     return tb;
 }
@@ -57,7 +66,7 @@ static bool page_list_add(struct tcg *t, struct tb *tb, unsigned which)
 
 bool tb_register(struct tcg *t, struct tb *tb)
 {
-    uint32_t h = tb_hash(tb->pc, tb->gpa, tb->exec_flags);
+    uint32_t h = tb_hash(tb->gpa, tb->exec_flags);
 
     if (t->nblocks == t->max_blocks || !page_list_add(t, tb, 0))
         return false;
@@ -110,7 +119,7 @@ static void unlink_outgoing(struct tb *tb)
 
 static void hash_remove(struct tcg *t, struct tb *tb)
 {
-    struct tb **p = &t->hash[tb_hash(tb->pc, tb->gpa, tb->exec_flags)];
+    struct tb **p = &t->hash[tb_hash(tb->gpa, tb->exec_flags)];
 
     while (*p && *p != tb)
         p = &(*p)->hash_next;
@@ -125,7 +134,10 @@ void tb_invalidate(struct vcpu *v, struct tb *tb)
     if (tb->dead)
         return;
     tb->dead = true;
-    if (e->tb == tb)
+    /* The jump cache knows PC-relative code at any number of addresses. */
+    if (tb->pc_relative)
+        tcg_jump_cache_flush(v);
+    else if (e->tb == tb)
         memset(e, 0xff, sizeof(*e));
     hash_remove(v->tcg, tb);
     unlink_incoming(v->tcg, tb);
@@ -161,6 +173,9 @@ void tb_flush_all(struct vcpu *v)
 
 void tcg_jump_cache_flush(struct vcpu *v)
 {
+    if (!v->tcg->jump_cache_used)
+        return;
+    v->tcg->jump_cache_used = false;
     memset(v->jump_cache, 0xff, sizeof(v->jump_cache));
     memset(v->jump_pages, 0, sizeof(v->jump_pages));
 }
@@ -174,13 +189,16 @@ static void note_jump_page(struct vcpu *v, gva_t pc)
 
 void jump_cache_insert(struct vcpu *v, struct tb *tb)
 {
-    v->jump_cache[jump_cache_index(tb->pc)] = (struct jump_cache_entry){
-        .pc = tb->pc,
+    gva_t pc = v->r[15];
+
+    v->tcg->jump_cache_used = true;
+    v->jump_cache[jump_cache_index(pc)] = (struct jump_cache_entry){
+        .pc = pc,
         .key = tb->exec_flags | (uint64_t)v->ctx_id << 32,
         .code = tb->code,
         .tb = tb,
     };
-    note_jump_page(v, tb->pc);
+    note_jump_page(v, pc);
 }
 
 /* Looks at all entries, and leaves exact bits behind. */

@@ -31,6 +31,7 @@ struct tcg_source {
     uint32_t exec_flags;
     const uint8_t *page; /* host address of the page that holds pc */
     unsigned max_insns;
+    bool pc_relative;    /* make code that runs at any virtual page; see struct ir_block */
     unsigned features; /* enum arm_feature bits */
     /* Host address of the next page, for an instruction that crosses; NULL when its fetch faults.
      */

@@ -7,7 +7,7 @@
 
 #include "tcg/tcg.h"
 
-#define TB_HASH_BITS   15
+#define TB_HASH_BITS   17
 #define PAGE_HASH_BITS 12
 #define NO_PAGE        UINT64_MAX
 
@@ -35,6 +35,7 @@ struct tb {
     uint32_t host_bytes;
     uint16_t nsites, nlinks;
     uint16_t guest_bytes, n_insns;
+    bool pc_relative; /* runs at any virtual page; pc is where it was translated */
     bool dead;
 };
 
@@ -58,6 +59,7 @@ struct tcg {
     struct code_page *page_hash[1u << PAGE_HASH_BITS];
     /* per-translation work space */
     struct ir_block *ir;
+    bool jump_cache_used; /* entries were made since the jump cache was last emptied */
     struct tcg_site sites[TCG_MAX_SITES];
     gpa_t next_page_gpa; /* set by the front end's next_page call */
 };
@@ -76,11 +78,13 @@ void code_cache_empty(struct tcg *t);
 
 /* ---- blocks.c ---- */
 struct tb *tb_find(struct tcg *t, gva_t pc, gpa_t gpa, uint32_t exec_flags);
+/* A block of the same code that does not fit pc: it was translated for another address. */
+struct tb *tb_find_elsewhere(struct tcg *t, gva_t pc, gpa_t gpa, uint32_t exec_flags);
 /* Enter a finished block into hash and page lists; false when the arena is full. */
 bool tb_register(struct tcg *t, struct tb *tb);
 void tb_link_to(struct tcg *t, struct tb_link *l, struct tb *to);
 void tb_invalidate(struct vcpu *v, struct tb *tb);
-/* Find `tb` through the jump cache from now on, in the current context. */
+/* Find `tb` through the jump cache from now on, at the state PC in the current context. */
 void jump_cache_insert(struct vcpu *v, struct tb *tb);
 /* Drop every block; page owners are released. */
 void tb_flush_all(struct vcpu *v);
@@ -89,11 +93,12 @@ struct tb *tb_by_host_pc(const struct tcg *t, uintptr_t host_pc);
 
 /* ---- translate.c ---- */
 /*
- * Translate at v's state, whose page was fetched at mmu_epoch() `epoch`. NULL with v->exc set: the
- * fetch of a second page faults. NULL without: requests of others were served meanwhile and the
- * fetch is stale; fetch again.
+ * Translate at v's state, whose page was fetched at mmu_epoch() `epoch`, for its address or for
+ * any. NULL with v->exc set: the fetch of a second page faults. NULL without: requests of others
+ * were served meanwhile and the fetch is stale; fetch again.
  */
-struct tb *tcg_translate(struct vcpu *v, gpa_t gpa, const uint8_t *page, uint32_t epoch);
+struct tb *tcg_translate(struct vcpu *v, gpa_t gpa, const uint8_t *page, uint32_t epoch,
+                         bool pc_relative);
 
 /* ---- tcg_log.c, perf_map.c ---- */
 void tcg_log_guest(const struct tb *tb, const uint8_t *page, unsigned len);

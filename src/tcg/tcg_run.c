@@ -66,12 +66,32 @@ static bool second_page_current(struct vcpu *v, const struct tb *tb)
 
     if (tb->page[1] == NO_PAGE)
         return true;
-    return mmu_fetch_page(v, (uint32_t)((tb->pc & GUEST_PAGE_MASK) + GUEST_PAGE_SIZE), &f) &&
+    return mmu_fetch_page(v, (uint32_t)((v->r[15] & GUEST_PAGE_MASK) + GUEST_PAGE_SIZE), &f) &&
            (f.gpa & GUEST_PAGE_MASK) == tb->page[1];
 }
 
-/* NULL without an exception pending: what was fetched became stale on the way. */
-static struct tb *find_or_translate_once(struct vcpu *v)
+/*
+ * User code that turns up at another address than the one it was translated for is shared code at
+ * randomised addresses: it is translated once more, for any address, and the old block goes. So the
+ * cost of a new process does not grow with what its predecessors ran. The kernel stays where it is.
+ */
+static bool wants_pc_relative(struct vcpu *v, gpa_t gpa)
+{
+    struct tb *other;
+
+    if (v->exec_flags & EXEC_PRIV)
+        return false;
+    other = tb_find_elsewhere(v->tcg, v->r[15], gpa, v->exec_flags);
+    if (other)
+        tb_invalidate(v, other);
+    return other;
+}
+
+/*
+ * NULL without an exception pending: what was fetched became stale on the way. `pc_relative`: only
+ * code that runs at any address will do.
+ */
+static struct tb *find_or_translate_once(struct vcpu *v, bool pc_relative)
 {
     uint32_t epoch = mmu_epoch(v);
     struct mmu_fetch f;
@@ -84,46 +104,58 @@ static struct tb *find_or_translate_once(struct vcpu *v)
         return NULL;
     }
     tb = tb_find(v->tcg, v->r[15], f.gpa, v->exec_flags);
-    if (tb && !second_page_current(v, tb)) {
+    if (tb && (!second_page_current(v, tb) || (pc_relative && !tb->pc_relative))) {
         tb_invalidate(v, tb);
         tb = NULL;
     }
-    return tb ? tb : tcg_translate(v, f.gpa, f.page, epoch);
+    if (tb)
+        return tb;
+    return tcg_translate(v, f.gpa, f.page, epoch, pc_relative || wants_pc_relative(v, f.gpa));
 }
 
-static struct tb *find_or_translate(struct vcpu *v)
+static struct tb *find_or_translate(struct vcpu *v, bool pc_relative)
 {
     struct tb *tb;
 
     do
-        tb = find_or_translate_once(v);
+        tb = find_or_translate_once(v, pc_relative);
     while (!tb && v->exc == ARM_EXC_NONE);
+    return tb;
+}
+
+/* Make a block known at the state PC. -d exec shows every block, so nothing may bypass the run loop
+ * then. */
+static struct tb *enter_in_jump_cache(struct vcpu *v, struct tb *tb)
+{
+    if (tb && !log_on(LOG_EXEC))
+        jump_cache_insert(v, tb);
     return tb;
 }
 
 /* The block for the state PC; NULL: prefetch abort pending. */
 static struct tb *lookup(struct vcpu *v)
 {
-    struct jump_cache_entry *e = &v->jump_cache[jump_cache_index(v->r[15])];
-    struct tb *tb;
+    const struct jump_cache_entry *e = &v->jump_cache[jump_cache_index(v->r[15])];
 
     if (e->pc == v->r[15] && e->key == cache_key(v))
         return e->tb;
     STAT_INC(&stats_vcpu[v->index], lookups);
-    tb = find_or_translate(v);
-    /* -d exec shows every block, so nothing may bypass the run loop then. */
-    if (tb && !log_on(LOG_EXEC))
-        jump_cache_insert(v, tb);
-    return tb;
+    return enter_in_jump_cache(v, find_or_translate(v, false));
 }
 
-/* Follow a direct exit that is not linked yet and link it, unless finding the target emptied the
- * cache. */
+/*
+ * Follow a direct exit that is not linked yet and link it, unless finding the target emptied the
+ * cache. PC-relative code links only to its like: it may come by at another address next time.
+ */
 static struct tb *lookup_and_link(struct vcpu *v)
 {
     uint64_t flushes = stats_vcpu[v->index].cache_flushes;
-    struct tb *from = v->exit_tb, *to = lookup(v);
+    struct tb *from = v->exit_tb;
+    bool pc_relative = from->pc_relative;
+    struct tb *to = lookup(v);
 
+    if (to && pc_relative && !to->pc_relative)
+        to = enter_in_jump_cache(v, find_or_translate(v, true));
     if (to && !log_on(LOG_EXEC) && stats_vcpu[v->index].cache_flushes == flushes &&
         to->exec_flags == from->exec_flags) {
         tb_link_to(v->tcg, &from->link[v->exit_arg], to);
@@ -174,6 +206,8 @@ bool tcg_find_site(struct vcpu *v, uintptr_t host_pc, struct tcg_site *out, uint
     for (unsigned i = 0; i < tb->nsites; i++)
         if ((uintptr_t)tb->code + tb->site[i].host_off == host_pc) {
             *out = tb->site[i];
+            if (tb->pc_relative)
+                out->pc += (uint32_t)((v->r[15] & GUEST_PAGE_MASK) - (tb->pc & GUEST_PAGE_MASK));
             if (block_start)
                 *block_start = (uintptr_t)tb->code;
             return true;

@@ -38,7 +38,8 @@ static const uint8_t *fetch_next_page(struct vcpu *v)
 
 /* Front end and passes; false when the one instruction crosses into a page that cannot be fetched.
  */
-static bool make_ir(struct vcpu *v, const uint8_t *page, unsigned max_insns, struct tcg_source *src)
+static bool make_ir(struct vcpu *v, const uint8_t *page, unsigned max_insns, bool pc_relative,
+                    struct tcg_source *src)
 {
     struct ir_block *b = v->tcg->ir;
 
@@ -46,6 +47,7 @@ static bool make_ir(struct vcpu *v, const uint8_t *page, unsigned max_insns, str
                                .exec_flags = v->exec_flags,
                                .page = page,
                                .max_insns = max_insns,
+                               .pc_relative = pc_relative,
                                .features = arm_cpu_features(v),
                                .next_page = fetch_next_page,
                                .vcpu = v};
@@ -66,6 +68,7 @@ static struct tb *new_block(struct vcpu *v, const struct tcg_source *src, gpa_t 
     tb->exec_flags = src->exec_flags;
     tb->page[0] = gpa & GUEST_PAGE_MASK;
     tb->page[1] = src->crosses_page ? v->tcg->next_page_gpa : NO_PAGE;
+    tb->pc_relative = src->pc_relative;
     tb->guest_bytes = (uint16_t)src->guest_bytes;
     tb->n_insns = (uint16_t)src->n_insns;
     return tb;
@@ -110,13 +113,13 @@ static int make_code(struct vcpu *v, struct tb *tb)
 }
 
 static int try_translate(struct vcpu *v, gpa_t gpa, const uint8_t *page, unsigned max_insns,
-                         struct tb **out)
+                         bool pc_relative, struct tb **out)
 {
     struct tcg_source src;
     struct tb *tb;
     int err;
 
-    if (!make_ir(v, page, max_insns, &src))
+    if (!make_ir(v, page, max_insns, pc_relative, &src))
         return -EFAULT;
     if (v->tcg->ir->full)
         return -E2BIG;
@@ -140,14 +143,14 @@ static int try_translate(struct vcpu *v, gpa_t gpa, const uint8_t *page, unsigne
 }
 
 /* One attempt after another with less, until the block fits. NULL: the fetch faults. */
-static struct tb *translate_to_fit(struct vcpu *v, gpa_t gpa, const uint8_t *page)
+static struct tb *translate_to_fit(struct vcpu *v, gpa_t gpa, const uint8_t *page, bool pc_relative)
 {
     unsigned max_insns = MAX_INSNS;
     struct tb *tb = NULL;
     bool emptied = false;
 
     for (;;) {
-        int err = try_translate(v, gpa, page, max_insns, &tb);
+        int err = try_translate(v, gpa, page, max_insns, pc_relative, &tb);
 
         if (!err || err == -EFAULT)
             return tb;
@@ -163,7 +166,8 @@ static struct tb *translate_to_fit(struct vcpu *v, gpa_t gpa, const uint8_t *pag
     }
 }
 
-struct tb *tcg_translate(struct vcpu *v, gpa_t gpa, const uint8_t *page, uint32_t epoch)
+struct tb *tcg_translate(struct vcpu *v, gpa_t gpa, const uint8_t *page, uint32_t epoch,
+                         bool pc_relative)
 {
     uint64_t start = stats_now_ns();
     struct tb *tb;
@@ -171,7 +175,7 @@ struct tb *tcg_translate(struct vcpu *v, gpa_t gpa, const uint8_t *page, uint32_
     mmu_code_page_translate(v, gpa);
     if (mmu_epoch(v) != epoch)
         return NULL;
-    tb = translate_to_fit(v, gpa, page);
+    tb = translate_to_fit(v, gpa, page, pc_relative);
     if (tb && mmu_epoch(v) != epoch) {
         tb_invalidate(v, tb);
         tb = NULL;

@@ -12,7 +12,7 @@
 
 static void put_lr(struct arm_ctx *s)
 {
-    ir_put(s->b, ARM_OFF_REG(14), 4, arm_imm(s, s->next_pc | (s->thumb ? 1 : 0)));
+    ir_put(s->b, ARM_OFF_REG(14), 4, arm_pc_ref(s, s->next_pc | (s->thumb ? 1 : 0)));
 }
 
 /* imm is S:J1:J2:... sign-extended; I1 = NOT(J1 EOR S), I2 likewise, stand at bits 23 and 22. */
@@ -117,7 +117,7 @@ bool trans_CBZ(struct arm_ctx *s, const struct arg_CBZ *a)
     if (arm_in_it(s)) {
         return false;
     }
-    t = (struct arm_test){ a->nz ? IR_NE : IR_EQ, arm_read_reg(s, a->rn), arm_imm(s, 0) };
+    t = (struct arm_test){a->nz ? IR_NE : IR_EQ, arm_read_reg(s, a->rn), arm_imm(s, 0)};
     branch_if(s, t, arm_pc_value(s) + a->imm);
     return true;
 }
@@ -130,9 +130,10 @@ static bool table_branch(struct arm_ctx *s, unsigned rn, unsigned rm, unsigned s
         return false;
     }
     index = ir_op2i(s->b, IR_SHL, arm_read_reg(s, rm), size);
-    entry = ir_load(s->b, IR_I32, ir_op2(s->b, IR_ADD, arm_read_reg(s, rn), index),
-                    arm_memop(s, size));
-    arm_branch_plain(s, ir_op2i(s->b, IR_ADD, ir_op2i(s->b, IR_SHL, entry, 1), arm_pc_value(s)));
+    entry =
+        ir_load(s->b, IR_I32, ir_op2(s->b, IR_ADD, arm_read_reg(s, rn), index), arm_memop(s, size));
+    arm_branch_plain(
+        s, ir_op2(s->b, IR_ADD, ir_op2i(s->b, IR_SHL, entry, 1), arm_pc_ref(s, arm_pc_value(s))));
     return true;
 }
 
@@ -166,7 +167,7 @@ bool trans_SVC(struct arm_ctx *s, const struct arg_SVC *a)
 bool trans_BKPT(struct arm_ctx *s, const struct arg_BKPT *a)
 {
     (void)a;
-    arm_call(s, "bkpt", (void *)arm_helper_bkpt, CALL_RAISES, arm_imm(s, s->pc), 0, 0);
+    arm_call(s, "bkpt", (void *)arm_helper_bkpt, CALL_RAISES, arm_pc_ref(s, s->pc), 0, 0);
     ir_exit(s->b, TCG_EXIT_EXCEPTION);
     s->done = true;
     return true;

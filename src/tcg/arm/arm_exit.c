@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Ways out of a block: direct and computed branches, interworking, exceptions, and returns to the run
- * loop. Each keeps the rule that at an exit the state holds the architectural PC (r[15]) and exec_flags;
- * inside a block exec_flags in memory is the value of the block's entry, CPSR.IT included.
- * Arm ARM A2.3.1 (interworking), A2.5.2 (ITSTATE).
+ * Ways out of a block: direct and computed branches, interworking, exceptions, and returns to the
+ * run loop. Each keeps the rule that at an exit the state holds the architectural PC (r[15]) and
+ * exec_flags; inside a block exec_flags in memory is the value of the block's entry, CPSR.IT
+ * included. Arm ARM A2.3.1 (interworking), A2.5.2 (ITSTATE).
  *
  * Threads: the translating vCPU thread.
  */
@@ -11,7 +11,7 @@
 
 static void arm_put_pc(struct arm_ctx *s, uint32_t pc)
 {
-    ir_put(s->b, ARM_OFF_REG(15), 4, ir_const32(s->b, pc));
+    ir_put(s->b, ARM_OFF_REG(15), 4, arm_pc_ref(s, pc));
 }
 
 static uint32_t arm_flags_with_it(const struct arm_ctx *s, uint8_t it)
@@ -64,7 +64,7 @@ void arm_branch_plain(struct arm_ctx *s, ir_ref v)
     uint64_t known;
     uint32_t mask = s->thumb ? ~1u : ~3u;
 
-    if (ir_is_const(s->b, v, &known)) {
+    if (!s->b->pc_relative && ir_is_const(s->b, v, &known)) {
         arm_goto(s, (uint32_t)known & mask);
         return;
     }
@@ -75,8 +75,9 @@ void arm_branch_plain(struct arm_ctx *s, ir_ref v)
 }
 
 /*
- * A target with bits 1:0 = 10 is UNPREDICTABLE; bit 1 stays in the PC here and the block loop clears it
- * when it finds an unaligned A32 PC, which keeps two operations off the path of every return.
+ * A target with bits 1:0 = 10 is UNPREDICTABLE; bit 1 stays in the PC here and the block loop
+ * clears it when it finds an unaligned A32 PC, which keeps two operations off the path of every
+ * return.
  */
 void arm_branch_bx(struct arm_ctx *s, ir_ref v)
 {
@@ -84,8 +85,9 @@ void arm_branch_bx(struct arm_ctx *s, ir_ref v)
     uint64_t known;
     uint32_t base = arm_flags_with_it(s, 0) & ~EXEC_T;
 
-    if (ir_is_const(s->b, v, &known)) {
-        arm_leave(s, (uint32_t)known & ((known & 1) ? ~1u : ~3u), base | ((known & 1) ? EXEC_T : 0));
+    if (!s->b->pc_relative && ir_is_const(s->b, v, &known)) {
+        arm_leave(s, (uint32_t)known & ((known & 1) ? ~1u : ~3u),
+                  base | ((known & 1) ? EXEC_T : 0));
         return;
     }
     exec = ir_op2i(s->b, IR_OR, ir_op2i(s->b, IR_AND, v, EXEC_T), base);
@@ -124,7 +126,7 @@ void arm_exit_changed(struct arm_ctx *s)
 void arm_call(struct arm_ctx *s, const char *name, void *fn, unsigned flags, ir_ref a0, ir_ref a1,
               ir_ref a2)
 {
-    ir_ref args[3] = { a0, a1, a2 };
+    ir_ref args[3] = {a0, a1, a2};
     unsigned n = a2 ? 3 : a1 ? 2 : a0 ? 1 : 0;
 
     ir_call(s->b, IR_VOID, name, fn, flags, n, args);

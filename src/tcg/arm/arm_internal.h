@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The ARM front end's own header: the translation context of one block, and the helpers that the
- * instruction-group files (arm_*.c) build on. A group file defines trans_NAME() functions, called by the
- * decoders that tools/decodegen.py makes from the *.decode tables (docs/decode.md).
+ * instruction-group files (arm_*.c) build on. A group file defines trans_NAME() functions, called
+ * by the decoders that tools/decodegen.py makes from the *.decode tables (docs/decode.md).
  *
  * Rules of a trans function:
  *  - false = UNDEF; it must be decided before anything is emitted.
@@ -20,9 +20,23 @@
 #include "vcpu/arm.h"
 #include "vcpu/vcpu.h"
 
-enum { ARM_COND_EQ, ARM_COND_NE, ARM_COND_CS, ARM_COND_CC, ARM_COND_MI, ARM_COND_PL, ARM_COND_VS,
-       ARM_COND_VC, ARM_COND_HI, ARM_COND_LS, ARM_COND_GE, ARM_COND_LT, ARM_COND_GT, ARM_COND_LE,
-       ARM_COND_AL };
+enum {
+    ARM_COND_EQ,
+    ARM_COND_NE,
+    ARM_COND_CS,
+    ARM_COND_CC,
+    ARM_COND_MI,
+    ARM_COND_PL,
+    ARM_COND_VS,
+    ARM_COND_VC,
+    ARM_COND_HI,
+    ARM_COND_LS,
+    ARM_COND_GE,
+    ARM_COND_LT,
+    ARM_COND_GT,
+    ARM_COND_LE,
+    ARM_COND_AL
+};
 
 enum { ARM_LSL, ARM_LSR, ARM_ASR, ARM_ROR };
 
@@ -36,20 +50,20 @@ enum arm_flag_source {
 struct arm_ctx {
     struct ir_block *b;
     struct tcg_source *src;
-    uint32_t exec;      /* exec_flags of the block: what the state memory holds on entry */
-    uint32_t features;  /* enum arm_feature */
+    uint32_t exec;     /* exec_flags of the block: what the state memory holds on entry */
+    uint32_t features; /* enum arm_feature */
     bool thumb;
     bool privileged;
-    uint32_t pc;        /* address of this instruction */
-    uint32_t next_pc;   /* address of the following one */
-    uint32_t insn;      /* 32-bit T32: first halfword in the high half */
-    uint8_t insn_len;   /* 2 or 4 */
-    uint8_t it;         /* CPSR.IT for this instruction; 0 = outside an IT block */
-    uint8_t it_next;    /* CPSR.IT for the following one */
-    uint8_t cond;       /* condition of this instruction, ARM_COND_AL when none */
-    bool done;          /* an exit was emitted: nothing follows on this path */
-    bool select;        /* arm_write_reg() merges by `cond` instead of a branch around */
-    bool in_section;    /* between a branch on section_cond and its label */
+    uint32_t pc;      /* address of this instruction */
+    uint32_t next_pc; /* address of the following one */
+    uint32_t insn;    /* 32-bit T32: first halfword in the high half */
+    uint8_t insn_len; /* 2 or 4 */
+    uint8_t it;       /* CPSR.IT for this instruction; 0 = outside an IT block */
+    uint8_t it_next;  /* CPSR.IT for the following one */
+    uint8_t cond;     /* condition of this instruction, ARM_COND_AL when none */
+    bool done;        /* an exit was emitted: nothing follows on this path */
+    bool select;      /* arm_write_reg() merges by `cond` instead of a branch around */
+    bool in_section;  /* between a branch on section_cond and its label */
     uint8_t section_cond;
     bool section_dirty; /* flags changed inside the section */
     unsigned section_label;
@@ -88,6 +102,9 @@ ir_ref arm_read_reg(struct arm_ctx *s, unsigned n);
 /* The same with R15 aligned to 4: base of literal accesses and ADR. */
 ir_ref arm_read_base(struct arm_ctx *s, unsigned n);
 uint32_t arm_pc_value(const struct arm_ctx *s);
+/* An address that depends on where the code runs, as a value: constant unless the block is
+ * PC-relative. */
+ir_ref arm_pc_ref(struct arm_ctx *s, uint32_t pc);
 /* n = 15 branches as the Arm ARM's ALUWritePC() and ends the path. */
 void arm_write_reg(struct arm_ctx *s, unsigned n, ir_ref v);
 /* n = 15 branches as LoadWritePC() (always interworking) and ends the path. */
@@ -96,14 +113,16 @@ void arm_write_reg_load(struct arm_ctx *s, unsigned n, ir_ref v);
 uint32_t arm_memop(const struct arm_ctx *s, unsigned size);
 
 /* ---- leaving the block (arm_exit.c) ---- */
-void arm_goto(struct arm_ctx *s, uint32_t pc);           /* direct branch, same instruction set */
-void arm_goto_exchange(struct arm_ctx *s, uint32_t pc);  /* direct branch to the other instruction set */
-void arm_branch_plain(struct arm_ctx *s, ir_ref v);      /* BranchWritePC */
-void arm_branch_bx(struct arm_ctx *s, ir_ref v);         /* BXWritePC: bit 0 selects T32 */
-void arm_fallthrough(struct arm_ctx *s);                 /* go on at next_pc */
-void arm_exit_next(struct arm_ctx *s, enum tcg_exit why); /* leave to the run loop, going on at next_pc */
-/* The same after a helper that may have changed exec_flags in the state (system registers, CPSR): call
-   arm_sync_it() before the helper and this after it. */
+void arm_goto(struct arm_ctx *s, uint32_t pc); /* direct branch, same instruction set */
+void arm_goto_exchange(struct arm_ctx *s,
+                       uint32_t pc);                /* direct branch to the other instruction set */
+void arm_branch_plain(struct arm_ctx *s, ir_ref v); /* BranchWritePC */
+void arm_branch_bx(struct arm_ctx *s, ir_ref v);    /* BXWritePC: bit 0 selects T32 */
+void arm_fallthrough(struct arm_ctx *s);            /* go on at next_pc */
+void arm_exit_next(struct arm_ctx *s,
+                   enum tcg_exit why); /* leave to the run loop, going on at next_pc */
+/* The same after a helper that may have changed exec_flags in the state (system registers, CPSR):
+   call arm_sync_it() before the helper and this after it. */
 void arm_exit_changed(struct arm_ctx *s);
 /* Bring CPSR.IT in the state up to date, for helpers that read or write exec_flags or the CPSR. */
 void arm_sync_it(struct arm_ctx *s);
@@ -112,7 +131,8 @@ void arm_exit_exec_flags(struct arm_ctx *s, uint32_t clear, uint32_t set);
 /* Raise an exception at this instruction; the path ends. */
 void arm_raise(struct arm_ctx *s, enum arm_exception e, uint32_t fsr);
 void arm_undef(struct arm_ctx *s);
-/* CPSR = SPSR and branch to v (masked for the new instruction set); the caller checked privilege. */
+/* CPSR = SPSR and branch to v (masked for the new instruction set); the caller checked privilege.
+ */
 void arm_exception_return(struct arm_ctx *s, ir_ref v);
 
 /* ---- flags and conditions (arm_flags.c) ---- */
@@ -135,7 +155,8 @@ void arm_set_adc(struct arm_ctx *s, ir_ref x, ir_ref y, ir_ref carry, ir_ref res
 void arm_flags_changed(struct arm_ctx *s);
 
 /* ---- conditional execution (arm_section.c) ---- */
-/* Before an instruction under s->cond, with no section of another condition open: select or section. */
+/* Before an instruction under s->cond, with no section of another condition open: select or
+ * section. */
 void arm_section_begin(struct arm_ctx *s);
 /* Force a section (for an instruction that turned out to be UNDEF under a select). */
 void arm_section_open(struct arm_ctx *s);
@@ -150,10 +171,13 @@ struct arm_shifted {
     ir_ref v;
     ir_ref carry; /* 0: the C flag is unchanged */
 };
-/* Shift by the immediate of the instruction (type ARM_LSL..; imm5 = 0 as the Arm ARM's DecodeImmShift). */
-struct arm_shifted arm_shift_imm(struct arm_ctx *s, ir_ref v, unsigned type, unsigned imm5, bool want_carry);
+/* Shift by the immediate of the instruction (type ARM_LSL..; imm5 = 0 as the Arm ARM's
+ * DecodeImmShift). */
+struct arm_shifted arm_shift_imm(struct arm_ctx *s, ir_ref v, unsigned type, unsigned imm5,
+                                 bool want_carry);
 /* Shift by the low byte of a register value. */
-struct arm_shifted arm_shift_reg(struct arm_ctx *s, ir_ref v, unsigned type, ir_ref amount, bool want_carry);
+struct arm_shifted arm_shift_reg(struct arm_ctx *s, ir_ref v, unsigned type, ir_ref amount,
+                                 bool want_carry);
 /* ARMExpandImm_C or ThumbExpandImm_C of the 12-bit field; *carry = -1 when C is unchanged. */
 uint32_t arm_expand_imm(const struct arm_ctx *s, uint32_t imm12, int *carry);
 static inline ir_ref arm_imm(struct arm_ctx *s, uint32_t v)
@@ -171,4 +195,5 @@ void arm_helper_sevl(struct vcpu *v);
 void arm_helper_dsb(struct vcpu *v);
 
 /* Helper call of up to three I32 arguments (0 = none) without a result. */
-void arm_call(struct arm_ctx *s, const char *name, void *fn, unsigned flags, ir_ref a0, ir_ref a1, ir_ref a2);
+void arm_call(struct arm_ctx *s, const char *name, void *fn, unsigned flags, ir_ref a0, ir_ref a1,
+              ir_ref a2);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The block loop of the ARM front end: fetch, IT and condition handling, decode, and where a block
- * ends (an instruction that leaves, the end of the page, the limit of instructions). An instruction that crosses
- * the page end is a block of its own, so that a block depends on one page in all other cases.
- * Arm ARM A2.5 (execution state), A5.1, A6.1 (instruction set encoding), A7.3.2 (IT blocks).
+ * ends (an instruction that leaves, the end of the page, the limit of instructions). An instruction
+ * that crosses the page end is a block of its own, so that a block depends on one page in all other
+ * cases. Arm ARM A2.5 (execution state), A5.1, A6.1 (instruction set encoding), A7.3.2 (IT blocks).
  *
  * Threads: the translating vCPU thread; the context lives on its stack.
  */
@@ -76,7 +76,8 @@ static void emit_fetch_fault(struct arm_ctx *s)
     s->next_pc = s->pc; /* when the fetch succeeds by then: again from here */
     s->it_next = s->it;
     ir_insn(s->b, s->pc, s->it);
-    arm_call(s, "fetch_fault", (void *)arm_helper_fetch_fault, CALL_RAISES, arm_imm(s, s->pc + 2), 0, 0);
+    arm_call(s, "fetch_fault", (void *)arm_helper_fetch_fault, CALL_RAISES,
+             arm_pc_ref(s, s->pc + 2), 0, 0);
     arm_exit_next(s, TCG_EXIT_STATE);
 }
 
@@ -130,7 +131,7 @@ static void emit_align_pc(struct arm_ctx *s)
 
     s->insn_len = s->thumb ? 2 : 4;
     ir_insn(s->b, s->pc, s->it);
-    ir_put(s->b, ARM_OFF_REG(15), 4, ir_const32(s->b, s->pc & mask));
+    ir_put(s->b, ARM_OFF_REG(15), 4, arm_pc_ref(s, s->pc & mask));
     ir_goto_ind(s->b);
     s->pc = (s->pc & mask) + s->insn_len;
     s->src->n_insns = 1;
@@ -158,8 +159,8 @@ static void translate_run(struct arm_ctx *s, unsigned max_insns)
         }
         s->pc = s->next_pc;
         s->it = s->it_next;
-        if (src->n_insns >= max_insns || page_offset(s->pc) == 0 || src->crosses_page
-            || ir_room(s->b) < ROOM_PER_INSN) {
+        if (src->n_insns >= max_insns || page_offset(s->pc) == 0 || src->crosses_page ||
+            ir_room(s->b) < ROOM_PER_INSN) {
             break;
         }
     }
@@ -181,6 +182,7 @@ static void translate_attempt(struct tcg_source *src, struct ir_block *b, unsign
         .pc = (uint32_t)src->pc,
     };
 
+    b->pc_relative = src->pc_relative;
     src->n_insns = 0;
     src->crosses_page = false;
     if (s.thumb) {

@@ -212,6 +212,9 @@ struct ir_block {
     uint64_t pc;         /* guest pc of the block */
     uint32_t exec_flags; /* see vcpu/vcpu.h */
     bool privileged;
+    /* The code may run at any virtual page: state r[15] is in the page it runs at, and the PCs of
+       INSN and GOTO nodes count from the page of `pc`. Set by the front end after the reset. */
+    bool pc_relative;
     bool full; /* an append found no room: the front end must end the block and retry it shorter */
     void *
         store_helper; /* not NULL: ir_store() becomes a call of it with (vCPU, GVA, value, memop) */

@@ -12,8 +12,16 @@ static void emit_leave(struct x64_ctx *c, enum tcg_exit reason)
     x_jmp_m(&c->e, x_at(RSP, FRAME_EXIT));
 }
 
+/* State pc at an exit, where RAX is free. */
 static void put_pc(struct x64_ctx *c, uint64_t pc)
 {
+    if (c->b->pc_relative) {
+        x_mov_rm(&c->e, X_32, RAX, x64_state(STATE(r[15])));
+        x_alu_ri(&c->e, X_AND, X_32, RAX, (int32_t)GUEST_PAGE_MASK);
+        x_alu_ri(&c->e, X_ADD, X_32, RAX, (int32_t)(pc - (c->b->pc & GUEST_PAGE_MASK)));
+        x_mov_mr(&c->e, X_32, x64_state(STATE(r[15])), RAX);
+        return;
+    }
     x_mov_mi(&c->e, X_32, x64_state(STATE(r[15])), (int32_t)(uint32_t)pc);
 }
 
@@ -83,6 +91,7 @@ static void emit_lookup_const(struct x64_ctx *c, ir_ref i)
     int32_t e =
         STATE(jump_cache) + (int32_t)(jump_cache_index(pc) * sizeof(struct jump_cache_entry));
     struct x64_slow *s = x64_slow_new(c, SLOW_LOOKUP, i);
+    put_pc(c, pc); /* the target may be PC-relative code */
     x_mov_ri(&c->e, RCX, pc);
     load_key(c, RAX);
     x_alu_mr(&c->e, X_CMP, X_64, x64_state(e + (int32_t)offsetof(struct jump_cache_entry, pc)),
@@ -134,7 +143,10 @@ void x64_emit_exit(struct x64_ctx *c, ir_ref i)
         emit_lookup(c, i);
     else if (linkable(c, n))
         emit_link(c, i);
-    else
+    else if (c->b->pc_relative) {
+        put_pc(c, n->imm);
+        emit_lookup(c, i);
+    } else
         emit_lookup_const(c, i);
 }
 
@@ -155,8 +167,6 @@ void x64_emit_slow_exit(struct x64_ctx *c, struct x64_slow *s)
         emit_leave(c, TCG_EXIT_LINK);
         break;
     default:
-        if (n->op == IR_GOTO)
-            put_pc(c, n->imm);
         emit_leave(c, TCG_EXIT_LOOKUP);
         break;
     }
