@@ -10,10 +10,12 @@ struct dt;
 struct vm;
 struct vm_device;
 
-/* A slot at base; dev NULL: empty. Reports its own errors (unknown driver, missing drive, ...); -errno. */
+/* A slot at base; dev NULL: empty. Reports its own errors (unknown driver, missing drive, ...);
+   -errno. */
 int virtio_mmio_create(struct vm *vm, unsigned slot, gpa_t base, const struct irq_line *irq,
                        const struct vm_device *dev) MUST_CHECK;
-/* The I/O loop is stopped, no vCPU runs: finish requests, flush disks, free. An unused slot is fine. */
+/* The I/O loop is stopped, no vCPU runs: finish requests, flush disks, free. An unused slot is
+   fine. */
 void virtio_mmio_destroy(struct vm *vm, unsigned slot);
 /* Guest reset, no vCPU runs, the I/O loop does: drop requests in flight before returning. */
 void virtio_mmio_reset(struct vm *vm, unsigned slot);

@@ -1,66 +1,326 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * virtio-mmio slots. An empty slot shows the magic number, the version and device ID 0, so that drivers
- * pass it by. Virtio 1.2, 4.2.2.
+ * virtio-mmio, version 2: the registers of a slot. An empty slot shows the magic number, the
+ * version and device ID 0, so that drivers pass it by. Virtio 1.2, 4.2.2.
+ *
+ * Registers are read and written by vCPU threads with the device's lock. Notifying a queue takes
+ * no lock: it only marks the queue and wakes whoever serves it. A reset waits for requests whose
+ * memory the host is reading or writing, because the guest may use that memory for something else
+ * right after.
  */
 #include "dev/virtio.h"
+#include "virtio_internal.h"
 
 #include "base/log.h"
 #include "dev/dt.h"
 #include "vm.h"
 
 #include <errno.h>
+#include <stdlib.h>
+#include <string.h>
 
-enum { VIRTIO_MAGIC = 0x00, VIRTIO_VERSION = 0x04, VIRTIO_DEVICE_ID = 0x08, VIRTIO_VENDOR_ID = 0x0c };
+enum {
+    MAGIC = 0x00, VERSION = 0x04, DEVICE_ID = 0x08, VENDOR_ID = 0x0c, DEVICE_FEATURES = 0x10,
+    DEVICE_FEATURES_SEL = 0x14, DRIVER_FEATURES = 0x20, DRIVER_FEATURES_SEL = 0x24,
+    QUEUE_SEL = 0x30, QUEUE_NUM_MAX = 0x34, QUEUE_NUM = 0x38, QUEUE_READY = 0x44,
+    QUEUE_NOTIFY = 0x50, INTERRUPT_STATUS = 0x60, INTERRUPT_ACK = 0x64, STATUS = 0x70,
+    QUEUE_DESC_LOW = 0x80, QUEUE_DESC_HIGH = 0x84, QUEUE_DRIVER_LOW = 0x90,
+    QUEUE_DRIVER_HIGH = 0x94, QUEUE_DEVICE_LOW = 0xa0, QUEUE_DEVICE_HIGH = 0xa4,
+    SHM_LEN_LOW = 0xb0, SHM_LEN_HIGH = 0xb4, SHM_BASE_LOW = 0xb8, SHM_BASE_HIGH = 0xbc,
+    CONFIG_GENERATION = 0xfc, CONFIG = 0x100,
+};
 
 #define SLOT_SIZE 0x200
-#define MAGIC_VALUE 0x74726976u /* "virt" */
+#define MAGIC_VALUE 0x74726976u  /* "virt" */
+#define VENDOR_VALUE 0x52424d55u /* "UMBR" */
 
-static uint64_t empty_read(void *dev, struct vcpu *v, uint64_t off, unsigned size)
+struct virtio_mmio {
+    struct virtio_device *dev; /* NULL: empty; never changes */
+    /* ---- the device's lock ---- */
+    uint32_t device_features_sel, driver_features_sel, queue_sel;
+};
+
+struct virtio_device *virtio_mmio_device(const struct vm *vm, unsigned slot)
 {
-    (void)dev;
-    (void)v;
-    (void)size;
+    return vm->virtio[slot] != NULL ? vm->virtio[slot]->dev : NULL;
+}
+
+/* ---- reading ---- */
+static uint64_t config_read(const struct virtio_device *d, uint64_t off, unsigned size)
+{
+    uint64_t v = 0;
+
+    if (off < d->config_size && size <= d->config_size - off) {
+        memcpy(&v, d->config + off, size);
+    }
+    return v;
+}
+
+static struct virtio_queue *selected(struct virtio_mmio *m)
+{
+    return m->queue_sel < m->dev->cls->nqueues ? &m->dev->queue[m->queue_sel] : NULL;
+}
+
+static uint32_t register_read_locked(struct virtio_mmio *m, uint64_t off)
+{
+    struct virtio_device *d = m->dev;
+    const struct virtio_queue *q = selected(m);
+
     switch (off) {
-    case VIRTIO_MAGIC: return MAGIC_VALUE;
-    case VIRTIO_VERSION: return 2;
-    default: return 0; /* device ID 0: nothing here */
+    case MAGIC: return MAGIC_VALUE;
+    case VERSION: return 2;
+    case DEVICE_ID: return d->cls->id;
+    case VENDOR_ID: return VENDOR_VALUE;
+    case DEVICE_FEATURES:
+        return m->device_features_sel < 2 ? (uint32_t)(d->offered >> 32 * m->device_features_sel)
+                                          : 0;
+    case QUEUE_NUM_MAX: return q != NULL ? d->cls->queue_max : 0;
+    case QUEUE_READY: return q != NULL && q->ready;
+    case INTERRUPT_STATUS: return d->interrupt_status;
+    case STATUS: return d->status;
+    case SHM_LEN_LOW: case SHM_LEN_HIGH: case SHM_BASE_LOW: case SHM_BASE_HIGH:
+        return UINT32_MAX; /* no shared memory region */
+    case CONFIG_GENERATION: return 0; /* nothing of ours changes on its own */
+    default: virtio_guest_error(d, "read of register 0x%x", (unsigned)off); return 0;
     }
 }
 
-static void empty_write(void *dev, struct vcpu *v, uint64_t off, uint64_t value, unsigned size)
+static uint64_t slot_read(void *opaque, struct vcpu *v, uint64_t off, unsigned size)
 {
-    (void)dev;
+    struct virtio_mmio *m = opaque;
+    uint64_t value = 0;
+
     (void)v;
-    (void)off;
-    (void)value;
-    (void)size;
+    if (m->dev == NULL) {
+        return off == MAGIC ? MAGIC_VALUE : off == VERSION ? 2 : 0;
+    }
+    pthread_mutex_lock(&m->dev->lock);
+    if (off >= CONFIG) {
+        value = config_read(m->dev, off - CONFIG, size);
+    } else if (size == 4 && off % 4 == 0) {
+        value = register_read_locked(m, off);
+    } else {
+        virtio_guest_error(m->dev, "%u-byte read at 0x%x", size, (unsigned)off);
+    }
+    pthread_mutex_unlock(&m->dev->lock);
+    return value;
 }
 
-static const struct bus_ops empty_ops = {.read = empty_read, .write = empty_write, .max_size = 4};
+/* ---- writing ---- */
+static void set_half(uint64_t *x, unsigned half, uint32_t value)
+{
+    *x = (*x & ~(UINT64_C(0xffffffff) << 32 * half)) | (uint64_t)value << 32 * half;
+}
+
+static void write_driver_features(struct virtio_mmio *m, uint32_t value)
+{
+    struct virtio_device *d = m->dev;
+
+    if (d->status & VIRTIO_FEATURES_OK) {
+        virtio_guest_error(d, "features written after FEATURES_OK");
+    } else if (m->driver_features_sel < 2) {
+        set_half(&d->features, m->driver_features_sel, value);
+    } else if (value != 0) {
+        virtio_guest_error(d, "features beyond bit 63");
+    }
+}
+
+/* What describes a queue; fixed once it is in use. */
+static void write_queue(struct virtio_mmio *m, uint64_t off, uint32_t value)
+{
+    struct virtio_device *d = m->dev;
+    struct virtio_queue *q = selected(m);
+
+    if (q == NULL || q->ready) {
+        virtio_guest_error(d, "queue %u, register 0x%x written: %s", m->queue_sel, (unsigned)off,
+                           q == NULL ? "no such queue" : "it is in use");
+        return;
+    }
+    switch (off) {
+    case QUEUE_NUM: q->num = value > UINT16_MAX ? 0 : (uint16_t)value; break;
+    case QUEUE_DESC_LOW: set_half(&q->desc_gpa, 0, value); break;
+    case QUEUE_DESC_HIGH: set_half(&q->desc_gpa, 1, value); break;
+    case QUEUE_DRIVER_LOW: set_half(&q->avail_gpa, 0, value); break;
+    case QUEUE_DRIVER_HIGH: set_half(&q->avail_gpa, 1, value); break;
+    case QUEUE_DEVICE_LOW: set_half(&q->used_gpa, 0, value); break;
+    case QUEUE_DEVICE_HIGH: set_half(&q->used_gpa, 1, value); break;
+    default: /* QUEUE_READY */
+        if ((value & 1) != 0 && !virtio_queue_enable(d, q)) {
+            virtio_device_broken(d, "queue %u: size %u or addresses are impossible", m->queue_sel,
+                                 q->num);
+        }
+        break;
+    }
+}
+
+static void register_write_locked(struct virtio_mmio *m, uint64_t off, uint32_t value)
+{
+    switch (off) {
+    case DEVICE_FEATURES_SEL: m->device_features_sel = value; break;
+    case DRIVER_FEATURES: write_driver_features(m, value); break;
+    case DRIVER_FEATURES_SEL: m->driver_features_sel = value; break;
+    case QUEUE_SEL: m->queue_sel = value; break;
+    case INTERRUPT_ACK: virtio_device_ack_locked(m->dev, value); break;
+    case QUEUE_NUM: case QUEUE_READY: case QUEUE_DESC_LOW: case QUEUE_DESC_HIGH:
+    case QUEUE_DRIVER_LOW: case QUEUE_DRIVER_HIGH: case QUEUE_DEVICE_LOW: case QUEUE_DEVICE_HIGH:
+        write_queue(m, off, value);
+        break;
+    case 0xac: break; /* selects a shared memory region; there is none */
+    default:
+        virtio_guest_error(m->dev, "write of 0x%x to register 0x%x", value, (unsigned)off);
+        break;
+    }
+}
+
+static void reset(struct virtio_mmio *m)
+{
+    virtio_device_reset(m->dev);
+    pthread_mutex_lock(&m->dev->lock);
+    m->device_features_sel = m->driver_features_sel = m->queue_sel = 0;
+    pthread_mutex_unlock(&m->dev->lock);
+}
+
+static void write_status(struct virtio_mmio *m, uint8_t value)
+{
+    struct virtio_device *d = m->dev;
+
+    if (value == 0) {
+        reset(m);
+        return;
+    }
+    pthread_mutex_lock(&d->lock);
+    bool was_running = virtio_device_running(d);
+    virtio_device_set_status_locked(d, value);
+    bool begins = !was_running && virtio_device_running(d);
+    pthread_mutex_unlock(&d->lock);
+    /* What the driver queued, and perhaps notified, before it said DRIVER_OK. */
+    for (unsigned q = 0; begins && q < d->cls->nqueues; q++) {
+        virtio_device_kick(d, q);
+    }
+}
+
+/* QueueReady = 0 of a queue in use: like a reset, for this queue. */
+static void disable_queue(struct virtio_mmio *m)
+{
+    struct virtio_device *d = m->dev;
+
+    pthread_mutex_lock(&d->lock);
+    struct virtio_queue *q = selected(m);
+    bool stop = q != NULL && q->ready;
+    if (stop) {
+        q->ready = false;
+        d->epoch++;
+    }
+    pthread_mutex_unlock(&d->lock);
+    if (stop && d->cls->cancel != NULL) {
+        d->cls->cancel(d);
+    }
+}
+
+static void notify(struct virtio_device *d, uint32_t q)
+{
+    if (q < d->cls->nqueues) {
+        virtio_device_kick(d, q);
+    } else {
+        virtio_guest_error(d, "queue %u notified", q);
+    }
+}
+
+static void config_write(struct virtio_device *d, uint64_t off, uint64_t value, unsigned size)
+{
+    pthread_mutex_lock(&d->lock);
+    if (d->cls->config_write != NULL && off < d->config_size && size <= d->config_size - off) {
+        d->cls->config_write(d, (unsigned)off, value, size);
+    } else {
+        virtio_guest_error(d, "%u-byte write to configuration offset 0x%x", size, (unsigned)off);
+    }
+    pthread_mutex_unlock(&d->lock);
+}
+
+static void slot_write(void *opaque, struct vcpu *v, uint64_t off, uint64_t value, unsigned size)
+{
+    struct virtio_mmio *m = opaque;
+    struct virtio_device *d = m->dev;
+
+    (void)v;
+    if (d == NULL) {
+        return;
+    }
+    if (off >= CONFIG) {
+        config_write(d, off - CONFIG, value, size);
+    } else if (size != 4 || off % 4 != 0) {
+        virtio_guest_error(d, "%u-byte write at 0x%x", size, (unsigned)off);
+    } else if (off == QUEUE_NOTIFY) {
+        notify(d, (uint32_t)value);
+    } else if (off == STATUS) {
+        write_status(m, (uint8_t)value);
+    } else if (off == QUEUE_READY && (value & 1) == 0) {
+        disable_queue(m);
+    } else {
+        pthread_mutex_lock(&d->lock);
+        register_write_locked(m, off, (uint32_t)value);
+        pthread_mutex_unlock(&d->lock);
+    }
+}
+
+/* ---- the board's side ---- */
+static const struct bus_ops slot_ops = {.read = slot_read, .write = slot_write, .max_size = 4};
+
+static const struct virtio_class *const classes[] = {&virtio_blk_class, &virtio_rng_class,
+                                                     &virtio_console_class};
+
+static int create_device(struct vm *vm, const struct vm_device *dev, struct virtio_device **out)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(classes); i++) {
+        if (strcmp(dev->driver, classes[i]->driver) == 0) {
+            return classes[i]->create(vm, dev, out);
+        }
+    }
+    if (strcmp(dev->driver, "virtconsole") == 0) {
+        return virtio_console_connect(vm, dev);
+    }
+    log_error("-device %s: unknown driver; accepted: %s, %s, %s, virtconsole", dev->driver,
+              classes[0]->driver, classes[1]->driver, classes[2]->driver);
+    return -EINVAL;
+}
 
 int virtio_mmio_create(struct vm *vm, unsigned slot, gpa_t base, const struct irq_line *irq,
                        const struct vm_device *dev)
 {
-    (void)slot;
-    (void)irq;
-    if (dev != NULL) {
-        log_error("-device %s: unknown driver", dev->driver);
-        return -EINVAL;
+    struct virtio_mmio *m = calloc(1, sizeof *m);
+    int err = m == NULL ? -ENOMEM : 0;
+
+    if (err == 0 && dev != NULL) {
+        err = create_device(vm, dev, &m->dev);
     }
+    if (err != 0) {
+        free(m);
+        return err;
+    }
+    if (m->dev != NULL) {
+        m->dev->irq = *irq;
+    }
+    vm->virtio[slot] = m;
     return bus_add(vm->bus, &(struct bus_region){.name = "virtio-mmio", .base = base,
-                                                 .size = SLOT_SIZE, .ops = &empty_ops});
+                                                 .size = SLOT_SIZE, .ops = &slot_ops, .dev = m});
 }
 
 void virtio_mmio_destroy(struct vm *vm, unsigned slot)
 {
+    struct virtio_mmio *m = vm->virtio[slot];
+
+    if (m != NULL && m->dev != NULL) {
+        m->dev->cls->destroy(m->dev);
+    }
+    free(m);
     vm->virtio[slot] = NULL;
 }
 
 void virtio_mmio_reset(struct vm *vm, unsigned slot)
 {
-    (void)vm;
-    (void)slot;
+    if (virtio_mmio_device(vm, slot) != NULL) {
+        reset(vm->virtio[slot]);
+    }
 }
 
 void virtio_mmio_fdt(struct dt *d, gpa_t base, unsigned spi)

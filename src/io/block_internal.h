@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A drive's state, shared by block*.c. `lock` guards the queue and the counters; it is a leaf, no
+ * callback and no system call runs under it. What block_open() fills in does not change afterwards.
+ */
+#pragma once
+
+#include "io/block.h"
+#include <pthread.h>
+#include <stdatomic.h>
+
+#define BLOCK_THREADS 4u
+
+struct block {
+    char *id, *file;
+    int fd;
+    bool readonly;
+    uint64_t bytes;   /* size of the file when it was opened */
+    uint64_t sectors;
+
+    _Atomic uint64_t writes;             /* changes of the file that are done */
+    _Atomic uint64_t durable;            /* as many of them a finished flush has covered */
+    _Atomic bool no_punch, no_zero;      /* the host file cannot; not tried again */
+    _Atomic uint32_t cancels;            /* by block_cancel(): transfers begun before give up */
+    _Atomic uint64_t quiet_until;        /* errors before this time are only counted */
+    _Atomic unsigned hidden;             /* errors counted */
+
+    pthread_mutex_t lock;
+    pthread_cond_t work;                 /* something to do, or `closing` */
+    pthread_cond_t settled;              /* `transfers` became 0 */
+    struct block_request *head, **tail;
+    struct block_job *job_head, **job_tail;
+    unsigned idle;                       /* threads that wait for work */
+    unsigned running;                    /* threads at work: they may queue more */
+    unsigned transfers;                  /* requests that may touch memory now */
+    bool closing;
+    pthread_t thread[BLOCK_THREADS];
+    unsigned nthreads;
+};
+
+/* block.c */
+int block_start_threads(struct block *b) MUST_CHECK; /* -errno when not even one starts */
+
+/* block_file.c: carry out one request; 0 or -errno. `epoch` is b->cancels when it was taken from
+   the queue. */
+int block_file_run(struct block *b, struct block_request *r, uint32_t epoch);
+int block_file_flush(struct block *b);
+/* Say that a request failed, not too often. */
+void block_file_report(struct block *b, const struct block_request *r, int err);

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Opening a drive: the file, its size, its lock. Everything that can be wrong with the file at
+ * start ends here in one sentence. Main thread.
+ *
+ * The lock is an open-file-description lock on the whole file: exclusive for a drive the guest may
+ * write, shared for a read-only one. It also stops the same file from being given twice, and is
+ * dropped by the kernel however the process ends.
+ */
+#include "block_internal.h"
+
+#include "base/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static int open_file(struct block *b)
+{
+    b->fd = open(b->file, (b->readonly ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NONBLOCK);
+    if (b->fd >= 0) {
+        return 0;
+    }
+    int err = -errno;
+    bool may_read = (err == -EACCES || err == -EPERM || err == -EROFS) && !b->readonly &&
+                    access(b->file, R_OK) == 0;
+    log_error("drive %s: cannot open %s: %s%s", b->id, b->file, strerror(-err),
+              may_read ? "; readonly=on would do" : "");
+    return err;
+}
+
+static int check_kind(const struct block *b)
+{
+    struct stat st;
+
+    if (fstat(b->fd, &st) != 0) {
+        int err = -errno;
+        log_error("drive %s: %s: %s", b->id, b->file, strerror(-err));
+        return err;
+    }
+    if (S_ISREG(st.st_mode) || S_ISBLK(st.st_mode)) {
+        return 0;
+    }
+    log_error("drive %s: %s is %s, not a regular file or a block device", b->id, b->file,
+              S_ISDIR(st.st_mode) ? "a directory" : "something else");
+    return S_ISDIR(st.st_mode) ? -EISDIR : -EINVAL;
+}
+
+static int lock_file(const struct block *b)
+{
+    struct flock fl = {.l_type = b->readonly ? F_RDLCK : F_WRLCK, .l_whence = SEEK_SET};
+
+    if (fcntl(b->fd, F_OFD_SETLK, &fl) == 0) {
+        return 0;
+    }
+    if (errno == EAGAIN || errno == EACCES) {
+        log_error("drive %s: %s is in use by another process or another drive", b->id, b->file);
+        return -EBUSY;
+    }
+    log_warn("drive %s: cannot lock %s (%s): make sure that nobody else writes it", b->id, b->file,
+             strerror(errno));
+    return 0;
+}
+
+static int measure(struct block *b)
+{
+    off_t end = lseek(b->fd, 0, SEEK_END);
+
+    if (end < 0) {
+        int err = -errno;
+        log_error("drive %s: %s: %s", b->id, b->file, strerror(-err));
+        return err;
+    }
+    if (end == 0) {
+        log_error("drive %s: %s is empty", b->id, b->file);
+        return -EINVAL;
+    }
+    b->bytes = (uint64_t)end;
+    b->sectors = b->bytes / BLOCK_SECTOR + (b->bytes % BLOCK_SECTOR != 0);
+    if (b->bytes % BLOCK_SECTOR != 0) {
+        log_warn("drive %s: the size of %s, %" PRIu64 " bytes, is no multiple of 512; the guest "
+                 "sees the last sector filled up with zeroes",
+                 b->id, b->file, b->bytes);
+    }
+    return 0;
+}
+
+static struct block *allocate(const char *id, const char *file, bool readonly)
+{
+    struct block *b = calloc(1, sizeof *b);
+
+    if (b == NULL) {
+        return NULL;
+    }
+    b->fd = -1;
+    b->readonly = readonly;
+    b->tail = &b->head;
+    b->job_tail = &b->job_head;
+    pthread_mutex_init(&b->lock, NULL);
+    pthread_cond_init(&b->work, NULL);
+    pthread_cond_init(&b->settled, NULL);
+    b->id = strdup(id);
+    b->file = strdup(file);
+    if (b->id == NULL || b->file == NULL) {
+        block_close(b);
+        return NULL;
+    }
+    return b;
+}
+
+int block_open(const char *id, const char *file, bool readonly, struct block **out)
+{
+    struct block *b = allocate(id, file, readonly);
+
+    if (b == NULL) {
+        log_error("drive %s: out of memory", id);
+        return -ENOMEM;
+    }
+    int err = open_file(b);
+    if (err == 0) {
+        err = check_kind(b);
+    }
+    if (err == 0) {
+        err = lock_file(b);
+    }
+    if (err == 0) {
+        err = measure(b);
+    }
+    if (err == 0) {
+        err = block_start_threads(b);
+        if (err != 0) {
+            log_error("drive %s: cannot start a thread: %s", id, strerror(-err));
+        }
+    }
+    if (err != 0) {
+        block_close(b);
+        return err;
+    }
+    *out = b;
+    return 0;
+}
