@@ -75,19 +75,17 @@ static struct window *oldest_idle(struct vm *vm)
 /* False: its owner made it current meanwhile. */
 static bool evict(struct window *w)
 {
-    uint32_t was;
     bool idle;
 
     pthread_mutex_lock(&w->lock);
-    /* Pairs with make_current(): its owner waits for the lock once it sees stale. */
-    was = atomic_exchange(&w->stale, 1);
+    /* Pairs with make_current(): its owner waits for the lock once it sees this. */
+    atomic_store(&w->evicting, 1);
     idle = !atomic_load(&w->current);
     if (idle) {
         window_clear_locked(w);
         window_rebuild_locked(w, true);
-        was = w->lost; /* the owner must look at a lost one before it uses it */
     }
-    atomic_store(&w->stale, was);
+    atomic_store(&w->evicting, 0);
     pthread_mutex_unlock(&w->lock);
     return idle;
 }

@@ -182,6 +182,7 @@ void context_start_afresh(struct vcpu *v)
     seen_forget_all(&m->seen);
     seen_note_asid(&m->seen, m->current->key.asid);
     memset(m->soft_leaf, 0, sizeof(m->soft_leaf));
+    memset(m->fetched, 0, sizeof(m->fetched));
     m->seen_stale = false;
 }
 
@@ -199,6 +200,7 @@ void context_reset(struct vcpu *v)
     seen_forget_all(&m->seen);
     seen_forget_all(&m->mapped);
     memset(m->soft_leaf, 0, sizeof(m->soft_leaf));
+    memset(m->fetched, 0, sizeof(m->fetched));
     m->seen_stale = false;
     mmu_context_changed(v);
 }

@@ -74,6 +74,8 @@ struct guest_fault {
 /* Where an access goes, from the soft TLB or by a walk that fills it. A write marks its page dirty. */
 bool softtlb_locate(struct vcpu *v, gva_t gva, enum mmu_access access, bool privileged,
                     struct located *out, struct guest_fault *f);
+/* The page is fetched from: the jump cache may hold its blocks from now on. */
+void softtlb_note_fetch(struct vcpu *v, gva_t pc);
 void softtlb_drop_all(struct vcpu *v); /* by new context ids, O(1) */
 void softtlb_drop_va(struct vcpu *v, gva_t va);
 /* Write tags of the RAM page at gpa miss from now on. */
@@ -190,6 +192,7 @@ struct mmu_vcpu {
     int16_t hash[CONTEXT_HASH]; /* index + 1 */
     uint32_t served_epoch;      /* mmu_epoch() */
     uint8_t soft_leaf[LEAF_REGIONS]; /* largest leaf the soft TLB and jump cache may hold there, 0 = small */
+    uint64_t fetched[SEEN_WORDS]; /* pages that the jump cache may hold, by the low bits of the page number */
     bool seen_stale; /* everything cached has died: `seen` starts afresh at the next safe point */
     bool waiting;    /* inside request_wait(): generated code may be up the stack */
     uint32_t wait_seq[VCPU_MAX];     /* requests of ours not yet waited for */

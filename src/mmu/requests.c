@@ -13,6 +13,7 @@
 #include "mmu_internal.h"
 
 #include "base/stats.h"
+#include "spt.h"
 
 #include <limits.h>
 #include <linux/futex.h>
@@ -88,6 +89,7 @@ static void serve_one(struct vcpu *v, const struct request *rq)
     switch (rq->kind) {
     case REQ_TLBI:
         tlbi_apply_soft(v, rq->tlbi, rq->addr, rq->asid);
+        spt_clean_current(v);
         break;
     case REQ_WATCH:
         page_unwrite(v, rq->addr);
@@ -118,6 +120,7 @@ static void serve_queue(struct vcpu *v)
         serve_one(v, &item[i]);
     if (overflow) {
         softtlb_drop_all(v);
+        spt_clean_current(v);
         page_drain_dirty(v);
     }
     v->mmu->served_epoch++;

@@ -105,10 +105,29 @@ void softtlb_drop_all(struct vcpu *v)
     context_renew_all(v);
 }
 
+static unsigned fetch_bit(gva_t gva)
+{
+    return gva >> GUEST_PAGE_BITS & (SEEN_WORDS * 64 - 1);
+}
+
+void softtlb_note_fetch(struct vcpu *v, gva_t pc)
+{
+    v->mmu->fetched[fetch_bit(pc) / 64] |= UINT64_C(1) << (fetch_bit(pc) % 64);
+}
+
+/* Blocks of the page and of the one before, whose last instruction may end in this one. */
+static void drop_blocks(struct vcpu *v, gva_t page)
+{
+    if (!(v->mmu->fetched[fetch_bit(page) / 64] >> (fetch_bit(page) % 64) & 1))
+        return;
+    tcg_jump_cache_flush_page(v, page);
+    tcg_jump_cache_flush_page(v, (uint32_t)(page - GUEST_PAGE_SIZE));
+}
+
 /* Drop the entry of this page whatever its context: it is the only one the slot can hold. */
 static void drop_page(struct vcpu *v, gva_t page)
 {
-    tcg_jump_cache_flush_page(v, page);
+    drop_blocks(v, page);
     for (unsigned priv = 0; priv < 2; priv++) {
         struct softtlb_entry *e = entry_of(v, page, priv);
 
@@ -148,8 +167,6 @@ void softtlb_drop_va(struct vcpu *v, gva_t va)
     }
     for (gva_t page = first; page < first + size; page += GUEST_PAGE_SIZE)
         drop_page(v, page);
-    /* An instruction that begins in the page before may end in this one. */
-    tcg_jump_cache_flush_page(v, (uint32_t)(first - GUEST_PAGE_SIZE));
 }
 
 void softtlb_watch_page(struct vcpu *v, gpa_t page)

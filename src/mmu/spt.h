@@ -55,9 +55,17 @@ void spt_reset(struct vcpu *v);
 void spt_select(struct vcpu *v);
 /* Before an unprivileged access: true when the context had no user window yet (win_base[0] may have changed). */
 bool spt_need_user_window(struct vcpu *v);
+/* What whole-window maintenance asked of the current windows is done when this returns. */
+void spt_clean_current(struct vcpu *v);
+/* Drop what a fresh walk of the owner would not give; pages dropped (spt_revalidate.c). */
+unsigned spt_revalidate_locked(struct vcpu *v, struct window *w, bool privileged);
 /* A context ends: its user window is free again. */
 void spt_context_forget(struct vcpu *v, struct context *c);
-/* `v` drops what a TLBI kills from the windows of `target`: itself, or another whose generation it has advanced. */
+/*
+ * `v` drops what a by-address TLBI kills from the windows of `target`: itself, or another whose generation it has
+ * advanced. For the other kinds it marks windows stale: the target cleans them before it uses them again,
+ * current ones when it serves the request that follows (the issuer itself: at once).
+ */
 void spt_tlbi(struct vcpu *v, struct vcpu *target, enum tlbi_kind kind, gva_t va, uint32_t asid);
 /* Every SPT mapping of the page becomes read-only; there are `count` writable ones. Any vCPU thread. */
 void spt_protect_page(struct vm *vm, gpa_t page, uint64_t count);

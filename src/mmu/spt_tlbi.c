@@ -1,41 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * TLB maintenance on windows, by the issuing vCPU itself for every vCPU covered: no request, no wait.
- * When the host's mmap() that drops a page has returned, no thread of the process can complete an
- * access through it. Also: making a page read-only in every window before its code is translated.
+ * TLB maintenance on windows, by the issuing vCPU itself for every vCPU covered. By address it drops pages: no
+ * request, no wait; when the host's mmap() that drops a page has returned, no thread of the process can
+ * complete an access through it. By ASID, or all, it marks windows stale (spt_window.c). Also: making a
+ * page read-only in every window before its code is translated.
  *
  * The caller has advanced the target's generation, also when nothing is mapped: a fill may be in flight.
  */
 #include "spt.h"
 
 #include "base/stats.h"
-
-static void clear_window(struct vcpu *v, struct window *w)
-{
-    if (!atomic_load(&w->mapped))
-        return;
-    pthread_mutex_lock(&w->lock);
-    /* Pairs with make_current(): stale, then current. */
-    atomic_store(&w->stale, 1);
-    if (atomic_load(&w->current)) {
-        window_clear_locked(w);
-        atomic_store(&w->stale, 0);
-    }
-    pthread_mutex_unlock(&w->lock);
-    STAT_INC(&stats_vcpu[v->index], spt_retires);
-}
-
-static void drop_nonglobal(struct vcpu *v, struct window *w)
-{
-    unsigned n;
-
-    if (!atomic_load(&w->nonglobal))
-        return;
-    pthread_mutex_lock(&w->lock);
-    n = window_drop_nonglobal_locked(w);
-    pthread_mutex_unlock(&w->lock);
-    STAT_ADD(&stats_vcpu[v->index], spt_drops, n);
-}
 
 /* The whole leaf that holds va; was anything mapped? */
 static bool drop_va(struct vcpu *v, struct window *w, gva_t va)
@@ -63,13 +37,11 @@ static bool apply(struct vcpu *v, struct window *w, enum tlbi_kind kind, gva_t v
         return false;
     switch (kind) {
     case TLBI_ALL:
-        clear_window(v, w);
+        atomic_store(&w->stale, 1);
         break;
     case TLBI_ASID:
-        if (same && user)
-            clear_window(v, w);
-        else if (same)
-            drop_nonglobal(v, w);
+        if (same && (user || atomic_load(&w->nonglobal)))
+            atomic_store(&w->stale, 1);
         break;
     case TLBI_VA:
         /* Another ASID's user window matters for the sake of global pages only, which are rare there. */
@@ -89,8 +61,12 @@ void spt_tlbi(struct vcpu *v, struct vcpu *target, enum tlbi_kind kind, gva_t va
         return;
     for (unsigned i = 1; i < atomic_load(&s->nused); i++)
         dropped |= apply(v, &s->win[i], kind, va, asid);
-    if (v == target && (kind == TLBI_VA || kind == TLBI_VA_ALL_ASID))
+    if (v != target)
+        return;
+    if (kind == TLBI_VA || kind == TLBI_VA_ALL_ASID)
         churn_note_tlbi(v, va, dropped);
+    else
+        spt_clean_current(v);
 }
 
 void spt_protect_page(struct vm *vm, gpa_t page, uint64_t count)

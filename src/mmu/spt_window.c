@@ -2,10 +2,13 @@
 /*
  * Which window a translation context uses: the arena of a vCPU, allocation, choice at a context switch.
  *
- * A window that is not current is only looked at again in make_current(), so clearing it can wait: whoever
- * shoots it down sets `stale`, then reads `current`; make_current() sets `current`, then reads `stale`
- * (both sequentially consistent, Dekker). Either the clearer sees it current and clears it itself, or
- * its owner sees it stale and does.
+ * Maintenance of a whole window (by ASID, or all) only marks it stale, in O(1). Its owner cleans it before generated
+ * code uses it again: in make_current(), or, for a window that is current, when it serves the request which the
+ * maintaining vCPU posts after the mark and waits for.
+ *
+ * An evictor sets `evicting`, then reads `current`; make_current() sets `current`, then reads `evicting`
+ * (sequentially consistent, Dekker): the evictor sees the window current and leaves it, or its owner waits for
+ * the lock.
  *
  * Everything here runs on the owning vCPU thread.
  */
@@ -183,12 +186,25 @@ static struct window *user_window(struct vcpu *v, const struct context *c)
 }
 
 /* ---- choice ---- */
-static void clean(struct window *w)
+static void clean(struct vcpu *v, struct window *w, bool privileged)
 {
+    unsigned n = 0;
+
     pthread_mutex_lock(&w->lock);
     if (atomic_exchange(&w->stale, 0))
-        window_clear_locked(w);
+        n = spt_revalidate_locked(v, w, privileged);
     pthread_mutex_unlock(&w->lock);
+    STAT_INC(&stats_vcpu[v->index], spt_retires);
+    STAT_ADD(&stats_vcpu[v->index], spt_drops, n);
+}
+
+void spt_clean_current(struct vcpu *v)
+{
+    struct spt_vcpu *s = v->mmu->spt;
+
+    for (unsigned priv = 0; s && priv < 2; priv++)
+        if (s->cur[priv] && atomic_load(&s->cur[priv]->stale))
+            clean(v, s->cur[priv], priv);
 }
 
 /* Non-global pages of another address space leave a privileged window before it is used in this one. */
@@ -222,14 +238,18 @@ static void make_current(struct vcpu *v, unsigned priv, struct context *c)
             atomic_store(&w->current, 1);
         s->cur[priv] = w;
     }
-    if (w && atomic_load(&w->stale))
-        clean(w);
+    if (w && atomic_load(&w->evicting)) {
+        pthread_mutex_lock(&w->lock);
+        pthread_mutex_unlock(&w->lock);
+    }
     if (w && w->lost) {
         /* Its range went away while it was idle; nothing may use the base again. */
         c->win[priv] = s->cur[priv] = w = NULL;
     }
     if (w && priv)
         adopt(v, w, c);
+    if (w && atomic_load(&w->stale))
+        clean(v, w, priv);
     v->win_base[priv] = w ? w->base : none(s)->base;
 }
 

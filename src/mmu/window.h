@@ -51,7 +51,8 @@ struct window {
     /* under lock; what is atomic is read without */
     pthread_mutex_t lock;
     _Atomic uint32_t mapped; /* pages */
-    _Atomic uint32_t stale;  /* must be cleared before it becomes current */
+    _Atomic uint32_t stale;  /* must be revalidated before it is used again; set without the lock */
+    _Atomic uint32_t evicting;
     bool disabled;           /* inaccessible as a whole, its VMAs still there: rebuild before use */
     _Atomic bool lost;       /* its range went to somebody else while idle: never used again */
     uint64_t vmas;

@@ -271,34 +271,81 @@ Test(spt, tlbi_kills_the_whole_leaf_and_globals_of_any_asid)
 Test(spt, tlbi_by_asid)
 {
     map(1, VA, DATA, 3, NG);
+    map(1, VA + 0x1000, DATA + 0x8000, 3, NG);
     map(2, VA, DATA + 0x1000, 3, NG);
     mode(v, false);
     load(VA, USER);
+    load(VA + 0x1000, USER);
     space(v, 2);
     load(VA, USER);
+    map(1, VA, DATA + 0x5000, 3, NG);
+    map(2, VA, DATA + 0x6000, 3, NG);
     mmu_tlbi(v, TLBI_ASID, 0, 1, false);
-    load(VA, USER);
-    cr_expect_eq(how, 0);
+    cr_expect_eq(load(VA, USER), 0x201000, "ASID 2 was not named");
     space(v, 1);
-    cr_expect_eq(load(VA, USER), 0x200000);
+    cr_expect_eq(load(VA, USER), 0x205000, "not current at the time");
     cr_expect_eq(how, 1);
+    cr_expect_eq(load(VA + 0x1000, USER), 0x208000);
+    cr_expect_eq(how, 0, "a fresh walk gives the same: kept");
+    map(1, VA, DATA + 0x7000, 3, NG);
     mmu_tlbi(v, TLBI_ASID, 0, 1, false);
-    load(VA, USER);
-    cr_expect_eq(how, 1);
+    cr_expect_eq(load(VA, USER), 0x207000, "current at the time");
 }
 
-Test(spt, tlbi_all_keeps_nothing)
+/* Each way in which a mapping may have become wrong, one page each; the last is right. */
+Test(spt, tlbi_all_drops_what_a_fresh_walk_would_not_give)
 {
-    map(1, VA, DATA, 3, NG);
+    for (uint32_t i = 0; i < 8; i++)
+        map(1, VA + (i << 12), DATA + (i << 13), 3, NG);
+    rig_put32(L1(1) + 0x700 * 4, SECTION(RIG_RAM_BASE + 0x400000, 3));
+    for (uint32_t i = 0; i < 8; i++)
+        load(VA + (i << 12), PRIV);
     load(KERNEL + 0x400000, PRIV);
-    mode(v, false);
-    load(VA, USER);
-    space(v, 2);
+    load(0x70000000, PRIV);
+    map(1, VA, DATA + 0x20000, 3, NG);                                 /* elsewhere */
+    map(1, VA + 0x1000, DATA + 0x2000, 7, NG);                         /* read-only */
+    map(1, VA + 0x2000, DATA + 0x4000, 3, 0);                          /* global */
+    rig_put32(L2(1) + 3 * 4, 0);                                       /* gone */
+    rig_put32(L2(1) + 4 * 4, (uint32_t)DATA + 0x8000 + (2u | 3u << 4 | 1u << 2)); /* Device */
+    rig_put32(L2(1) + 5 * 4, SMALL(DATA + 0xa000, 0) | NG);            /* no access */
+    rig_put32(L1(1) + 0x700 * 4, SECTION(RIG_RAM_BASE + 0x600000, 3)); /* section elsewhere */
     mmu_tlbi(v, TLBI_ALL, 0, 0, false);
-    cr_expect(!rec(true, KERNEL + 0x400000));
-    space(v, 1);
-    load(VA, USER);
-    cr_expect_eq(how, 1);
+    for (uint32_t i = 0; i < 6; i++)
+        cr_expect(!rec(true, VA + (i << 12)), "page %u", i);
+    cr_expect(!rec(true, 0x70000000));
+    cr_expect(rec(true, VA + 0x6000) && rec(true, VA + 0x7000));
+    cr_expect(rec(true, KERNEL + 0x400000) && rec(true, KERNEL + 0x5ff000));
+    cr_expect_eq(load(VA, PRIV), 0x220000);
+    cr_expect(!store_ok(VA + 0x1000, 0, PRIV));
+    cr_expect(!load_ok(VA + 0x3000, PRIV));
+    cr_expect_eq(load(0x70000000, PRIV), 0x600000);
+}
+
+/* A page that became part of a larger leaf with the same address must die with any page of that leaf. */
+Test(spt, revalidation_knows_the_leaf)
+{
+    map(1, VA, RIG_RAM_BASE + 0x300000, 3, 0);
+    load(VA, PRIV);
+    rig_put32(L1(1) + (VA >> 20) * 4, SECTION(RIG_RAM_BASE + 0x300000, 3));
+    mmu_tlbi(v, TLBI_ALL, 0, 0, false);
+    cr_expect_eq(load(VA, PRIV), 0x300000);
+    rig_put32(L1(1) + (VA >> 20) * 4, SECTION(RIG_RAM_BASE + 0x500000, 3));
+    mmu_tlbi(v, TLBI_VA, VA + 0x80000, 0, false);
+    cr_expect_eq(load(VA, PRIV), 0x500000);
+}
+
+Test(spt, whole_window_maintenance_of_another_vcpu)
+{
+    struct vcpu *u = rig_vm.cpu[1];
+
+    map(1, VA, DATA, 3, NG);
+    load(VA, PRIV);
+    map(1, VA, DATA + 0x1000, 3, NG);
+    mmu_tlbi(u, TLBI_ALL, 0, 0, true);
+    vcpu_quiescent_end(v); /* v was quiescent: it cleans before it goes on */
+    cr_expect_eq(load(VA, PRIV), 0x201000);
+    vcpu_quiescent_begin(v);
+    mmu_dsb(u);
 }
 
 Test(spt, broadcast_drops_from_running_vcpus_without_their_help)
