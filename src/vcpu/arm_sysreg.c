@@ -249,7 +249,7 @@ void arm_sys_reset(struct vcpu *v)
 #define CPACR_CP10_SHIFT 20
 #define CPACR_ASEDIS     (1u << 31)
 #define FPEXC_EN         (1u << 30)
-#define FPSCR_SPECIAL    0x07c00000u /* AHP, DN, FZ, RMode */
+#define FPSCR_SPECIAL    0x07f70000u /* AHP, DN, FZ, RMode, Stride, Len */
 
 void arm_exec_flags_refresh(struct vcpu *v)
 {

@@ -33,7 +33,7 @@
 #define EXEC_ALIGN (1u << 4) /* SCTLR.A: all accesses checked */
 #define EXEC_NEON  (1u << 5) /* Advanced SIMD not disabled (CPACR.ASEDIS) */
 #define EXEC_FPSPECIAL                                                                           \
-    (1u << 6) /* FPSCR has FZ, DN, AHP, traps or a rounding mode other than RN: no inline scalar \
+    (1u << 6) /* FPSCR has FZ, DN, AHP, LEN, STRIDE or a rounding mode but RN: no inline scalar    \
                  FP */
 #define EXEC_CPACR                                                                            \
     (1u << 7) /* CPACR grants cp10/cp11 at this privilege (FPEXC may still disable: then only \

@@ -359,6 +359,12 @@ static void random_state(struct insn_random *r, enum arm_isa isa, const struct a
     if (below(r, 4) == 0) { /* DN, FZ, RMode */
         in->fpscr |= insn_next_random(r) & 0x03c00000u;
     }
+    if (below(r, 8) == 0) { /* AHP, QC, cumulative flags */
+        in->fpscr |= insn_next_random(r) & 0x0c00009fu;
+    }
+    if (below(r, 32) == 0) { /* Stride, Len */
+        in->fpscr |= insn_next_random(r) & 0x00370000u;
+    }
     in->cpsr = (insn_next_random(r) & 0xf80f0000u) | (isa == ARM_ISA_A32 ? 0 : INSN_CPSR_T);
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The decoders of each instruction set, in the order in which they are asked. The tables of one set are
- * disjoint (a test proves it), so the order matters for speed only: frequent groups first.
+ * The decoders of each instruction set, in the order in which they are asked. The tables of one set
+ * are disjoint (a test proves it), so the order matters for speed only: frequent groups first.
  *
  * Threads: the translating vCPU thread; the tables are constant.
  */
@@ -33,37 +33,40 @@
 #include "t32_mul_decode.h"
 #include "t32_sys_decode.h"
 #include "vfp_decode.h"
+#include "vfp_v8_decode.h"
 
-#define TABLE(stem) { #stem, stem##_decode, stem##_lookup, stem##_encodings, &stem##_encodings_count }
+#define TABLE(stem)                                                                    \
+    {                                                                                  \
+#stem, stem##_decode, stem##_lookup, stem##_encodings, &stem##_encodings_count \
+    }
 
 static const struct arm_table a32_tables[] = {
-    TABLE(a32_dp), TABLE(a32_ldst), TABLE(a32_branch), TABLE(a32_bits), TABLE(a32_mul),
-    TABLE(a32_media), TABLE(vfp), TABLE(a32_sys), TABLE(asimd_ldst), TABLE(asimd_three),
-    TABLE(asimd_imm), TABLE(asimd_misc), TABLE(asimd_long), TABLE(asimd_crypto),
+    TABLE(a32_dp),    TABLE(a32_ldst),   TABLE(a32_branch), TABLE(a32_bits),     TABLE(a32_mul),
+    TABLE(a32_media), TABLE(vfp),        TABLE(a32_sys),    TABLE(asimd_ldst),   TABLE(asimd_three),
+    TABLE(asimd_imm), TABLE(asimd_misc), TABLE(asimd_long), TABLE(asimd_crypto), TABLE(vfp_v8),
 };
 static const struct arm_table t32_tables[] = {
-    TABLE(t32_dp), TABLE(t32_ldst), TABLE(t32_branch), TABLE(t32_bits), TABLE(t32_mul),
-    TABLE(t32_media), TABLE(vfp), TABLE(t32_sys),
+    TABLE(t32_dp),    TABLE(t32_ldst), TABLE(t32_branch), TABLE(t32_bits), TABLE(t32_mul),
+    TABLE(t32_media), TABLE(vfp),      TABLE(vfp_v8),     TABLE(t32_sys),
 };
 static const struct arm_table t16_tables[] = {
-    TABLE(t16_dp), TABLE(t16_ldst), TABLE(t16_branch), TABLE(t16_mul),
-    TABLE(t16_sys),
+    TABLE(t16_dp), TABLE(t16_ldst), TABLE(t16_branch), TABLE(t16_mul), TABLE(t16_sys),
 };
 
 static const struct {
     const struct arm_table *table;
     unsigned count;
 } sets[ARM_ISA_COUNT] = {
-    [ARM_ISA_A32] = { a32_tables, ARRAY_SIZE(a32_tables) },
-    [ARM_ISA_T32] = { t32_tables, ARRAY_SIZE(t32_tables) },
-    [ARM_ISA_T16] = { t16_tables, ARRAY_SIZE(t16_tables) },
+    [ARM_ISA_A32] = {a32_tables, ARRAY_SIZE(a32_tables)},
+    [ARM_ISA_T32] = {t32_tables, ARRAY_SIZE(t32_tables)},
+    [ARM_ISA_T16] = {t16_tables, ARRAY_SIZE(t16_tables)},
 };
 
 /*
- * Advanced SIMD has the same words in both instruction sets but for the top byte (A7.1): its tables are
- * those of A32, where it begins with 1111 001 and 1111 0100 xxx0.
+ * Advanced SIMD has the same words in both instruction sets but for the top byte (A7.1): its tables
+ * are those of A32, where it begins with 1111 001 and 1111 0100 xxx0.
  */
-#define ASIMD_DP 0xf2000000u
+#define ASIMD_DP   0xf2000000u
 #define ASIMD_LDST 0xf4000000u
 
 /* Turn a T32 word (111U 1111 or 1111 1001 xxx0 at the top) into the A32 one; false for others. */

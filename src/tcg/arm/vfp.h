@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the VFP files share: where extension registers live in the state, and how helpers get their
- * register numbers. Used inside src/tcg/arm only.
+ * What the VFP files share: where extension registers live in the state, and how helpers are
+ * called. Used inside src/tcg/arm only.
+ *
+ * Helpers take and return values. The only state they touch is fpscr_rest, which generated code
+ * never reads but through helpers that say so; so their calls have no flags, and what the builder
+ * knows about registers survives them.
  */
 #pragma once
 
@@ -10,26 +14,39 @@
 #include "vfp_decode.h"
 
 /* Byte offsets of S and D registers (S2n is the low half of Dn on a little-endian host). */
-#define VFP_OFF_S(n)         ((uint32_t)(offsetof(struct vcpu, vfp) + 4 * (n)))
-#define VFP_OFF_D(n)         ((uint32_t)(offsetof(struct vcpu, vfp) + 8 * (n)))
+#define VFP_OFF_S(n) ((uint32_t)(offsetof(struct vcpu, vfp) + 4 * (n)))
+#define VFP_OFF_D(n) ((uint32_t)(offsetof(struct vcpu, vfp) + 8 * (n)))
 
-/* Register numbers of a helper call: destination, first and second operand, one byte each. */
-#define VFP_REGS(fd, fn, fm) ((uint32_t)(fd) | (uint32_t)(fn) << 8 | (uint32_t)(fm) << 16)
-#define VFP_FD(regs)         ((regs)&0xff)
-#define VFP_FN(regs)         ((regs) >> 8 & 0xff)
-#define VFP_FM(regs)         ((regs) >> 16 & 0xff)
+static inline uint32_t vfp_off(unsigned n, unsigned size)
+{
+    return size == 8 ? VFP_OFF_D(n) : VFP_OFF_S(n);
+}
 
 static inline bool vfp_enabled(const struct arm_ctx *s)
 {
     return (s->exec & EXEC_FP) != 0;
 }
 
-/* A helper that works on the registers in the state; false (UNDEF) while VFP is disabled. */
-static inline bool vfp_call(struct arm_ctx *s, const char *name, void *fn, uint32_t regs)
+/*
+ * For the instructions that short vectors apply to (A2.6.1): false (UNDEF) while VFP is disabled,
+ * and UNDEF when the block runs with FPSCR.LEN or STRIDE set, since these CPUs have no short
+ * vectors. (vfp_arith.c)
+ */
+bool vfp_vector_op(struct arm_ctx *s);
+
+/* The bits of an S (size 4) or D (size 8) register. */
+static inline ir_ref vfp_get(struct arm_ctx *s, unsigned n, unsigned size)
 {
-    if (!vfp_enabled(s)) {
-        return false;
-    }
-    arm_call(s, name, fn, CALL_STATE, arm_imm(s, regs), 0, 0);
-    return true;
+    return ir_get(s->b, size == 8 ? IR_I64 : IR_I32, vfp_off(n, size), size);
+}
+
+/* Register fd = helper of the arguments up to the first 0. */
+static inline void vfp_put_call(struct arm_ctx *s, unsigned fd, unsigned size, const char *name,
+                                void *helper, ir_ref a0, ir_ref a1, ir_ref a2)
+{
+    ir_ref args[3] = {a0, a1, a2};
+    unsigned n = a2 ? 3 : a1 ? 2 : 1;
+
+    ir_put(s->b, vfp_off(fd, size), size,
+           ir_call(s->b, size == 8 ? IR_I64 : IR_I32, name, helper, 0, n, args));
 }

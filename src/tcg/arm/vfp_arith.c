@@ -1,119 +1,219 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * VFP arithmetic, comparison and conversion. Arm ARM A7.5.
+ * VFP arithmetic. Arm ARM A7.5.
  *
- * Add, subtract, multiply, divide and square root run as one host instruction while FPSCR is in its
- * usual state (no EXEC_FPSPECIAL): the host's MXCSR collects the cumulative flags. Where host and
- * Arm ARM differ the helper computes again: NaN results (selection and sign of NaNs), and results
- * that are zero, subnormal or the smallest normal number (the host detects tininess after
- * rounding). Everything else calls a helper.
+ * Add, subtract, multiply, divide, square root and multiply-accumulate run as host instructions
+ * while FPSCR is in its usual state (no EXEC_FPSPECIAL): the host's MXCSR collects the cumulative
+ * flags. The helper computes again where host and Arm ARM differ:
+ *  - NaN results: selection and sign.
+ *  - Products that are exactly the smallest normal number. The host detects tininess after
+ *    rounding, the Arm ARM before it, so the underflow flag of a product that was rounded up to
+ *    that number differs. No sum (it is exact when it is that small), no square root and no
+ *    quotient can be rounded up to it: x / y is either 1 or differs from it by at least 1 / y,
+ *    which is more than half a unit in the last place.
+ * Everything else calls a helper.
  *
  * Threads: the translating vCPU thread.
  */
 #include "vfp.h"
 #include "vfp_helpers.h"
 
-/* Registers as operands of host instructions. */
-static ir_ref read_scalar(struct arm_ctx *s, unsigned n, unsigned size)
-{
-    return ir_get(s->b, IR_V128, size == 8 ? VFP_OFF_D(n) : VFP_OFF_S(n), size);
-}
+#define FPSCR_LEN_STRIDE 0x00370000u
 
-/*
- * Jump to `good` when the result needs no second look: its magnitude, shifted left by one to drop
- * the sign, lies above that of the smallest normal number and not above infinity. One unsigned
- * comparison.
- */
-static void branch_if_plain(struct arm_ctx *s, ir_ref r, unsigned size, unsigned good)
+static void helper_short_vectors(struct vcpu *v)
 {
-    struct ir_block *b = s->b;
-    ir_ref t;
-
-    if (size == 8) {
-        t = ir_op2i(b, IR_SHL, ir_vtoi(b, IR_I64, r), 1);
-        t = ir_op2(b, IR_SUB, t, ir_const64(b, 0x0020000000000001u));
-        ir_brcond(b, IR_LTU, t, ir_const64(b, 0xffe0000000000000u - 0x0020000000000000u), good);
-    } else {
-        t = ir_op2i(b, IR_SHL, ir_vtoi(b, IR_I32, r), 1);
-        t = ir_op2i(b, IR_SUB, t, 0x01000001u);
-        ir_brcond(b, IR_LTU, t, ir_const32(b, 0xff000000u - 0x01000000u), good);
+    if (v->fpscr_rest & FPSCR_LEN_STRIDE) {
+        vcpu_raise(v, VCPU_RA(), ARM_EXC_UNDEF, 0, 0);
     }
 }
 
-/* One host instruction, or the helper when the result is special. Unary operations use fm only. */
-static bool host_arith(struct arm_ctx *s, enum ir_op op, const char *name, void *helper,
-                       uint32_t regs, unsigned size, bool unary)
+bool vfp_vector_op(struct arm_ctx *s)
 {
-    struct ir_block *b = s->b;
-    unsigned good, done;
-    ir_ref x, y, r;
-
-    if (!vfp_enabled(s) || (s->exec & EXEC_FPSPECIAL)) {
-        return vfp_call(s, name, helper, regs);
+    if (!vfp_enabled(s)) {
+        return false;
     }
-    good = ir_label_new(b);
-    done = ir_label_new(b);
-    x = read_scalar(s, unary ? VFP_FM(regs) : VFP_FN(regs), size);
-    y = unary ? 0 : read_scalar(s, VFP_FM(regs), size);
-    r = ir_vop(b, op, size, x, y, 0);
-    branch_if_plain(s, r, size, good);
-    arm_call(s, name, helper, CALL_STATE, arm_imm(s, regs), 0, 0);
-    ir_br(b, done);
-    ir_label(b, good);
-    ir_put(b, size == 8 ? VFP_OFF_D(VFP_FD(regs)) : VFP_OFF_S(VFP_FD(regs)), size, r);
-    ir_label(b, done);
+    if (s->exec & EXEC_FPSPECIAL) {
+        ir_call(s->b, IR_VOID, "short_vectors", (void *)helper_short_vectors, CALL_RAISES, 0, NULL);
+    }
     return true;
 }
 
-#define HOST3(NAME, name, op)                                                   \
-    bool trans_##NAME##_s(struct arm_ctx *s, const struct arg_##NAME##_s *a)    \
-    {                                                                           \
-        return host_arith(s, op, #name ".f32", (void *)vfp_helper_##name##_f32, \
-                          VFP_REGS(a->fd, a->fn, a->fm), 4, false);             \
-    }                                                                           \
-    bool trans_##NAME##_d(struct arm_ctx *s, const struct arg_##NAME##_d *a)    \
-    {                                                                           \
-        return host_arith(s, op, #name ".f64", (void *)vfp_helper_##name##_f64, \
-                          VFP_REGS(a->fd, a->fn, a->fm), 8, false);             \
+/* Registers as operands of host instructions. */
+static ir_ref read_scalar(struct arm_ctx *s, unsigned n, unsigned size)
+{
+    return ir_get(s->b, IR_V128, vfp_off(n, size), size);
+}
+
+static void write_scalar(struct arm_ctx *s, unsigned n, unsigned size, ir_ref v)
+{
+    ir_put(s->b, vfp_off(n, size), size, v);
+}
+
+/* What a helper takes for a vector value of size bytes; 0 stays 0. */
+static ir_ref bits_of(struct arm_ctx *s, ir_ref v, unsigned size)
+{
+    return v ? ir_vtoi(s->b, size == 8 ? IR_I64 : IR_I32, v) : 0;
+}
+
+/* Branch when the product's magnitude is the smallest normal number; shifted to drop the sign. */
+static void branch_if_smallest(struct arm_ctx *s, ir_ref product, unsigned size, unsigned label)
+{
+    ir_ref t = ir_op2i(s->b, IR_SHL, bits_of(s, product, size), 1);
+
+    if (size == 8) {
+        ir_brcond(s->b, IR_EQ, t, ir_const64(s->b, UINT64_C(1) << 53), label);
+    } else {
+        ir_brcond(s->b, IR_EQ, t, arm_imm(s, 1u << 24), label);
     }
-HOST3(VADD, vadd, IR_FADD)
-HOST3(VSUB, vsub, IR_FSUB)
-HOST3(VMUL, vmul, IR_FMUL)
-HOST3(VDIV, vdiv, IR_FDIV)
-
-bool trans_VSQRT_s(struct arm_ctx *s, const struct arg_VSQRT_s *a)
-{
-    return host_arith(s, IR_FSQRT, "vsqrt.f32", (void *)vfp_helper_vsqrt_f32,
-                      VFP_REGS(a->fd, 0, a->fm), 4, true);
 }
 
-bool trans_VSQRT_d(struct arm_ctx *s, const struct arg_VSQRT_d *a)
+/*
+ * An operation on scalars: operand registers by number, and how the helper is called. Unary
+ * operations use fm only; accumulating ones read fd as well.
+ */
+struct scalar_op {
+    const char *name;
+    void *helper;
+    unsigned fd, fn, fm, size;
+};
+
+/* r is the result, unless it is a NaN or control comes here by `exact`: the helper's result then.
+ */
+static void finish(struct arm_ctx *s, const struct scalar_op *o, ir_ref r, unsigned exact,
+                   const ir_ref operands[3])
 {
-    return host_arith(s, IR_FSQRT, "vsqrt.f64", (void *)vfp_helper_vsqrt_f64,
-                      VFP_REGS(a->fd, 0, a->fm), 8, true);
+    unsigned good = ir_label_new(s->b);
+    ir_ref args[3];
+
+    write_scalar(s, o->fd, o->size, r);
+    ir_brcond(s->b, IR_EQ, ir_vop(s->b, IR_FISNAN, o->size, r, 0, 0), arm_imm(s, 0), good);
+    ir_label(s->b, exact);
+    for (unsigned i = 0; i < 3; i++) {
+        args[i] = bits_of(s, operands[i], o->size);
+    }
+    vfp_put_call(s, o->fd, o->size, o->name, o->helper, args[0], args[1], args[2]);
+    ir_label(s->b, good);
 }
 
-/* Three registers, helper only. */
-#define HELPER3(NAME, name)                                                  \
+static bool host_possible(const struct arm_ctx *s)
+{
+    return !(s->exec & EXEC_FPSPECIAL);
+}
+
+static bool by_helper(struct arm_ctx *s, const struct scalar_op *o, bool unary, bool accumulate)
+{
+    ir_ref m, args[3] = {0};
+    unsigned n = 0;
+
+    if (!vfp_vector_op(s)) {
+        return false;
+    }
+    m = vfp_get(s, o->fm, o->size);
+    if (!unary) {
+        args[n++] = vfp_get(s, o->fn, o->size);
+    }
+    args[n++] = m;
+    if (accumulate) {
+        args[n++] = vfp_get(s, o->fd, o->size);
+    }
+    vfp_put_call(s, o->fd, o->size, o->name, o->helper, args[0], args[1], args[2]);
+    return true;
+}
+
+static bool host_op(struct arm_ctx *s, const struct scalar_op *o, enum ir_op op)
+{
+    bool unary = op == IR_FSQRT;
+    unsigned exact;
+    ir_ref x, y, r;
+
+    if (!vfp_enabled(s) || !host_possible(s)) {
+        return by_helper(s, o, unary, false);
+    }
+    exact = ir_label_new(s->b);
+    x = read_scalar(s, unary ? o->fm : o->fn, o->size);
+    y = unary ? 0 : read_scalar(s, o->fm, o->size);
+    r = ir_vop(s->b, op, o->size, x, y, 0);
+    if (op == IR_FMUL) {
+        branch_if_smallest(s, r, o->size, exact);
+    }
+    finish(s, o, r, exact, (const ir_ref[3]){x, y});
+    return true;
+}
+
+/* The sign bit of lane 0. */
+static ir_ref sign_mask(struct arm_ctx *s, unsigned size)
+{
+    if (size == 8) {
+        return ir_op1(s->b, IR_ITOV, ir_const64(s->b, UINT64_C(1) << 63));
+    }
+    return ir_op1(s->b, IR_ITOV, arm_imm(s, 1u << 31));
+}
+
+static ir_ref negate_if(struct arm_ctx *s, bool negate, ir_ref v, unsigned size)
+{
+    return negate ? ir_vop(s->b, IR_VXOR, 8, v, sign_mask(s, size), 0) : v;
+}
+
+/* (+-)fd + (+-)(fn * fm), rounded twice; without `accumulate` the negated product alone (VNMUL). */
+static bool host_multiply(struct arm_ctx *s, const struct scalar_op *o, bool accumulate,
+                          bool negate_d, bool negate_product)
+{
+    unsigned exact;
+    ir_ref x, y, d = 0, r;
+
+    if (!vfp_enabled(s) || !host_possible(s)) {
+        return by_helper(s, o, false, accumulate);
+    }
+    exact = ir_label_new(s->b);
+    x = read_scalar(s, o->fn, o->size);
+    y = read_scalar(s, o->fm, o->size);
+    if (accumulate) {
+        d = read_scalar(s, o->fd, o->size);
+    }
+    r = ir_vop(s->b, IR_FMUL, o->size, x, y, 0);
+    branch_if_smallest(s, r, o->size, exact);
+    r = negate_if(s, negate_product, r, o->size);
+    if (accumulate) {
+        r = ir_vop(s->b, IR_FADD, o->size, negate_if(s, negate_d, d, o->size), r, 0);
+    }
+    finish(s, o, r, exact, (const ir_ref[3]){x, y, d});
+    return true;
+}
+
+#define SCALAR_OP(name, N, a_fn)                                                   \
+    &(struct scalar_op)                                                            \
+    {                                                                              \
+#name ".f" #N, (void *)vfp_helper_##name##_f##N, a->fd, a_fn, a->fm, N / 8 \
+    }
+
+/* Trans functions for S and D registers; `call` sees o. */
+#define BOTH(NAME, name, a_fn, call)                                         \
     bool trans_##NAME##_s(struct arm_ctx *s, const struct arg_##NAME##_s *a) \
     {                                                                        \
-        return vfp_call(s, #name ".f32", (void *)vfp_helper_##name##_f32,    \
-                        VFP_REGS(a->fd, a->fn, a->fm));                      \
+        const struct scalar_op *o = SCALAR_OP(name, 32, a_fn);               \
+                                                                             \
+        return call;                                                         \
     }                                                                        \
     bool trans_##NAME##_d(struct arm_ctx *s, const struct arg_##NAME##_d *a) \
     {                                                                        \
-        return vfp_call(s, #name ".f64", (void *)vfp_helper_##name##_f64,    \
-                        VFP_REGS(a->fd, a->fn, a->fm));                      \
+        const struct scalar_op *o = SCALAR_OP(name, 64, a_fn);               \
+                                                                             \
+        return call;                                                         \
     }
-HELPER3(VMLA, vmla)
-HELPER3(VMLS, vmls)
-HELPER3(VNMLS, vnmls)
-HELPER3(VNMLA, vnmla)
-HELPER3(VNMUL, vnmul)
-HELPER3(VFMA, vfma)
-HELPER3(VFMS, vfms)
-HELPER3(VFNMA, vfnma)
-HELPER3(VFNMS, vfnms)
+BOTH(VADD, vadd, a->fn, host_op(s, o, IR_FADD))
+BOTH(VSUB, vsub, a->fn, host_op(s, o, IR_FSUB))
+BOTH(VMUL, vmul, a->fn, host_op(s, o, IR_FMUL))
+BOTH(VDIV, vdiv, a->fn, host_op(s, o, IR_FDIV))
+BOTH(VSQRT, vsqrt, 0, host_op(s, o, IR_FSQRT))
+BOTH(VNMUL, vnmul, a->fn, host_multiply(s, o, false, false, true))
+BOTH(VMLA, vmla, a->fn, host_multiply(s, o, true, false, false))
+BOTH(VMLS, vmls, a->fn, host_multiply(s, o, true, false, true))
+BOTH(VNMLS, vnmls, a->fn, host_multiply(s, o, true, true, false))
+BOTH(VNMLA, vnmla, a->fn, host_multiply(s, o, true, true, true))
+BOTH(VFMA, vfma, a->fn, by_helper(s, o, false, true))
+BOTH(VFMS, vfms, a->fn, by_helper(s, o, false, true))
+BOTH(VFNMA, vfnma, a->fn, by_helper(s, o, false, true))
+BOTH(VFNMS, vfnms, a->fn, by_helper(s, o, false, true))
 
 /* ---- moves, sign operations: bits only ---- */
 static bool sign_op(struct arm_ctx *s, unsigned fd, unsigned fm, bool dbl, enum ir_op op,
@@ -121,7 +221,7 @@ static bool sign_op(struct arm_ctx *s, unsigned fd, unsigned fm, bool dbl, enum 
 {
     ir_ref v;
 
-    if (!vfp_enabled(s)) {
+    if (!vfp_vector_op(s)) {
         return false;
     }
     if (dbl) {
@@ -163,7 +263,7 @@ bool trans_VMOV_imm_s(struct arm_ctx *s, const struct arg_VMOV_imm_s *a)
     uint32_t w =
         (a->imm >> 7) << 31 | ((a->imm & 0x40) ? 0x3e000000u : 0x40000000u) | (a->imm & 0x3f) << 19;
 
-    if (!vfp_enabled(s)) {
+    if (!vfp_vector_op(s)) {
         return false;
     }
     ir_put(s->b, VFP_OFF_S(a->fd), 4, arm_imm(s, w));
@@ -176,7 +276,7 @@ bool trans_VMOV_imm_d(struct arm_ctx *s, const struct arg_VMOV_imm_d *a)
                  ((a->imm & 0x40) ? UINT64_C(0x3fc0) << 48 : UINT64_C(0x4000) << 48) |
                  (uint64_t)(a->imm & 0x3f) << 48;
 
-    if (!vfp_enabled(s)) {
+    if (!vfp_vector_op(s)) {
         return false;
     }
     ir_put(s->b, VFP_OFF_D(a->fd), 8, ir_const64(s->b, d));

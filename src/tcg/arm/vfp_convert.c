@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * VFP comparison, conversion and rounding: one helper call each. Arm ARM A8.8.303-A8.8.310 (VCMP,
- * VCVT), ARMv8 F6.1 (VRINT). What the middle byte of the packed registers means is said in
- * vfp_helpers.c.
+ * VCVT), ARMv8 F6.1 (VRINT).
  *
  * Threads: the translating vCPU thread.
  */
@@ -10,129 +9,168 @@
 #include "vfp.h"
 #include "vfp_helpers.h"
 
-#define CALL(s, helper, fd, how, fm) \
-    vfp_call(s, #helper, (void *)vfp_helper_##helper, VFP_REGS(fd, how, fm))
+#define HELPER(name) #name, (void *)vfp_helper_##name
+
+/* ---- comparison with a register or zero ---- */
+static bool compare(struct arm_ctx *s, const char *name, void *helper, unsigned size, unsigned fd,
+                    ir_ref m, uint32_t signalling)
+{
+    ir_ref args[3] = {vfp_get(s, fd, size), m, arm_imm(s, signalling)};
+
+    ir_put(s->b, ARM_OFF(fpscr_nzcv), 4, ir_call(s->b, IR_I32, name, helper, 0, 3, args));
+    return true;
+}
 
 bool trans_VCMP_s(struct arm_ctx *s, const struct arg_VCMP_s *a)
 {
-    return CALL(s, vcmp_f32, a->fd, a->e, a->fm);
+    return vfp_enabled(s) && compare(s, HELPER(vcmp_f32), 4, a->fd, vfp_get(s, a->fm, 4), a->e);
 }
 
 bool trans_VCMP_d(struct arm_ctx *s, const struct arg_VCMP_d *a)
 {
-    return CALL(s, vcmp_f64, a->fd, a->e, a->fm);
+    return vfp_enabled(s) && compare(s, HELPER(vcmp_f64), 8, a->fd, vfp_get(s, a->fm, 8), a->e);
 }
 
 bool trans_VCMP_zero_s(struct arm_ctx *s, const struct arg_VCMP_zero_s *a)
 {
-    return CALL(s, vcmp_zero_f32, a->fd, a->e, 0);
+    return vfp_enabled(s) && compare(s, HELPER(vcmp_f32), 4, a->fd, arm_imm(s, 0), a->e);
 }
 
 bool trans_VCMP_zero_d(struct arm_ctx *s, const struct arg_VCMP_zero_d *a)
 {
-    return CALL(s, vcmp_zero_f64, a->fd, a->e, 0);
+    return vfp_enabled(s) && compare(s, HELPER(vcmp_f64), 8, a->fd, ir_const64(s->b, 0), a->e);
+}
+
+/* ---- from register fm of one size to fd of another; `how` goes to the helper unless it is 0 ----
+ */
+static bool convert(struct arm_ctx *s, const char *name, void *helper, unsigned to_size,
+                    unsigned fd, unsigned from_size, unsigned fm, ir_ref how)
+{
+    vfp_put_call(s, fd, to_size, name, helper, vfp_get(s, fm, from_size), how, 0);
+    return true;
 }
 
 bool trans_VCVT_ds(struct arm_ctx *s, const struct arg_VCVT_ds *a)
 {
-    return CALL(s, vcvt_f64_f32, a->fd, 0, a->fm);
+    return vfp_enabled(s) && convert(s, HELPER(vcvt_f64_f32), 8, a->fd, 4, a->fm, 0);
 }
 
 bool trans_VCVT_sd(struct arm_ctx *s, const struct arg_VCVT_sd *a)
 {
-    return CALL(s, vcvt_f32_f64, a->fd, 0, a->fm);
+    return vfp_enabled(s) && convert(s, HELPER(vcvt_f32_f64), 4, a->fd, 8, a->fm, 0);
 }
 
 bool trans_VCVT_from_int_s(struct arm_ctx *s, const struct arg_VCVT_from_int_s *a)
 {
-    return CALL(s, from_int_f32, a->fd, !a->sig, a->fm);
+    return vfp_enabled(s) && convert(s, HELPER(from_int_f32), 4, a->fd, 4, a->fm,
+                                     arm_imm(s, a->sig ? 0 : VFP_UNSIGNED));
 }
 
 bool trans_VCVT_from_int_d(struct arm_ctx *s, const struct arg_VCVT_from_int_d *a)
 {
-    return CALL(s, from_int_f64, a->fd, !a->sig, a->fm);
+    return vfp_enabled(s) && convert(s, HELPER(from_int_f64), 8, a->fd, 4, a->fm,
+                                     arm_imm(s, a->sig ? 0 : VFP_UNSIGNED));
 }
 
 /* VCVT rounds towards zero, VCVTR (z = 0) as FPSCR says. */
-static uint32_t to_int_how(uint32_t sig, uint32_t z)
+static ir_ref to_int_how(struct arm_ctx *s, uint32_t sig, uint32_t z)
 {
-    return (sig ? 0 : 1u) | (z ? (uint32_t)FP_RZ << 1 : 0x80u);
+    return arm_imm(s, (sig ? 0 : VFP_UNSIGNED) | (z ? VFP_ROUND(FP_RZ) : VFP_AS_FPSCR));
 }
 
 bool trans_VCVT_to_int_s(struct arm_ctx *s, const struct arg_VCVT_to_int_s *a)
 {
-    return CALL(s, to_int_f32, a->fd, to_int_how(a->sig, a->z), a->fm);
+    return vfp_enabled(s) &&
+           convert(s, HELPER(to_int_f32), 4, a->fd, 4, a->fm, to_int_how(s, a->sig, a->z));
 }
 
 bool trans_VCVT_to_int_d(struct arm_ctx *s, const struct arg_VCVT_to_int_d *a)
 {
-    return CALL(s, to_int_f64, a->fd, to_int_how(a->sig, a->z), a->fm);
+    return vfp_enabled(s) &&
+           convert(s, HELPER(to_int_f64), 4, a->fd, 8, a->fm, to_int_how(s, a->sig, a->z));
 }
 
-/* Fraction bits are the integer's size less the immediate; more bits than that is UNPREDICTABLE. */
-static bool fixed_bits(uint32_t sx, uint32_t imm, uint32_t *bits)
+/*
+ * Fixed point, in place. Fraction bits are the integer's size less the immediate; a negative number
+ * of them is UNPREDICTABLE.
+ */
+static bool fixed(struct arm_ctx *s, const char *name, void *helper, unsigned size, unsigned fd,
+                  uint32_t imm, uint32_t how)
 {
-    *bits = (sx ? 32 : 16) - imm;
-    return imm <= (sx ? 32u : 16u);
+    uint32_t width = (how & VFP_WIDE) ? 32 : 16;
+
+    if (!vfp_enabled(s) || imm > width) {
+        return false;
+    }
+    vfp_put_call(s, fd, size, name, helper, vfp_get(s, fd, size), arm_imm(s, how),
+                 arm_imm(s, width - imm));
+    return true;
 }
 
 bool trans_VCVT_fixed_s(struct arm_ctx *s, const struct arg_VCVT_fixed_s *a)
 {
-    uint32_t how = a->unsig | a->sx << 1, bits;
+    uint32_t how = (a->unsig ? VFP_UNSIGNED : 0) | (a->sx ? VFP_WIDE : 0);
 
-    if (!fixed_bits(a->sx, a->imm, &bits)) {
-        return false;
-    }
-    return a->op ? CALL(s, to_fixed_f32, a->fd, how, bits)
-                 : CALL(s, from_fixed_f32, a->fd, how, bits);
+    return a->op ? fixed(s, HELPER(to_fixed_f32), 4, a->fd, a->imm, how)
+                 : fixed(s, HELPER(from_fixed_f32), 4, a->fd, a->imm, how);
 }
 
 bool trans_VCVT_fixed_d(struct arm_ctx *s, const struct arg_VCVT_fixed_d *a)
 {
-    uint32_t how = a->unsig | a->sx << 1, bits;
+    uint32_t how = (a->unsig ? VFP_UNSIGNED : 0) | (a->sx ? VFP_WIDE : 0);
 
-    if (!fixed_bits(a->sx, a->imm, &bits)) {
-        return false;
-    }
-    return a->op ? CALL(s, to_fixed_f64, a->fd, how, bits)
-                 : CALL(s, from_fixed_f64, a->fd, how, bits);
+    return a->op ? fixed(s, HELPER(to_fixed_f64), 8, a->fd, a->imm, how)
+                 : fixed(s, HELPER(from_fixed_f64), 8, a->fd, a->imm, how);
 }
 
-/* Half precision to and from single is VFPv3; to and from double came with ARMv8. */
+/* ---- half precision; to and from double came with ARMv8 ---- */
+static bool to_half(struct arm_ctx *s, const char *name, void *helper, unsigned fd,
+                    unsigned from_size, unsigned fm, uint32_t top)
+{
+    vfp_put_call(s, fd, 4, name, helper, vfp_get(s, fm, from_size), vfp_get(s, fd, 4),
+                 arm_imm(s, top));
+    return true;
+}
+
 bool trans_VCVT_from_half_s(struct arm_ctx *s, const struct arg_VCVT_from_half_s *a)
 {
-    return CALL(s, from_half_f32, a->fd, a->t, a->fm);
+    return vfp_enabled(s) &&
+           convert(s, HELPER(from_half_f32), 4, a->fd, 4, a->fm, arm_imm(s, a->t));
 }
 
 bool trans_VCVT_to_half_s(struct arm_ctx *s, const struct arg_VCVT_to_half_s *a)
 {
-    return CALL(s, to_half_f32, a->fd, a->t, a->fm);
+    return vfp_enabled(s) && to_half(s, HELPER(to_half_f32), a->fd, 4, a->fm, a->t);
+}
+
+static bool v8_enabled(const struct arm_ctx *s)
+{
+    return vfp_enabled(s) && arm_has(s, ARM_FEAT_V8_AARCH32);
 }
 
 bool trans_VCVT_from_half_d(struct arm_ctx *s, const struct arg_VCVT_from_half_d *a)
 {
-    return arm_has(s, ARM_FEAT_V8_AARCH32) && CALL(s, from_half_f64, a->fd, a->t, a->fm);
+    return v8_enabled(s) && convert(s, HELPER(from_half_f64), 8, a->fd, 4, a->fm, arm_imm(s, a->t));
 }
 
 bool trans_VCVT_to_half_d(struct arm_ctx *s, const struct arg_VCVT_to_half_d *a)
 {
-    return arm_has(s, ARM_FEAT_V8_AARCH32) && CALL(s, to_half_f64, a->fd, a->t, a->fm);
+    return v8_enabled(s) && to_half(s, HELPER(to_half_f64), a->fd, 8, a->fm, a->t);
 }
 
-/* ---- VRINTR, VRINTZ, VRINTX: ARMv8; R and X round as FPSCR says, which is a part of the block's
-   flags only when it is not to nearest, so the mode is read when the block runs ---- */
-#define ROUND_FPSCR   0x40u
-#define ROUND_INEXACT 0x80u
-
-#define ROUND(NAME, how)                                                                 \
-    bool trans_##NAME##_s(struct arm_ctx *s, const struct arg_##NAME##_s *a)             \
-    {                                                                                    \
-        return arm_has(s, ARM_FEAT_V8_AARCH32) && CALL(s, vrint_f32, a->fd, how, a->fm); \
-    }                                                                                    \
-    bool trans_##NAME##_d(struct arm_ctx *s, const struct arg_##NAME##_d *a)             \
-    {                                                                                    \
-        return arm_has(s, ARM_FEAT_V8_AARCH32) && CALL(s, vrint_f64, a->fd, how, a->fm); \
+/* ---- VRINTR, VRINTZ, VRINTX: ARMv8. The block's flags say only whether FPSCR's mode is the usual
+   one, so the helper looks at it ---- */
+#define ROUND(NAME, how)                                                           \
+    bool trans_##NAME##_s(struct arm_ctx *s, const struct arg_##NAME##_s *a)       \
+    {                                                                              \
+        return v8_enabled(s) &&                                                    \
+               convert(s, HELPER(vrint_f32), 4, a->fd, 4, a->fm, arm_imm(s, how)); \
+    }                                                                              \
+    bool trans_##NAME##_d(struct arm_ctx *s, const struct arg_##NAME##_d *a)       \
+    {                                                                              \
+        return v8_enabled(s) &&                                                    \
+               convert(s, HELPER(vrint_f64), 8, a->fd, 8, a->fm, arm_imm(s, how)); \
     }
-ROUND(VRINTR, ROUND_FPSCR)
+ROUND(VRINTR, VFP_AS_FPSCR)
 ROUND(VRINTZ, FP_RZ)
-ROUND(VRINTX, ROUND_FPSCR | ROUND_INEXACT)
+ROUND(VRINTX, VFP_AS_FPSCR | VFP_INEXACT)
