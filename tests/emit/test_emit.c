@@ -376,6 +376,8 @@ Test(emit, control_flow, .init = setup)
     expect("stc");
     x_clc(&e);
     expect("clc");
+    x_cmc(&e);
+    expect("cmc");
     x_cdq(&e, X_32);
     expect("cdq");
     x_cdq(&e, X_64);

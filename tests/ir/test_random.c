@@ -274,6 +274,36 @@ static void gen_update(void)
         n_avail--;
 }
 
+/* Long additions and subtractions: the carry of one word goes into the next. */
+static void gen_carry_chain(void)
+{
+    unsigned t = below(3) ? IR_I32 : IR_I64, size = t == IR_I32 ? 4 : 8, words = 2 + below(3);
+    bool subtract = below(3) == 0;
+    uint16_t carry = 0;
+    for (unsigned k = 0; k < words; k++) {
+        uint16_t a = pick(t), b = pick(t);
+        unsigned op = k ? IR_ADC : subtract ? IR_SUB : IR_ADD;
+        unsigned flag = k ? IR_ADC_C : subtract ? IR_SETC : IR_ADD_C;
+        struct insn sum = {.op = (uint8_t)op, .type = (uint8_t)t, .a = {a, b, carry}};
+        struct insn c = {.op = (uint8_t)flag,
+                         .type = IR_I32,
+                         .rel = below(4) ? IR_GEU : IR_LTU,
+                         .a = {a, b, carry}};
+        uint16_t r = add_value(sum);
+        if (below(2))
+            add((struct insn){
+                .op = IR_PUT, .off = slot_offset(size), .size = (uint8_t)size, .a = {r}});
+        carry = add_value(c);
+        if (below(2))
+            add((struct insn){
+                .op = IR_PUT, .off = offsetof(struct vcpu, cf), .size = 4, .a = {carry}});
+        if (!below(5))
+            gen_int();
+        if (below(2))
+            n_avail--;
+    }
+}
+
 static bool is_address[MAX_INSNS];
 
 /* An address made before, still in scope; 0 = none. */
@@ -430,8 +460,10 @@ static void gen_block(unsigned depth, unsigned len, bool memory, bool priv)
         unsigned what = below(20);
         if (what < 6)
             gen_int();
-        else if (what == 6)
+        else if (what == 6 && below(2))
             gen_dual();
+        else if (what == 6)
+            gen_carry_chain();
         else if (what < 9)
             gen_update();
         else if (what < 13)
@@ -992,6 +1024,19 @@ static void check_exit(enum tcg_exit why)
     }
 }
 
+/* Which words differ, for the reader of a failure. */
+static void show_difference(void)
+{
+    for (unsigned k = 0; k < offsetof(struct vcpu, vfp) + 64; k += 4) {
+        uint32_t got, want;
+        memcpy(&got, (uint8_t *)rig.v + k, 4);
+        memcpy(&want, o_state + k, 4);
+        bool guest = k < offsetof(struct vcpu, exec_flags) || k >= offsetof(struct vcpu, vfp);
+        if (guest && k != offsetof(struct vcpu, r[15]) && got != want)
+            fprintf(stderr, "\nmode %u, state [%#x]: %#x, expected %#x", rig.mode, k, got, want);
+    }
+}
+
 static void run_once(enum rig_mode mode, bool priv)
 {
     rig_reset_memory(mode);
@@ -1007,6 +1052,7 @@ static void run_once(enum rig_mode mode, bool priv)
     cr_assert_eq(err, 0, "x64_compile: %d", err);
     enum tcg_exit why = rig_run();
     check_exit(why);
+    show_difference();
     cr_assert_eq(call_log, o_call_log, "helper calls differ");
     cr_assert_eq(state_hash((uint8_t *)rig.v), state_hash(o_state), "guest state differs");
     cr_assert(!memcmp(rig.flat, o_mem, RIG_SIZE), "guest memory differs");

@@ -230,25 +230,28 @@ static void soft_access(struct x64_ctx *c, ir_ref i, struct x64_slow *slow)
     int32_t table = user ? STATE(softtlb[0]) : STATE(softtlb[1]);
     int32_t tag = (int32_t)offsetof(struct softtlb_entry, tag) + (load ? MMU_READ : MMU_WRITE) * 8;
     _Static_assert(sizeof(struct softtlb_entry) == 32, "index scaling below");
-    load_address(c, RAX, i);
-    x_mov_rr(&c->e, X_32, RCX, RAX);
+    struct x_gpr at = RAX; /* guest address, zero-extended */
+    if (c->val[i].adisp || !x64_in_gpr(c, c->val[i].base, &at))
+        load_address(c, at, i);
+    x_mov_rr(&c->e, X_32, RCX, at);
     x_shift_ri(&c->e, X_SHR, X_32, RCX, GUEST_PAGE_BITS - 5);
     x_alu_ri(&c->e, X_AND, X_32, RCX, (SOFTTLB_SIZE - 1) << 5);
     if (size > align)
-        x_lea(&c->e, X_32, RDX, x_at(RAX, (int32_t)(size - align)));
+        x_lea(&c->e, X_32, RDX, x_at(at, (int32_t)(size - align)));
     else
-        x_mov_rr(&c->e, X_32, RDX, RAX);
+        x_mov_rr(&c->e, X_32, RDX, at);
     x_alu_ri(&c->e, X_AND, X_32, RDX, (int32_t)((uint32_t)GUEST_PAGE_MASK | (align - 1)));
     x_alu_rm(&c->e, X_OR, X_64, RDX, x64_state(STATE(ctx_tag)));
     x_alu_rm(&c->e, X_CMP, X_64, RDX, x_at_index(RBP, RCX, 0, table + tag));
     x64_slow_jcc(c, slow, X_NE);
-    x_alu_rm(&c->e, X_ADD, X_64, RAX,
+    x_mov_rm(&c->e, X_64, RCX,
              x_at_index(RBP, RCX, 0, table + (int32_t)offsetof(struct softtlb_entry, addend)));
+    struct x_mem m = x_at_index(RCX, at, 0, 0);
     if (load) {
-        emit_host_load(c, x64_dest(c, i), x_at(RAX, 0), memop, n->type == IR_I64);
+        emit_host_load(c, x64_dest(c, i), m, memop, n->type == IR_I64);
     } else {
         struct store_value s = store_value(c, n->arg[1], memop, RDX);
-        emit_host_store(c, &s, x_at(RAX, 0), memop);
+        emit_host_store(c, &s, m, memop);
     }
 }
 

@@ -81,10 +81,12 @@ static bool can_move_over(const struct x64_ctx *c, ir_ref k, const struct ir_nod
     } else if (!(ir_ops[n->op].flags & IR_PURE) && n->op != IR_INSN && n->op != IR_NOP) {
         return false;
     }
+    /* An argument that may be read from the slot at this place? */
     for (unsigned a = 0; a < ir_ops[n->op].nargs; a++) {
-        const struct ir_node *arg = x64_node(c, n->arg[a]);
-        if (arg->op == IR_GET && touches(arg, put))
-            return false; /* it might be read from the slot at this place */
+        const struct x64_val *v = &c->val[n->arg[a]];
+        const struct ir_node *arg = x64_node(c, v->homed ? v->home : n->arg[a]);
+        if ((arg->op == IR_GET || v->homed) && touches(arg, put))
+            return false;
     }
     return true;
 }
@@ -118,6 +120,22 @@ static void want_add_flags(struct x64_ctx *c, ir_ref i)
         if (m->op == IR_ADD && m->arg[0] == n->arg[0] && m->arg[1] == n->arg[1])
             c->val[k].want_flags = true;
     }
+}
+
+/* The carry of an addition that only this ADC wants, with nothing in between that touches the host
+ * flags: it need not become a value. */
+static void keep_carry(struct x64_ctx *c, ir_ref i)
+{
+    ir_ref carry = x64_node(c, i)->arg[2];
+    unsigned op = x64_node(c, carry)->op;
+    if ((op != IR_ADD_C && op != IR_ADC_C) || c->val[carry].uses != 1)
+        return;
+    for (unsigned k = carry + 1u; k < i; k++) {
+        op = x64_node(c, (ir_ref)k)->op;
+        if (op != IR_PUT && op != IR_GET && op != IR_CONST && op != IR_NOP && op != IR_INSN)
+            return;
+    }
+    c->val[carry].in_flags = true;
 }
 
 static void count_uses(struct x64_ctx *c)
@@ -167,6 +185,8 @@ void x64_analyse(struct x64_ctx *c)
             fold_address(c, (ir_ref)i);
         else if (n->op == IR_ADD_C || n->op == IR_ADD_V)
             want_add_flags(c, (ir_ref)i);
+        else if (n->op == IR_ADC || n->op == IR_ADC_C || n->op == IR_ADC_V)
+            keep_carry(c, (ir_ref)i);
         else if (n->op == IR_PUT)
             find_home(c, (ir_ref)i);
         else if (n->op == IR_GOTO_IND)

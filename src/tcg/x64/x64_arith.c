@@ -5,6 +5,7 @@
  * one host instruction and some setcc.
  */
 #include "x64_internal.h"
+#include "base/log.h"
 
 /* d = a op b on registers or memory, for any overlap of d with the operands. Returns where the
  * result is. */
@@ -84,11 +85,38 @@ static void emit_add_sub(struct x64_ctx *c, ir_ref i)
     set_flags(c, n->op == IR_ADD ? FLAGS_ADD : FLAGS_CMP, n, i);
 }
 
+/* Is the 0/1 value r the host carry flag already, or its complement? */
+static bool carry_in_flags(const struct x64_ctx *c, ir_ref r, bool *inverted)
+{
+    const struct ir_node *n = x64_node(c, r);
+    const struct x64_flags *f = &c->flags;
+    *inverted = n->op == IR_SETC && n->rel == IR_GEU;
+    if (f->a != n->arg[0] || f->b != n->arg[1])
+        return false;
+    switch (n->op) {
+    case IR_ADD_C:
+        return f->kind == FLAGS_ADD;
+    case IR_ADC_C:
+        return f->kind == FLAGS_ADC && f->c == n->arg[2];
+    case IR_SETC:
+        return f->kind == FLAGS_CMP && (n->rel == IR_GEU || n->rel == IR_LTU);
+    default:
+        return false;
+    }
+}
+
 /* CF = the 0/1 value r */
 static void carry_in(struct x64_ctx *c, ir_ref r)
 {
     struct x_gpr s;
     uint64_t k;
+    bool inverted;
+    if (carry_in_flags(c, r, &inverted)) {
+        if (inverted)
+            x_cmc(&c->e);
+        return;
+    }
+    VM_CHECK(!c->val[r].in_flags);
     if (x64_const(c, r, &k)) {
         if (k & 1)
             x_stc(&c->e);
@@ -179,6 +207,8 @@ static void emit_flag(struct x64_ctx *c, ir_ref i)
 {
     unsigned op = x64_node(c, i)->op;
     need_flags(c, i);
+    if (c->val[i].in_flags)
+        return;
     x64_set_cc(c, i, op == IR_ADD_C || op == IR_ADC_C ? X_B : X_O);
 }
 

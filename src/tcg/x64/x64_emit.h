@@ -472,6 +472,11 @@ static inline void x_clc(struct x_buf *e)
     x_byte(e, 0xf8);
 }
 
+static inline void x_cmc(struct x_buf *e)
+{
+    x_byte(e, 0xf5);
+}
+
 static inline void x_setcc(struct x_buf *e, enum x_cc cc, struct x_gpr d)
 {
     x_enc_rr(e, X_32, (0x90u | (unsigned)cc) | X_0F | X_BRM, 0, d.n);

@@ -55,6 +55,7 @@ struct x64_val {
     bool folded;     /* computed by its only user: emit nothing */
     bool unclean;    /* GET: its slot is written before the last use */
     bool want_flags; /* ADD: emit `add`, somebody reads its carry or overflow */
+    bool in_flags;   /* a carry that goes to its only reader in the host carry flag */
     bool homed;      /* may live in the state slot it is stored to (`home`) */
     uint16_t uses;
     uint16_t addresses; /* uses as an address */

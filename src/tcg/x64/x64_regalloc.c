@@ -187,7 +187,7 @@ int x64_allocate(struct x64_ctx *c)
         for (unsigned k = 0; k < nargs; k++)
             if (c->val[arg[k]].last == i)
                 release(&a, arg[k]);
-        if (n->type == IR_VOID || n->op == IR_CONST || v->folded || !v->uses)
+        if (n->type == IR_VOID || n->op == IR_CONST || v->folded || v->in_flags || !v->uses)
             continue;
         if (!(n->type == IR_V128 ? place_xmm(&a, (ir_ref)i) : place_gpr(&a, (ir_ref)i)))
             return -E2BIG;
