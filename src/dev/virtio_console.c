@@ -238,7 +238,7 @@ static int connect_port(struct virtio_console *con, const char *spec)
     const char *why;
 
     if (!chardev_spec_valid(spec, &why)) {
-        log_error("-device virtconsole: chardev=%s: %s", spec, why);
+        log_error("-device virtconsole: chardev=%s: not supported; accepted: %s", spec, why);
         return -EINVAL;
     }
     if (is_terminal(spec) && is_terminal(con->dev.vm->opt->serial)) {
