@@ -29,7 +29,7 @@ struct spt_vm {
 
 #define CHURN_ENTRIES 256
 struct churn_entry {
-    uint64_t key; /* page and address space */
+    uint32_t page; /* GVA page number */
     uint8_t drops, limit, uses;
 };
 
@@ -73,6 +73,9 @@ void spt_protect_page(struct vm *vm, gpa_t page, uint64_t count);
 /* ---- pages not worth a window (churn.c); owner ---- */
 void churn_note_tlbi(struct vcpu *v, gva_t gva, bool was_mapped);
 bool churn_refuses(struct vcpu *v, gva_t gva); /* this access takes the slow path */
+bool churn_worth(struct vcpu *v, gva_t gva);   /* dropped often, and used in earnest in between */
+/* Fill the page in the current privileged window if the guest's tables map it now (spt_fill.c). */
+void spt_prefill(struct vcpu *v, gva_t gva);
 
 /* ---- VMA budget (budget.c, I-4) ---- */
 #define BUDGET_MIN 64 /* with less, every access evicts what the one before filled */

@@ -209,7 +209,7 @@ enum mmu_fault_action mmu_spt_fault(struct vcpu *v, uintptr_t host_pc, hva_t add
     if (!f.w)
         return MMU_FAULT_SLOW;
     f.gva = offset & GUEST_PAGE_MASK;
-    if (churn_refuses(v, f.gva))
+    if (privileged && churn_refuses(v, f.gva))
         return MMU_FAULT_SLOW;
     start = stats_now_ns();
     for (unsigned i = 0; i < TRIES && err == -EAGAIN; i++)
@@ -221,4 +221,13 @@ enum mmu_fault_action mmu_spt_fault(struct vcpu *v, uintptr_t host_pc, hva_t add
         return MMU_FAULT_SLOW;
     STAT_MAX(&stats_vcpu[v->index], fill_stall_max_ns, stats_now_ns() - start);
     return MMU_FAULT_RETRY;
+}
+
+void spt_prefill(struct vcpu *v, gva_t gva)
+{
+    struct fill f = {.v = v, .privileged = true, .access = MMU_READ, .w = v->mmu->spt->cur[1]};
+
+    f.gva = gva & GUEST_PAGE_MASK;
+    if (f.w && !window_record(f.w, f.gva))
+        try_fill(&f); /* not mapped by the guest, or no room: an access will tell */
 }

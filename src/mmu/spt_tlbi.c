@@ -27,7 +27,7 @@ static bool drop_va(struct vcpu *v, struct window *w, gva_t va)
     return n;
 }
 
-/* True when a by-address operation dropped something. */
+/* True when a by-address operation dropped something from a privileged window. */
 static bool apply(struct vcpu *v, struct window *w, enum tlbi_kind kind, gva_t va, uint32_t asid)
 {
     uint32_t tag = atomic_load(w->tag);
@@ -45,9 +45,9 @@ static bool apply(struct vcpu *v, struct window *w, enum tlbi_kind kind, gva_t v
         break;
     case TLBI_VA:
         /* Another ASID's user window matters for the sake of global pages only, which are rare there. */
-        return (!user || same || (tag & WINDOW_HAS_GLOBAL)) && drop_va(v, w, va);
+        return (!user || same || (tag & WINDOW_HAS_GLOBAL)) && drop_va(v, w, va) && !user;
     case TLBI_VA_ALL_ASID:
-        return drop_va(v, w, va);
+        return drop_va(v, w, va) && !user;
     }
     return false;
 }
@@ -63,10 +63,13 @@ void spt_tlbi(struct vcpu *v, struct vcpu *target, enum tlbi_kind kind, gva_t va
         dropped |= apply(v, &s->win[i], kind, va, asid);
     if (v != target)
         return;
-    if (kind == TLBI_VA || kind == TLBI_VA_ALL_ASID)
-        churn_note_tlbi(v, va, dropped);
-    else
+    if (kind == TLBI_ALL || kind == TLBI_ASID) {
         spt_clean_current(v);
+        return;
+    }
+    churn_note_tlbi(v, va, dropped);
+    if (churn_worth(v, va))
+        spt_prefill(v, va);
 }
 
 void spt_protect_page(struct vm *vm, gpa_t page, uint64_t count)
