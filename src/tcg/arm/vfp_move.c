@@ -141,6 +141,9 @@ bool trans_VMOV_d_core2(struct arm_ctx *s, const struct arg_VMOV_d_core2 *a)
 /* FPSCR needs VFP enabled; the others privilege and access to the coprocessor only (B1.11.3). */
 static bool sysreg_accessible(const struct arm_ctx *s, uint32_t reg)
 {
+    if (reg == REG_MVFR2 && !arm_has(s, ARM_FEAT_V8_AARCH32)) {
+        return false;
+    }
     if (reg == REG_FPSCR) {
         return vfp_enabled(s);
     }
@@ -178,10 +181,6 @@ bool trans_VMRS(struct arm_ctx *s, const struct arg_VMRS *a)
         v = ir_get(s->b, IR_I32, ARM_OFF(fpexc), 4);
         break;
     case REG_MVFR2:
-        if (!arm_has(s, ARM_FEAT_V8_AARCH32)) {
-            return false;
-        }
-        /* fall through */
     case REG_FPSID:
     case REG_MVFR0:
     case REG_MVFR1:
