@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 #
 # What a compiler does not see: the licence line, tabs, trailing blanks, long lines, long files and
-# words that mark unfinished work.
+# words that mark unfinished work. A snapshot that a test writes (tests/codegen/sizes.txt) is not source.
 
 set -eu
 cd "$(dirname "$0")/.."

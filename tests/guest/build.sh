@@ -54,7 +54,7 @@ for state in arm thumb; do
     build_lib $state
     for src in "$here"/*.c "$stress"/*.c; do
         case $src in *.inc.c) continue ;; esac
-        [ -e "$src" ] && build_one "$src" "$(basename "${src%.c}")" $state
+        [ -e "$src" ] && build_one "$src" "$(basename "${src%.c}")" "$state"
     done
     if [ -e "$stress/variants" ]; then
         while read -r base variant flags; do
