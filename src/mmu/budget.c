@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The VMA budget (I-4): vm.max_map_count bounds the mappings of the whole process. Windows count theirs
- * (window.c); near the budget whole windows are given up, the least recently scheduled of any vCPU first,
- * and never one that generated code may be using. The guest only gets slower.
+ * The VMA budget (I-4): vm.max_map_count bounds the mappings of the whole process. Windows count
+ * theirs (window.c); near the budget whole windows are given up, the least recently scheduled of
+ * any vCPU first, and never one that generated code may be using. The guest only gets slower.
  *
  * Any vCPU thread; a victim is cleared under its lock.
  */
@@ -14,7 +14,7 @@
 #include <stdio.h>
 
 #define DEFAULT_MAX_MAP_COUNT 65530
-#define HEADROOM_MIN 1024
+#define HEADROOM_MIN          1024
 
 static uint64_t count_lines(const char *path)
 {
@@ -41,7 +41,8 @@ uint64_t budget_read_limit(void)
             max = DEFAULT_MAX_MAP_COUNT;
         fclose(f);
     }
-    /* Threads, code caches and libraries still to come, and mappings that split while they are cleared. */
+    /* Threads, code caches and libraries still to come, and mappings that split while they are
+     * cleared. */
     headroom = HEADROOM_MIN + max / 16 + other;
     return max > headroom + BUDGET_MIN ? max - headroom : BUDGET_MIN;
 }

@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Pages that hold translated code. One 64-bit descriptor for each RAM page says which vCPUs translated from
- * it, who may be able to write it unseen (soft-TLB write entries by vCPU, writable SPT mappings by
- * count), and whether it was written since ("dirty").
+ * Pages that hold translated code. One 64-bit descriptor for each RAM page says which vCPUs
+ * translated from it, who may be able to write it unseen (soft-TLB write entries by vCPU, writable
+ * SPT mappings by count), and whether it was written since ("dirty").
  *
- *   watched = has code, not dirty: no unseen write is possible; every writer goes through a slow path or a
- *   host fault and calls page_mark_dirty() before its first write. That queues the page at each vCPU with code
- *   from it and ends the watch, so further writes run at full speed. A vCPU drops its translations at the
- *   latest at the guest's instruction-cache maintenance, and the watch starts again with its next translation.
+ *   watched = has code, not dirty: no unseen write is possible; every writer goes through a slow
+ * path or a host fault and calls page_mark_dirty() before its first write. That queues the page at
+ * each vCPU with code from it and ends the watch, so further writes run at full speed. A vCPU drops
+ * its translations at the latest at the guest's instruction-cache maintenance, and the watch starts
+ * again with its next translation.
  *
- * All transitions are single atomic operations on the descriptor, so "I made it watched" and "I may write"
- * have one order: whoever comes second sees the other. Cost is proportional to pages written, never
- * to translations kept. Any thread for page_mark_dirty(); the rest belongs to the vCPU named.
+ * All transitions are single atomic operations on the descriptor, so "I made it watched" and "I may
+ * write" have one order: whoever comes second sees the other. Cost is proportional to pages
+ * written, never to translations kept. Any thread for page_mark_dirty(); the rest belongs to the
+ * vCPU named.
  */
 #include "mmu_internal.h"
 
@@ -20,7 +22,7 @@
 #include "tcg/tcg.h"
 
 #define BITMAP_WORD(i) ((i) / 64)
-#define BITMAP_BIT(i) (UINT64_C(1) << ((i) % 64))
+#define BITMAP_BIT(i)  (UINT64_C(1) << ((i) % 64))
 
 static uint64_t page_index(const struct vm *vm, gpa_t page)
 {
@@ -114,8 +116,8 @@ void page_drain_dirty(struct vcpu *v)
 }
 
 /*
- * Everybody who may write the page unseen, as of `state`, stops being able to. Afterwards a write is either
- * in memory already or will mark the page.
+ * Everybody who may write the page unseen, as of `state`, stops being able to. Afterwards a write
+ * is either in memory already or will mark the page.
  */
 static void stop_writers(struct vcpu *v, gpa_t page, uint64_t state)
 {
@@ -154,9 +156,9 @@ void mmu_code_page_translate(struct vcpu *v, gpa_t gpa)
             new = (old | mine) & ~PAGE_DIRTY;
         } while (!atomic_compare_exchange_weak(state, &old, new));
         /*
-         * Pages dirtied before stay queued at whoever had code from them, this vCPU included. A write from
-         * here on marks the page and queues it again, so one pass is enough, unless a request served
-         * while waiting dropped our own translations and with them our bit.
+         * Pages dirtied before stay queued at whoever had code from them, this vCPU included. A
+         * write from here on marks the page and queues it again, so one pass is enough, unless a
+         * request served while waiting dropped our own translations and with them our bit.
          */
         stop_writers(v, page, new);
         if (atomic_load(state) & mine)

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Translation contexts: everything that decides how this vCPU translates an address (table bases, ASID,
- * DACR, format and control bits, memory attributes) is a key; each key seen has a small id that tags
- * soft-TLB and jump-cache entries. Changing a register picks another context and flushes nothing.
+ * Translation contexts: everything that decides how this vCPU translates an address (table bases,
+ * ASID, DACR, format and control bits, memory attributes) is a key; each key seen has a small id
+ * that tags soft-TLB and jump-cache entries. Changing a register picks another context and flushes
+ * nothing.
  *
- * An id names one key for as long as it exists: killing a context's entries means giving it a new id,
- * killing all means a new epoch, which makes every id unassigned. When the 16-bit ids run out, both caches are
- * cleared and numbering starts again. All of it belongs to the owning thread.
+ * An id names one key for as long as it exists: killing a context's entries means giving it a new
+ * id, killing all means a new epoch, which makes every id unassigned. When the 16-bit ids run out,
+ * both caches are cleared and numbering starts again. All of it belongs to the owning thread.
  */
 #include "mmu_internal.h"
 
@@ -16,9 +17,9 @@
 
 #include <string.h>
 
-#define SCTLR_KEY (SCTLR_M | SCTLR_WXN | SCTLR_UWXN | SCTLR_EE | SCTLR_TRE | SCTLR_AFE)
+#define SCTLR_KEY       (SCTLR_M | SCTLR_WXN | SCTLR_UWXN | SCTLR_EE | SCTLR_TRE | SCTLR_AFE)
 #define ASID_SHIFT_LONG 48
-#define TTBCR_A1 (1u << 22)
+#define TTBCR_A1        (1u << 22)
 
 /* With the MMU off all registers but SCTLR.M are irrelevant: one context serves all. */
 static void make_key(struct vcpu *v, struct context_key *k)
@@ -68,9 +69,10 @@ static bool better_victim(const struct context *c, const struct context *than)
 }
 
 /*
- * The context used least recently gives way, those without a user window first: a kernel that changes ASID
- * and table base one after the other leaves a transient context for every pair of processes, and those must not
- * push out the processes. The victim's id is never used again this epoch.
+ * The context used least recently gives way, those without a user window first: a kernel that
+ * changes ASID and table base one after the other leaves a transient context for every pair of
+ * processes, and those must not push out the processes. The victim's id is never used again this
+ * epoch.
  */
 static struct context *recycle(struct mmu_vcpu *m)
 {
@@ -172,7 +174,8 @@ void context_renew_all(struct vcpu *v)
     publish_id(v);
 }
 
-/* Once more new ids for all: entries made since the flush that asked for this must not outlive their notes. */
+/* Once more new ids for all: entries made since the flush that asked for this must not outlive
+ * their notes. */
 void context_start_afresh(struct vcpu *v)
 {
     struct mmu_vcpu *m = v->mmu;

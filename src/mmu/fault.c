@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * SIGSEGV: a fault of generated code in a window of its own vCPU is a guest access that is not mapped yet.
- * The handler stores what happened in the vCPU and redirects RIP to the fault stub; all work is done there, on
- * the normal stack (tcg/fault_resume.c). Any other fault goes to the handler that was there before, so
- * that a bug of ours dumps core. Nothing here locks, logs, allocates or unwinds (I-5).
+ * SIGSEGV: a fault of generated code in a window of its own vCPU is a guest access that is not
+ * mapped yet. The handler stores what happened in the vCPU and redirects RIP to the fault stub; all
+ * work is done there, on the normal stack (tcg/fault_resume.c). Any other fault goes to the handler
+ * that was there before, so that a bug of ours dumps core. Nothing here locks, logs, allocates or
+ * unwinds (I-5).
  *
- * SIGBUS inside guest RAM: the host has no memory for a page the guest touched. There is no way on; one
- * sentence, then the process ends.
+ * SIGBUS inside guest RAM: the host has no memory for a page the guest touched. There is no way on;
+ * one sentence, then the process ends.
  *
  * Core dumps leave anonymous shared mappings out (guest RAM and its windows, which would be written
- * once for each view): by the process's coredump filter, because a flag on each mapping would keep the
- * kernel from merging mappings. The emulator starts no child that keeps its memory, so nothing is marked
- * DONTFORK.
+ * once for each view): by the process's coredump filter, because a flag on each mapping would keep
+ * the kernel from merging mappings. The emulator starts no child that keeps its memory, so nothing
+ * is marked DONTFORK.
  */
 #include "fault.h"
 
@@ -30,7 +31,8 @@ static struct sigaction old_segv, old_bus;
 static const struct ram *fault_ram; /* set before the handlers, for SIGBUS */
 static bool installed;
 
-/* Let the earlier handler have it; without one, the default action when the access is tried again. */
+/* Let the earlier handler have it; without one, the default action when the access is tried again.
+ */
 static void chain_sig(const struct sigaction *old, int sig, siginfo_t *info, void *uc)
 {
     if (old->sa_flags & SA_SIGINFO) {
@@ -84,7 +86,8 @@ static void bus_sig(int sig, siginfo_t *info, void *context)
     chain_sig(&old_bus, sig, info, context);
 }
 
-/* Bit 1 of the filter: anonymous shared memory, which a memfd counts as. Failure only makes cores larger. */
+/* Bit 1 of the filter: anonymous shared memory, which a memfd counts as. Failure only makes cores
+ * larger. */
 static void keep_ram_out_of_cores(void)
 {
     int fd = open("/proc/self/coredump_filter", O_WRONLY | O_CLOEXEC);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Life cycle of the MMU: what there is one of in the machine (page descriptors, SPT accounting), what
- * there is one of in each vCPU, and the -mmu option. Machine thread; reset runs on the vCPU's own.
+ * Life cycle of the MMU: what there is one of in the machine (page descriptors, SPT accounting),
+ * what there is one of in each vCPU, and the -mmu option. Machine thread; reset runs on the vCPU's
+ * own.
  */
 #include "mmu_internal.h"
 
@@ -16,7 +17,8 @@
 
 void *mmu_zalloc(size_t bytes)
 {
-    void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+                   -1, 0);
 
     return p == MAP_FAILED ? NULL : p;
 }

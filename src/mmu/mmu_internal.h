@@ -25,7 +25,7 @@ enum walk_fault {
     WALK_ACCESS_FLAG,
     WALK_DOMAIN,
     WALK_PERMISSION,
-    WALK_EXTERNAL, /* of the walk itself */
+    WALK_EXTERNAL,  /* of the walk itself */
     FAULT_EXTERNAL, /* of the access */
     FAULT_ALIGNMENT,
 };
@@ -53,13 +53,13 @@ uint8_t walk_rights(const struct walk *w, unsigned ap21, bool ap0_restricts, boo
 
 /* ---- soft TLB (softtlb.c) ---- */
 /*
- * Flags in the low bits of a tag make the inline compare miss. They lie above the bits that an alignment
- * check keeps (3:0) and below the page number.
+ * Flags in the low bits of a tag make the inline compare miss. They lie above the bits that an
+ * alignment check keeps (3:0) and below the page number.
  */
-#define SOFT_MMIO UINT64_C(0x100)   /* not RAM: addend is gpa - gva */
-#define SOFT_DEVICE UINT64_C(0x200) /* Device memory: alignment is checked */
-#define SOFT_CODE UINT64_C(0x400)   /* write tag: the page holds watched code */
-#define SOFT_FLAGS (SOFT_MMIO | SOFT_DEVICE | SOFT_CODE)
+#define SOFT_MMIO    UINT64_C(0x100) /* not RAM: addend is gpa - gva */
+#define SOFT_DEVICE  UINT64_C(0x200) /* Device memory: alignment is checked */
+#define SOFT_CODE    UINT64_C(0x400) /* write tag: the page holds watched code */
+#define SOFT_FLAGS   (SOFT_MMIO | SOFT_DEVICE | SOFT_CODE)
 #define SOFT_INVALID UINT64_MAX
 
 struct located {
@@ -71,7 +71,8 @@ struct guest_fault {
     uint32_t fsr;
     gva_t far;
 };
-/* Where an access goes, from the soft TLB or by a walk that fills it. A write marks its page dirty. */
+/* Where an access goes, from the soft TLB or by a walk that fills it. A write marks its page dirty.
+ */
 bool softtlb_locate(struct vcpu *v, gva_t gva, enum mmu_access access, bool privileged,
                     struct located *out, struct guest_fault *f);
 /* The page is fetched from: the jump cache may hold its blocks from now on. */
@@ -92,7 +93,7 @@ struct window;
 
 struct context {
     struct context_key key;
-    uint32_t id;         /* valid when epoch is the vCPU's */
+    uint32_t id; /* valid when epoch is the vCPU's */
     uint32_t epoch;
     uint64_t last_used;
     uint64_t serial;       /* unique for the life of the vCPU */
@@ -101,24 +102,25 @@ struct context {
     bool used;
 };
 
-#define CONTEXT_COUNT 512
-#define CONTEXT_HASH 256
+#define CONTEXT_COUNT  512
+#define CONTEXT_HASH   256
 #define CONTEXT_ID_MAX 0xffffu
 
 /* Kill soft-TLB and jump-cache entries of every context with this ASID, or of all contexts. */
 void context_renew_asid(struct vcpu *v, uint32_t asid);
 void context_renew_all(struct vcpu *v);
-/* At a point without generated code up the stack: nothing is cached, and `seen` (below) is empty. */
+/* At a point without generated code up the stack: nothing is cached, and `seen` (below) is empty.
+ */
 void context_start_afresh(struct vcpu *v);
 void context_reset(struct vcpu *v);
 
 /* ---- what a vCPU may have cached (seen.c) ---- */
 #define LEAF_REGION_BITS 20 /* unit in which leaf sizes are remembered */
-#define LEAF_REGIONS (1u << (GUEST_VA_BITS - LEAF_REGION_BITS))
-#define SEEN_WORDS 512 /* bits by the low bits of the page number */
+#define LEAF_REGIONS     (1u << (GUEST_VA_BITS - LEAF_REGION_BITS))
+#define SEEN_WORDS       512 /* bits by the low bits of the page number */
 struct seen {
-    _Atomic uint64_t page[2][SEEN_WORDS]; /* [global]: small pages that may be cached */
-    _Atomic uint64_t asid[4];             /* ASIDs whose contexts were used */
+    _Atomic uint64_t page[2][SEEN_WORDS];    /* [global]: small pages that may be cached */
+    _Atomic uint64_t asid[4];                /* ASIDs whose contexts were used */
     _Atomic uint8_t leaf_log2[LEAF_REGIONS]; /* by MiB: the largest leaf; 0 = small pages only */
 };
 /* The owner is about to cache a page of this leaf: true when that was news to other threads. */
@@ -126,7 +128,8 @@ bool seen_note(struct seen *s, gva_t gva, uint64_t leaf_size, bool global);
 void seen_note_asid(struct seen *s, uint32_t asid);
 void seen_forget_asid(struct seen *s, uint32_t asid);
 void seen_forget_all(struct seen *s);
-/* May something the operation kills be cached? Any vCPU, after it advanced the target's generation. */
+/* May something the operation kills be cached? Any vCPU, after it advanced the target's generation.
+ */
 bool seen_concerns(const struct seen *s, enum tlbi_kind kind, gva_t va, uint32_t asid);
 
 /* ---- requests between vCPUs (requests.c) ---- */
@@ -143,9 +146,9 @@ struct request_queue {
     pthread_mutex_t lock;
     struct request item[REQUEST_MAX]; /* under lock, as are n and overflow */
     unsigned n;
-    bool overflow;                    /* some were lost: everything they could ask for is done */
-    _Atomic uint32_t seq;             /* requests ever posted; written under lock */
-    _Atomic uint32_t acked;           /* futex word: requests served */
+    bool overflow;          /* some were lost: everything they could ask for is done */
+    _Atomic uint32_t seq;   /* requests ever posted; written under lock */
+    _Atomic uint32_t acked; /* futex word: requests served */
     _Atomic uint32_t waiters;
 };
 /* Ask `target` (another vCPU); the number to wait for. */
@@ -158,22 +161,22 @@ void tlbi_apply_soft(struct vcpu *v, enum tlbi_kind kind, gva_t va, uint32_t asi
 
 /* ---- page descriptors (codepages.c) ---- */
 /*
- * One word per RAM page; every transition is one atomic operation on it, so that "is it watched" and
- * "may somebody write" are always decided in one order.
+ * One word per RAM page; every transition is one atomic operation on it, so that "is it watched"
+ * and "may somebody write" are always decided in one order.
  */
-#define PAGE_CODE_MASK UINT64_C(0xffff)        /* vCPUs with translations from the page */
-#define PAGE_WRITER_SHIFT 16                   /* vCPUs that may hold a plain soft-TLB write entry */
-#define PAGE_WRITER_MASK (UINT64_C(0xffff) << PAGE_WRITER_SHIFT)
-#define PAGE_DIRTY (UINT64_C(1) << 32)         /* written since; the code vCPUs have it queued */
-#define PAGE_MAPPED_SHIFT 33                   /* writable SPT mappings, a count */
-#define PAGE_MAPPED_ONE (UINT64_C(1) << PAGE_MAPPED_SHIFT)
+#define PAGE_CODE_MASK    UINT64_C(0xffff) /* vCPUs with translations from the page */
+#define PAGE_WRITER_SHIFT 16               /* vCPUs that may hold a plain soft-TLB write entry */
+#define PAGE_WRITER_MASK  (UINT64_C(0xffff) << PAGE_WRITER_SHIFT)
+#define PAGE_DIRTY        (UINT64_C(1) << 32) /* written since; the code vCPUs have it queued */
+#define PAGE_MAPPED_SHIFT 33                  /* writable SPT mappings, a count */
+#define PAGE_MAPPED_ONE   (UINT64_C(1) << PAGE_MAPPED_SHIFT)
 static inline bool page_watched(uint64_t state)
 {
     return (state & PAGE_CODE_MASK) && !(state & PAGE_DIRTY);
 }
 _Atomic uint64_t *page_state(struct vm *vm, gpa_t page); /* page must be RAM */
-/* Before a write through any path: marks a watched page dirty and tells the vCPUs that run code from it. `writer` bits
-   are set in the same step. */
+/* Before a write through any path: marks a watched page dirty and tells the vCPUs that run code
+   from it. `writer` bits are set in the same step. */
 void page_mark_dirty(struct vm *vm, gpa_t page, uint64_t writer);
 /* The owner means to cache a write entry: true when writes must keep missing (watched). */
 bool page_add_writer(struct vcpu *v, gpa_t page);
@@ -189,19 +192,21 @@ struct mmu_vcpu {
     uint64_t clock; /* context switches, for LRU */
     uint64_t last_serial;
     struct context ctx[CONTEXT_COUNT];
-    int16_t hash[CONTEXT_HASH]; /* index + 1 */
-    uint32_t served_epoch;      /* mmu_epoch() */
-    uint8_t soft_leaf[LEAF_REGIONS]; /* largest leaf the soft TLB and jump cache may hold there, 0 = small */
-    uint64_t fetched[SEEN_WORDS]; /* pages that the jump cache may hold, by the low bits of the page number */
+    int16_t hash[CONTEXT_HASH];      /* index + 1 */
+    uint32_t served_epoch;           /* mmu_epoch() */
+    uint8_t soft_leaf[LEAF_REGIONS]; /* largest leaf the soft TLB and jump cache may hold there, 0 =
+                                        small */
+    uint64_t fetched[SEEN_WORDS]; /* pages that the jump cache may hold, by the low bits of the page
+                                     number */
     bool seen_stale; /* everything cached has died: `seen` starts afresh at the next safe point */
     bool waiting;    /* inside request_wait(): generated code may be up the stack */
-    uint32_t wait_seq[VCPU_MAX];     /* requests of ours not yet waited for */
+    uint32_t wait_seq[VCPU_MAX]; /* requests of ours not yet waited for */
     uint32_t wait_mask;
     struct spt_vcpu *spt; /* NULL in soft mode */
 
     /* other threads */
-    /* Grows with every TLB maintenance of others that covers this vCPU. Fills and walks whose result is
-       news to `seen` or the windows check it afterwards (I-2). */
+    /* Grows with every TLB maintenance of others that covers this vCPU. Fills and walks whose
+       result is news to `seen` or the windows check it afterwards (I-2). */
     _Alignas(CACHE_LINE) _Atomic uint64_t gen;
     struct seen seen;   /* soft TLB, jump cache and running code; owner writes */
     struct seen mapped; /* windows; owner writes */
@@ -214,8 +219,8 @@ struct mmu_vcpu {
 struct mmu_vm {
     enum mmu_mode mode;
     uint64_t npages;
-    _Atomic uint64_t *page;      /* [npages] descriptors */
-    struct spt_vm *spt;          /* NULL in soft mode */
+    _Atomic uint64_t *page; /* [npages] descriptors */
+    struct spt_vm *spt;     /* NULL in soft mode */
 };
 
 /* Zeroed, unbacked until touched; NULL when the host refuses. */

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What one vCPU asks of another about its private caches (soft TLB, jump cache, translated code): a bounded
- * queue for each target, a sequence number, and a poll bit. A queue that overflows degrades to "drop
- * everything", so a poster never waits for room.
+ * What one vCPU asks of another about its private caches (soft TLB, jump cache, translated code): a
+ * bounded queue for each target, a sequence number, and a poll bit. A queue that overflows degrades
+ * to "drop everything", so a poster never waits for room.
  *
  * Completion (I-2): the poster waits until the target has acknowledged its number, or is quiescent.
  * Quiescent suffices: post sets the poll bit, then reads in_guest; the target sets in_guest, then
- * reads the poll bit (vcpu_quiescent_end), both sequentially consistent, so either the poster sees the
- * target inside, or the target serves before it uses anything cached. A waiter is quiescent itself, so
- * two vCPUs that wait for each other both go on. Argument in full: docs/concurrency.md.
+ * reads the poll bit (vcpu_quiescent_end), both sequentially consistent, so either the poster sees
+ * the target inside, or the target serves before it uses anything cached. A waiter is quiescent
+ * itself, so two vCPUs that wait for each other both go on. Argument in full: docs/concurrency.md.
  */
 #include "mmu_internal.h"
 
@@ -24,7 +24,7 @@
 
 #define SPIN_ROUNDS 200
 /* A target may also become quiescent, which wakes nobody: look again at least this often. */
-#define RECHECK_NS 100000
+#define RECHECK_NS  100000
 
 uint32_t request_post(struct vcpu *from, struct vcpu *target, const struct request *rq)
 {
@@ -47,7 +47,8 @@ uint32_t request_post(struct vcpu *from, struct vcpu *target, const struct reque
 static bool done(struct vcpu *target, uint32_t seq)
 {
     /* acked: pairs with the release in mmu_serve_requests(); in_guest: see the head of this file */
-    return (int32_t)(atomic_load(&target->mmu->rq.acked) - seq) >= 0 || !atomic_load(&target->in_guest);
+    return (int32_t)(atomic_load(&target->mmu->rq.acked) - seq) >= 0 ||
+           !atomic_load(&target->in_guest);
 }
 
 static void sleep_until_done(struct vcpu *target, uint32_t seq)

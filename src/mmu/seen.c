@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Conservative summaries of what a vCPU may have cached: one for its soft TLB, jump cache and running code,
- * so that other vCPUs ask it (and wait for it at their DSB) only when their TLB maintenance concerns it; one
- * for its windows, so that nobody looks through them in vain (a kernel flushes its whole vmalloc range
- * page by page). Written by the owner, read by everybody; bits are only ever added until everything
- * cached has died, for windows until reset.
+ * Conservative summaries of what a vCPU may have cached: one for its soft TLB, jump cache and
+ * running code, so that other vCPUs ask it (and wait for it at their DSB) only when their TLB
+ * maintenance concerns it; one for its windows, so that nobody looks through them in vain (a kernel
+ * flushes its whole vmalloc range page by page). Written by the owner, read by everybody; bits are
+ * only ever added until everything cached has died, for windows until reset.
  *
- * Order: the owner reads its generation, walks, adds the note (a read-modify-write when it is news), then reads
- * the generation again and walks again if it moved. Whoever maintains advances the generation, then
- * reads the summary. So a note that came too late to be read belongs to a walk that is repeated; and a
- * note read is answered by a request, which the owner serves after it cached the entry.
+ * Order: the owner reads its generation, walks, adds the note (a read-modify-write when it is
+ * news), then reads the generation again and walks again if it moved. Whoever maintains advances
+ * the generation, then reads the summary. So a note that came too late to be read belongs to a walk
+ * that is repeated; and a note read is answered by a request, which the owner serves after it
+ * cached the entry.
  *
- * Starting afresh needs a point where no generated code is up the stack, since a running block came from a page
- * that has to stay noted: mmu_serve_requests() outside of waits, and reset.
+ * Starting afresh needs a point where no generated code is up the stack, since a running block came
+ * from a page that has to stay noted: mmu_serve_requests() outside of waits, and reset.
  */
 #include "mmu_internal.h"
 
@@ -99,5 +100,6 @@ bool seen_concerns(const struct seen *s, enum tlbi_kind kind, gva_t va, uint32_t
     }
     if (atomic_load(&s->leaf_log2[va >> LEAF_REGION_BITS]) || has_bit(s->page[1], page_bit(va)))
         return true;
-    return has_bit(s->page[0], page_bit(va)) && (kind == TLBI_VA_ALL_ASID || has_bit(s->asid, asid & 0xff));
+    return has_bit(s->page[0], page_bit(va)) &&
+           (kind == TLBI_VA_ALL_ASID || has_bit(s->asid, asid & 0xff));
 }

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Slow paths of guest loads and stores, called from generated code on the owning thread: soft-TLB misses,
- * devices, unaligned and page-crossing accesses, alignment faults, watched code pages, and in SPT mode
- * everything a window does not map. They return the value or raise the guest exception.
+ * Slow paths of guest loads and stores, called from generated code on the owning thread: soft-TLB
+ * misses, devices, unaligned and page-crossing accesses, alignment faults, watched code pages, and
+ * in SPT mode everything a window does not map. They return the value or raise the guest exception.
  *
- * Order of checks as the architecture has it (B3.13.2): alignment that does not depend on the memory type,
- * then the MMU for every page touched, then alignment by memory type; nothing is written before all of
- * them passed. RAM accesses are single-copy atomic when naturally aligned (A3.5.3).
+ * Order of checks as the architecture has it (B3.13.2): alignment that does not depend on the
+ * memory type, then the MMU for every page touched, then alignment by memory type; nothing is
+ * written before all of them passed. RAM accesses are single-copy atomic when naturally aligned
+ * (A3.5.3).
  */
 #include "mmu_internal.h"
 
@@ -116,7 +117,8 @@ static void ram_store(uint8_t *p, uint64_t value, unsigned size)
 }
 
 /* ---- one located piece, in memory order ---- */
-static uint64_t piece_load(const struct access *a, const struct located *at, gva_t va, unsigned size)
+static uint64_t piece_load(const struct access *a, const struct located *at, gva_t va,
+                           unsigned size)
 {
     uint64_t value = 0;
 
@@ -140,7 +142,8 @@ static void piece_store(const struct access *a, const struct located *at, gva_t 
         raise_fault(a, FAULT_EXTERNAL, va);
 }
 
-/* Unaligned device accesses fault; those to what the guest calls Normal but is a device go byte by byte. */
+/* Unaligned device accesses fault; those to what the guest calls Normal but is a device go byte by
+ * byte. */
 static bool bytewise(const struct access *a, const struct located *at)
 {
     if (!unaligned(a))
@@ -170,7 +173,8 @@ static struct located byte_at(const struct access *a, const struct located at[2]
     bool second = (va ^ a->va) & (uint32_t)GUEST_PAGE_MASK;
     uint64_t off = second ? va & ~(uint32_t)GUEST_PAGE_MASK : i;
 
-    return (struct located){.host = at[second].host ? at[second].host + off : NULL, .gpa = at[second].gpa + off};
+    return (struct located){.host = at[second].host ? at[second].host + off : NULL,
+                            .gpa = at[second].gpa + off};
 }
 
 static uint64_t load_split(const struct access *a, const struct located at[2])
@@ -247,8 +251,8 @@ void mmu_slow_store(struct vcpu *v, gva_t gva, uint64_t value, uint32_t memop, u
     }
 }
 
-void *mmu_helper_host(struct vcpu *v, gva_t gva, enum mmu_access access, uint32_t memop, uintptr_t ra,
-                      gpa_t *gpa)
+void *mmu_helper_host(struct vcpu *v, gva_t gva, enum mmu_access access, uint32_t memop,
+                      uintptr_t ra, gpa_t *gpa)
 {
     struct access a = {v, (uint32_t)gva, 1u << MEMOP_SIZE(memop), memop, access, ra};
     struct located at;

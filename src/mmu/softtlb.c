@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The software TLB of a vCPU: 1024 entries for each privilege, direct mapped by page, tagged with the
- * translation context (context.c). Generated code compares a tag inline in -mmu soft; slow paths, helpers
- * and code fetch use it in every mode. Entries of device pages and of watched code pages carry flags
- * that make the inline compare miss.
+ * The software TLB of a vCPU: 1024 entries for each privilege, direct mapped by page, tagged with
+ * the translation context (context.c). Generated code compares a tag inline in -mmu soft; slow
+ * paths, helpers and code fetch use it in every mode. Entries of device pages and of watched code
+ * pages carry flags that make the inline compare miss.
  *
- * Owning thread only. An entry is made from a walk, so it dies by TLB maintenance alone (I-1): by address
- * here, by ASID or wholly through new context ids.
+ * Owning thread only. An entry is made from a walk, so it dies by TLB maintenance alone (I-1): by
+ * address here, by ASID or wholly through new context ids.
  */
 #include "mmu_internal.h"
 
@@ -27,7 +27,8 @@ static void note_leaf(struct mmu_vcpu *m, gva_t gva, uint64_t size)
     uint8_t log2 = (uint8_t)__builtin_ctzll(size);
     gva_t first = gva & ~(size - 1);
 
-    if (size == GUEST_PAGE_SIZE || size > UINT64_C(1) << 30 || m->soft_leaf[gva >> LEAF_REGION_BITS] >= log2)
+    if (size == GUEST_PAGE_SIZE || size > UINT64_C(1) << 30 ||
+        m->soft_leaf[gva >> LEAF_REGION_BITS] >= log2)
         return;
     for (gva_t r = first >> LEAF_REGION_BITS; r <= (first + size - 1) >> LEAF_REGION_BITS; r++)
         if (m->soft_leaf[r] < log2)
@@ -40,7 +41,8 @@ static void insert(struct vcpu *v, gva_t gva, bool privileged, const struct mmu_
     gva_t page = gva & GUEST_PAGE_MASK;
     gpa_t gpa = t->gpa & GUEST_PAGE_MASK;
     uint8_t *host = ram_ptr(&v->vm->ram, gpa, GUEST_PAGE_SIZE);
-    uint64_t tag = page | v->ctx_tag | (t->device && t->page_size <= UINT64_C(1) << 30 ? SOFT_DEVICE : 0);
+    uint64_t tag =
+        page | v->ctx_tag | (t->device && t->page_size <= UINT64_C(1) << 30 ? SOFT_DEVICE : 0);
 
     note_leaf(v->mmu, page, t->page_size);
     if (!host)
@@ -52,7 +54,8 @@ static void insert(struct vcpu *v, gva_t gva, bool privileged, const struct mmu_
     e->addend = (host ? (uint64_t)(uintptr_t)host : gpa) - page;
 }
 
-static bool miss(struct vcpu *v, gva_t gva, enum mmu_access access, bool privileged, struct guest_fault *f)
+static bool miss(struct vcpu *v, gva_t gva, enum mmu_access access, bool privileged,
+                 struct guest_fault *f)
 {
     struct mmu_translation t;
     uint64_t gen;
@@ -64,13 +67,16 @@ static bool miss(struct vcpu *v, gva_t gva, enum mmu_access access, bool privile
             *f = (struct guest_fault){.fsr = t.fsr, .far = t.far};
             return false;
         }
-        /* Maintenance that did not see the note may have passed: pairs with broadcast() in tlbi.c. */
-    } while (seen_note(&v->mmu->seen, gva, t.page_size, t.global) && atomic_fetch_add(&v->mmu->gen, 0) != gen);
+        /* Maintenance that did not see the note may have passed: pairs with broadcast() in tlbi.c.
+         */
+    } while (seen_note(&v->mmu->seen, gva, t.page_size, t.global) &&
+             atomic_fetch_add(&v->mmu->gen, 0) != gen);
     insert(v, gva, privileged, &t);
     return true;
 }
 
-/* The page is written through this entry: from now on it is dirty, and writes need not be seen again. */
+/* The page is written through this entry: from now on it is dirty, and writes need not be seen
+ * again. */
 static void first_write(struct vcpu *v, struct softtlb_entry *e, gpa_t page)
 {
     page_mark_dirty(v->vm, page, UINT64_C(1) << (PAGE_WRITER_SHIFT + v->index));
@@ -153,7 +159,8 @@ static void drop_scan(struct vcpu *v, gva_t first, uint64_t size)
         v->mmu->soft_leaf[r] = 0;
 }
 
-#define SCAN_ABOVE (UINT64_C(32) * GUEST_PAGE_SIZE) /* one look at every entry is cheaper than page by page */
+#define SCAN_ABOVE \
+    (UINT64_C(32) * GUEST_PAGE_SIZE) /* one look at every entry is cheaper than page by page */
 
 void softtlb_drop_va(struct vcpu *v, gva_t va)
 {

@@ -3,11 +3,11 @@
  * Filling: a host fault in a window becomes a walk of the guest's tables and one mmap() of as many
  * pages as are contiguous in GVA and RAM with equal rights.
  *
- * A shootdown may run between the walk and the mapping. The filler reads its generation before the walk, makes
- * the records visible, then reads the generation again (by a read-modify-write, which orders it after the
- * records); whoever shoots down increments the generation, then looks at the records. So
- * either the filler sees the new generation and starts over, or the other sees the records, waits for the
- * window's lock, and drops what was mapped (I-1, I-2; docs/concurrency.md).
+ * A shootdown may run between the walk and the mapping. The filler reads its generation before the
+ * walk, makes the records visible, then reads the generation again (by a read-modify-write, which
+ * orders it after the records); whoever shoots down increments the generation, then looks at the
+ * records. So either the filler sees the new generation and starts over, or the other sees the
+ * records, waits for the window's lock, and drops what was mapped (I-1, I-2; docs/concurrency.md).
  *
  * Runs on the owning vCPU thread, on its normal stack.
  */
@@ -21,7 +21,7 @@
 #include <errno.h>
 #include <inttypes.h>
 
-#define TRIES 4
+#define TRIES      4
 /* Small pages are looked at in groups: a neighbour beyond that is unlikely to be contiguous. */
 #define GROUP_BITS 16
 
@@ -45,8 +45,10 @@ static bool may_write(struct vm *vm, const struct mmu_translation *t, gpa_t gpa)
     return (t->prot & 1u << MMU_WRITE) && !page_watched(atomic_load(page_state(vm, gpa)));
 }
 
-/* Does the page at gva continue the run so that its RAM is at gpa? `t` covers the page before; walks past its leaf. */
-static bool continues(const struct fill *f, struct mmu_translation *t, gva_t *leaf, gva_t gva, gpa_t gpa)
+/* Does the page at gva continue the run so that its RAM is at gpa? `t` covers the page before;
+ * walks past its leaf. */
+static bool continues(const struct fill *f, struct mmu_translation *t, gva_t *leaf, gva_t gva,
+                      gpa_t gpa)
 {
     struct vm *vm = f->v->vm;
 
@@ -58,7 +60,8 @@ static bool continues(const struct fill *f, struct mmu_translation *t, gva_t *le
         *leaf = gva & ~(t->page_size - 1);
     }
     return t->prot == f->t.prot && t->global == f->t.global && t->page_size == f->t.page_size &&
-           (t->gpa & ~(t->page_size - 1)) + (gva - *leaf) == gpa && may_write(vm, t, gpa) == f->writable;
+           (t->gpa & ~(t->page_size - 1)) + (gva - *leaf) == gpa &&
+           may_write(vm, t, gpa) == f->writable;
 }
 
 /* Extend from the faulting page to both sides, inside the group or region. */
@@ -75,7 +78,8 @@ static void find_run(const struct fill *f, struct window_run *run)
         end += GUEST_PAGE_SIZE;
     t = f->t;
     leaf = f->gva & ~(t.page_size - 1);
-    while (first > low && continues(f, &t, &leaf, first - GUEST_PAGE_SIZE, gpa - (f->gva - first) - GUEST_PAGE_SIZE))
+    while (first > low && continues(f, &t, &leaf, first - GUEST_PAGE_SIZE,
+                                    gpa - (f->gva - first) - GUEST_PAGE_SIZE))
         first -= GUEST_PAGE_SIZE;
     *run = (struct window_run){
         .gva = first,
@@ -84,7 +88,8 @@ static void find_run(const struct fill *f, struct window_run *run)
         .flags = REC_MAPPED | (f->writable ? REC_WRITABLE : 0) |
                  (f->privileged && !f->t.global ? REC_NONGLOBAL : 0),
         /* With the MMU off there is no guest leaf to maintain. */
-        .leaf_log2 = f->t.page_size > UINT64_C(1) << 30 ? 0 : (uint8_t)__builtin_ctzll(f->t.page_size),
+        .leaf_log2 =
+            f->t.page_size > UINT64_C(1) << 30 ? 0 : (uint8_t)__builtin_ctzll(f->t.page_size),
     };
 }
 
@@ -101,7 +106,8 @@ static void count(const struct fill *f, const struct window_run *run)
 /* A run of large leaves may span two of them; small pages count one by one. */
 static void note_run(const struct fill *f, const struct window_run *run)
 {
-    uint64_t step = f->t.page_size < UINT64_C(1) << REGION_BITS ? f->t.page_size : UINT64_C(1) << REGION_BITS;
+    uint64_t step =
+        f->t.page_size < UINT64_C(1) << REGION_BITS ? f->t.page_size : UINT64_C(1) << REGION_BITS;
     gva_t end = run->gva + ((gva_t)run->npages << GUEST_PAGE_BITS);
 
     for (gva_t gva = run->gva & ~(step - 1); gva < end; gva += step)
@@ -202,7 +208,8 @@ enum mmu_fault_action mmu_spt_fault(struct vcpu *v, uintptr_t host_pc, hva_t add
     /* A guard: the address wrapped or the access straddles the end. */
     if (offset >> GUEST_VA_BITS)
         return MMU_FAULT_SLOW;
-    /* The first unprivileged access of a kernel-only context; it is done the slow way, since RETRY keeps the base. */
+    /* The first unprivileged access of a kernel-only context; it is done the slow way, since RETRY
+     * keeps the base. */
     if (!privileged && spt_need_user_window(v))
         return MMU_FAULT_SLOW;
     f.w = v->mmu->spt->cur[privileged];
@@ -215,8 +222,9 @@ enum mmu_fault_action mmu_spt_fault(struct vcpu *v, uintptr_t host_pc, hva_t add
     for (unsigned i = 0; i < TRIES && err == -EAGAIN; i++)
         err = try_fill(&f);
     if (log_on(LOG_MMU))
-        log_printf("cpu%u: spt fault %08" PRIx64 " %s%s: %s\n", v->index, offset, privileged ? "priv " : "user ",
-                   is_write ? "write" : "read", err ? "slow" : "filled");
+        log_printf("cpu%u: spt fault %08" PRIx64 " %s%s: %s\n", v->index, offset,
+                   privileged ? "priv " : "user ", is_write ? "write" : "read",
+                   err ? "slow" : "filled");
     if (err)
         return MMU_FAULT_SLOW;
     STAT_MAX(&stats_vcpu[v->index], fill_stall_max_ns, stats_now_ns() - start);

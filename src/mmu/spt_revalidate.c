@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A whole-window TLBI without emptying the window. After it every mapping must be as if filled anew, and most would be
- * filled the same: kernels flush everything when one process ends. So the owner walks the guest's tables for
- * what is mapped and drops only what a fresh walk would not give. A walk costs some tens of nanoseconds, a
- * drop and a fill some ten microseconds.
+ * A whole-window TLBI without emptying the window. After it every mapping must be as if filled
+ * anew, and most would be filled the same: kernels flush everything when one process ends. So the
+ * owner walks the guest's tables for what is mapped and drops only what a fresh walk would not
+ * give. A walk costs some tens of nanoseconds, a drop and a fill some ten microseconds.
  *
- * Runs on the owning vCPU under the window's lock, with the registers of the context the window is (about to
- * be) current in. The walks come after `stale` was taken, so after the table updates of whoever set it.
+ * Runs on the owning vCPU under the window's lock, with the registers of the context the window is
+ * (about to be) current in. The walks come after `stale` was taken, so after the table updates of
+ * whoever set it.
  */
 #include "spt.h"
 
@@ -45,7 +46,8 @@ static bool still_valid(struct check *c, gva_t gva, uint32_t rec)
         walk_leaf(c, gva);
     if (!c->ok || ((rec & REC_WRITABLE) && !(t->prot & 1u << MMU_WRITE)))
         return false;
-    if (c->privileged ? !(rec & REC_NONGLOBAL) != t->global : t->global && !(tag & WINDOW_HAS_GLOBAL))
+    if (c->privileged ? !(rec & REC_NONGLOBAL) != t->global
+                      : t->global && !(tag & WINDOW_HAS_GLOBAL))
         return false;
     gpa = (t->gpa & ~(t->page_size - 1)) + (gva - c->leaf);
     if (gpa != c->v->vm->ram.base + ((gpa_t)(rec >> REC_GPA_SHIFT) << GUEST_PAGE_BITS))

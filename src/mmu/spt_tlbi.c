@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * TLB maintenance on windows, by the issuing vCPU itself for every vCPU covered. By address it drops pages: no
- * request, no wait; when the host's mmap() that drops a page has returned, no thread of the process can
- * complete an access through it. By ASID, or all, it marks windows stale (spt_window.c). Also: making a
- * page read-only in every window before its code is translated.
+ * TLB maintenance on windows, by the issuing vCPU itself for every vCPU covered. By address it
+ * drops pages: no request, no wait; when the host's mmap() that drops a page has returned, no
+ * thread of the process can complete an access through it. By ASID, or all, it marks windows stale
+ * (spt_window.c). Also: making a page read-only in every window before its code is translated.
  *
- * The caller has advanced the target's generation, also when nothing is mapped: a fill may be in flight.
+ * The caller has advanced the target's generation, also when nothing is mapped: a fill may be in
+ * flight.
  */
 #include "spt.h"
 
@@ -44,7 +45,8 @@ static bool apply(struct vcpu *v, struct window *w, enum tlbi_kind kind, gva_t v
             atomic_store(&w->stale, 1);
         break;
     case TLBI_VA:
-        /* Another ASID's user window matters for the sake of global pages only, which are rare there. */
+        /* Another ASID's user window matters for the sake of global pages only, which are rare
+         * there. */
         return (!user || same || (tag & WINDOW_HAS_GLOBAL)) && drop_va(v, w, va) && !user;
     case TLBI_VA_ALL_ASID:
         return drop_va(v, w, va) && !user;

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Which window a translation context uses: the arena of a vCPU, allocation, choice at a context switch.
+ * Which window a translation context uses: the arena of a vCPU, allocation, choice at a context
+ * switch.
  *
- * Maintenance of a whole window (by ASID, or all) only marks it stale, in O(1). Its owner cleans it before generated
- * code uses it again: in make_current(), or, for a window that is current, when it serves the request which the
- * maintaining vCPU posts after the mark and waits for.
+ * Maintenance of a whole window (by ASID, or all) only marks it stale, in O(1). Its owner cleans it
+ * before generated code uses it again: in make_current(), or, for a window that is current, when it
+ * serves the request which the maintaining vCPU posts after the mark and waits for.
  *
- * An evictor sets `evicting`, then reads `current`; make_current() sets `current`, then reads `evicting`
- * (sequentially consistent, Dekker): the evictor sees the window current and leaves it, or its owner waits for
- * the lock.
+ * An evictor sets `evicting`, then reads `current`; make_current() sets `current`, then reads
+ * `evicting` (sequentially consistent, Dekker): the evictor sees the window current and leaves it,
+ * or its owner waits for the lock.
  *
  * Everything here runs on the owning vCPU thread.
  */
@@ -53,8 +54,8 @@ static int create_windows(struct vcpu *v, struct spt_vcpu *s)
         return -ENOMEM;
     for (unsigned i = 0; i < s->nwindows; i++) {
         s->win[i].tag = &s->tag[i];
-        int err = window_init(&s->win[i], v->vm, s->arena + i * SPT_WINDOW_STRIDE + WINDOW_GUARD, GUEST_VA_BITS,
-                              &v->vm->mmu->spt->vmas);
+        int err = window_init(&s->win[i], v->vm, s->arena + i * SPT_WINDOW_STRIDE + WINDOW_GUARD,
+                              GUEST_VA_BITS, &v->vm->mmu->spt->vmas);
 
         if (err)
             return err;
@@ -121,7 +122,8 @@ static void release(struct vcpu *v, struct window *w)
     pthread_mutex_unlock(&w->lock);
 }
 
-/* A free window, else the least recently scheduled one; NULL when all are in use right now or lost. */
+/* A free window, else the least recently scheduled one; NULL when all are in use right now or lost.
+ */
 static struct window *allocate(struct vcpu *v)
 {
     struct spt_vcpu *s = v->mmu->spt;
@@ -207,7 +209,8 @@ void spt_clean_current(struct vcpu *v)
             clean(v, s->cur[priv], priv);
 }
 
-/* Non-global pages of another address space leave a privileged window before it is used in this one. */
+/* Non-global pages of another address space leave a privileged window before it is used in this
+ * one. */
 static void adopt(struct vcpu *v, struct window *w, const struct context *c)
 {
     if (w->ng_context == c->serial)

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * TLB maintenance by the guest (I-1, I-2). Local effects are immediate. For the inner-shareable forms
- * the issuer itself drops pages from the SPT windows of the other vCPUs and posts requests for what only
- * their owners can touch; its DSB waits for those. Nothing stops the world.
+ * TLB maintenance by the guest (I-1, I-2). Local effects are immediate. For the inner-shareable
+ * forms the issuer itself drops pages from the SPT windows of the other vCPUs and posts requests
+ * for what only their owners can touch; its DSB waits for those. Nothing stops the world.
  *
- * A by-address operation also kills global entries, whatever ASID it names, and the whole leaf that holds the
- * address. The guest's table update is ordered before everything read here by the read-modify-write on
- * the target's generation. Arm ARM DDI0406C B3.10.6.
+ * A by-address operation also kills global entries, whatever ASID it names, and the whole leaf that
+ * holds the address. The guest's table update is ordered before everything read here by the
+ * read-modify-write on the target's generation. Arm ARM DDI0406C B3.10.6.
  */
 #include "mmu_internal.h"
 
@@ -49,7 +49,8 @@ static void broadcast(struct vcpu *v, const struct request *rq)
 
         if (!u || u == v || !u->mmu)
             continue;
-        /* Pairs with miss() in softtlb.c and map_run_locked() in spt_fill.c: generation, then what they made visible. */
+        /* Pairs with miss() in softtlb.c and map_run_locked() in spt_fill.c: generation, then what
+         * they made visible. */
         atomic_fetch_add(&u->mmu->gen, 1);
         drop_windows(v, u, rq);
         if (!seen_concerns(&u->mmu->seen, rq->tlbi, rq->addr, rq->asid))
@@ -64,8 +65,8 @@ void mmu_tlbi(struct vcpu *v, enum tlbi_kind kind, gva_t va, uint32_t asid, bool
     struct request rq = {.kind = REQ_TLBI, .tlbi = kind, .addr = (uint32_t)va, .asid = asid & 0xff};
 
     if (log_on(LOG_MMU))
-        log_printf("cpu%u: tlbi kind %u va %08" PRIx64 " asid %02x%s\n", v->index, kind, rq.addr, rq.asid,
-                   inner_shareable ? " inner shareable" : "");
+        log_printf("cpu%u: tlbi kind %u va %08" PRIx64 " asid %02x%s\n", v->index, kind, rq.addr,
+                   rq.asid, inner_shareable ? " inner shareable" : "");
     if (seen_concerns(&v->mmu->seen, kind, rq.addr, rq.asid))
         tlbi_apply_soft(v, kind, rq.addr, rq.asid);
     drop_windows(v, v, &rq);

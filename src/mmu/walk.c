@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Address translation by the guest's current registers: chooses the format, and holds what both formats
- * share: descriptor reads, rights, fault status encoding, the MMU-off case. Pure: caches nothing,
- * reads guest tables through the flat view. Owning vCPU thread (it reads the vCPU's registers).
+ * Address translation by the guest's current registers: chooses the format, and holds what both
+ * formats share: descriptor reads, rights, fault status encoding, the MMU-off case. Pure: caches
+ * nothing, reads guest tables through the flat view. Owning vCPU thread (it reads the vCPU's
+ * registers).
  *
  * Arm ARM DDI0406C B3.2 (MMU off), B3.5-B3.7 (walks, access control), B3.13 (fault status).
  */
 #include "mmu_internal.h"
 
-#define LPAE_FSR (1u << 9)
-#define FSR_WNR (1u << 11)
+#define LPAE_FSR         (1u << 9)
+#define FSR_WNR          (1u << 11)
 
 #define ATTR64_DEVICE_SO UINT64_C(0) /* PAR.ATTR: Strongly-ordered */
-#define PAR64_SH_OUTER (UINT64_C(2) << 7)
-#define PAR32_INNER_SO (UINT64_C(1) << 4)
+#define PAR64_SH_OUTER   (UINT64_C(2) << 7)
+#define PAR32_INNER_SO   (UINT64_C(1) << 4)
 
 /* B3-1415: short-descriptor FS[4:0] */
 static unsigned status_short(enum walk_fault f, unsigned level)
@@ -104,8 +105,8 @@ bool walk_read64(const struct walk *w, gpa_t gpa, uint64_t *desc)
 }
 
 /*
- * Rights by AP[2:1] (B3.7.1). `ap0_restricts`: the short format without access flag where AP[0] = 0, which
- * takes rights away from user mode (AP[1] = 1: user may only read) or from everybody.
+ * Rights by AP[2:1] (B3.7.1). `ap0_restricts`: the short format without access flag where AP[0] =
+ * 0, which takes rights away from user mode (AP[1] = 1: user may only read) or from everybody.
  */
 uint8_t walk_rights(const struct walk *w, unsigned ap21, bool ap0_restricts, bool xn, bool pxn)
 {

@@ -1,23 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Long-descriptor (LPAE) walks: up to three levels, TTBCR.T0SZ/T1SZ and EPD, blocks and pages,
- * hierarchical APTable/XNTable/PXNTable, access flag, 40-bit output. The contiguous hint is ignored, as it
- * may be. Arm ARM DDI0406C B3.6, B3.7. See walk.c.
+ * hierarchical APTable/XNTable/PXNTable, access flag, 40-bit output. The contiguous hint is
+ * ignored, as it may be. Arm ARM DDI0406C B3.6, B3.7. See walk.c.
  */
 #include "mmu_internal.h"
 
 #define TTBCR_EPD0 (1u << 7)
 #define TTBCR_EPD1 (1u << 23)
-#define TTBR_ADDR UINT64_C(0xffffffffff)
-#define DESC_ADDR UINT64_C(0xfffffff000) /* [39:12] */
+#define TTBR_ADDR  UINT64_C(0xffffffffff)
+#define DESC_ADDR  UINT64_C(0xfffffff000) /* [39:12] */
 #define DESC_VALID 1u
 #define DESC_TABLE 2u /* also "page" at level 3 */
-#define DESC_AF (1u << 10)
-#define DESC_NG (1u << 11)
-#define DESC_PXN (UINT64_C(1) << 53)
-#define DESC_XN (UINT64_C(1) << 54)
-#define TABLE_PXN (UINT64_C(1) << 59)
-#define TABLE_XN (UINT64_C(1) << 60)
+#define DESC_AF    (1u << 10)
+#define DESC_NG    (1u << 11)
+#define DESC_PXN   (UINT64_C(1) << 53)
+#define DESC_XN    (UINT64_C(1) << 54)
+#define TABLE_PXN  (UINT64_C(1) << 59)
+#define TABLE_XN   (UINT64_C(1) << 60)
 
 /* What table descriptors above the leaf take away. */
 struct limits {
@@ -25,9 +25,9 @@ struct limits {
 };
 
 /*
- * Which table covers the address: TTBR1 has the top 2^(32-T1SZ) bytes or, with T1SZ = 0, all that T0SZ
- * leaves over; TTBR0 the bottom 2^(32-T0SZ) bytes that TTBR1 does not take (B3.6.4, figure B3-15).
- * False: neither.
+ * Which table covers the address: TTBR1 has the top 2^(32-T1SZ) bytes or, with T1SZ = 0, all that
+ * T0SZ leaves over; TTBR0 the bottom 2^(32-T0SZ) bytes that TTBR1 does not take (B3.6.4, figure
+ * B3-15). False: neither.
  */
 static bool select_table(const struct walk *w, bool *second)
 {

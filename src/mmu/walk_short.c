@@ -1,22 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Short-descriptor walks: sections, supersections, large and small pages, domains, TEX remap, access
- * flag, XN and PXN, the TTBCR.N split. Arm ARM DDI0406C B3.5, B3.7, B3.8. See walk.c.
+ * Short-descriptor walks: sections, supersections, large and small pages, domains, TEX remap,
+ * access flag, XN and PXN, the TTBCR.N split. Arm ARM DDI0406C B3.5, B3.7, B3.8. See walk.c.
  */
 #include "mmu_internal.h"
 
-#define TTBCR_N 7u
-#define TTBCR_PD0 (1u << 4)
-#define TTBCR_PD1 (1u << 5)
+#define TTBCR_N         7u
+#define TTBCR_PD0       (1u << 4)
+#define TTBCR_PD1       (1u << 5)
 
-#define L1_PXN_TABLE (1u << 2)
-#define L1_PXN_SECTION (1u << 0)
-#define L1_XN (1u << 4)
+#define L1_PXN_TABLE    (1u << 2)
+#define L1_PXN_SECTION  (1u << 0)
+#define L1_XN           (1u << 4)
 #define L1_SUPERSECTION (1u << 18)
-#define L1_NG (1u << 17)
-#define L2_LARGE_XN (1u << 15)
-#define L2_SMALL_XN (1u << 0)
-#define L2_NG (1u << 11)
+#define L1_NG           (1u << 17)
+#define L2_LARGE_XN     (1u << 15)
+#define L2_SMALL_XN     (1u << 0)
+#define L2_NG           (1u << 11)
 
 /* The fields of a leaf, from whichever descriptor holds it. */
 struct leaf {
@@ -41,7 +41,8 @@ static bool first_level(const struct walk *w, gpa_t *desc)
     return true;
 }
 
-/* Memory type by TEX[2:0]:C:B, remapped or not: 0 Strongly-ordered, 1 Device, 2 Normal (B3.8.2, B3.8.3). */
+/* Memory type by TEX[2:0]:C:B, remapped or not: 0 Strongly-ordered, 1 Device, 2 Normal (B3.8.2,
+ * B3.8.3). */
 static unsigned memory_type(const struct walk *w, unsigned tex)
 {
     if (w->r->sctlr & SCTLR_TRE)

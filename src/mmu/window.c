@@ -3,12 +3,13 @@
  * Host mappings of one SPT window, see window.h.
  *
  * The count of VMAs is exact for what the kernel can merge: a boundary between two pages costs one
- * VMA unless both are unmapped, or both are mapped with equal rights and contiguous in RAM. Mappings carry no
- * madvise flags, since those would keep the kernel from merging a dropped page into the reservation
- * (core dumps are kept small by the coredump filter instead, see fault.c).
+ * VMA unless both are unmapped, or both are mapped with equal rights and contiguous in RAM.
+ * Mappings carry no madvise flags, since those would keep the kernel from merging a dropped page
+ * into the reservation (core dumps are kept small by the coredump filter instead, see fault.c).
  *
- * At vm.max_map_count even clearing by mmap(MAP_FIXED) fails with ENOMEM; what still works is mprotect
- * and munmap of whole mappings. So the last resort makes the whole window inaccessible at once
+ * At vm.max_map_count even clearing by mmap(MAP_FIXED) fails with ENOMEM; what still works is
+ * mprotect and munmap of whole mappings. So the last resort makes the whole window inaccessible at
+ * once
  * (`disabled`), and the owner rebuilds it when it next needs it.
  */
 #include "window.h"
@@ -32,7 +33,8 @@ static size_t filter_entries(const struct vm *vm)
     return (vm->ram.size >> REGION_BITS) + 1;
 }
 
-int window_init(struct window *w, struct vm *vm, hva_t base, unsigned bits, _Atomic uint64_t *vma_total)
+int window_init(struct window *w, struct vm *vm, hva_t base, unsigned bits,
+                _Atomic uint64_t *vma_total)
 {
     w->vm = vm;
     w->base = base;
@@ -107,7 +109,8 @@ static bool boundary(uint32_t a, uint32_t b)
 {
     if (!a || !b)
         return a != b;
-    return (a & REC_WRITABLE) != (b & REC_WRITABLE) || (a >> REC_GPA_SHIFT) + 1 != b >> REC_GPA_SHIFT;
+    return (a & REC_WRITABLE) != (b & REC_WRITABLE) ||
+           (a >> REC_GPA_SHIFT) + 1 != b >> REC_GPA_SHIFT;
 }
 
 /* Boundaries at the left edge of every page of the range, and at its right end. */
@@ -164,7 +167,8 @@ static _Atomic uint64_t *state_of(const struct window *w, uint32_t ram_page)
 /* Counters that change under the lock only: readers without it need no read-modify-write. */
 static void add_locked(_Atomic uint32_t *counter, uint32_t n)
 {
-    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + n, memory_order_relaxed);
+    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + n,
+                          memory_order_relaxed);
 }
 
 /* A writable mapping of the page is about to exist; false: it is watched, so it must not. */
@@ -222,7 +226,8 @@ static void note_leaf(struct window *w, gva_t gva, uint8_t log2)
 
     if (log2 <= GUEST_PAGE_BITS || atomic_load(&w->leaf_log2[gva >> REGION_BITS]) >= log2)
         return;
-    for (gva_t r = first >> REGION_BITS; r <= (first + (UINT64_C(1) << log2) - 1) >> REGION_BITS; r++)
+    for (gva_t r = first >> REGION_BITS; r <= (first + (UINT64_C(1) << log2) - 1) >> REGION_BITS;
+         r++)
         if (r < w->nregions && atomic_load(&w->leaf_log2[r]) < log2)
             atomic_store(&w->leaf_log2[r], log2);
 }
@@ -250,13 +255,15 @@ int window_prepare_locked(struct window *w, struct window_run *run)
         set_record(w, r, first + n, (run->ram_page + n) << REC_GPA_SHIFT | run->flags);
     }
     if (run->flags & REC_NONGLOBAL)
-        w->ng_regions[run->gva >> REGION_BITS >> 6] |= UINT64_C(1) << (run->gva >> REGION_BITS & 63);
+        w->ng_regions[run->gva >> REGION_BITS >> 6] |= UINT64_C(1)
+                                                       << (run->gva >> REGION_BITS & 63);
     note_leaf(w, run->gva, run->leaf_log2);
     account(w, boundaries(w, run->gva, run->npages) - before);
     return 0;
 }
 
-/* Without records the window looks emptier than the host has it; right only where nothing is mapped, or will be. */
+/* Without records the window looks emptier than the host has it; right only where nothing is
+ * mapped, or will be. */
 static unsigned forget_range(struct window *w, gva_t gva, uint64_t len)
 {
     unsigned dropped = 0;
@@ -292,7 +299,8 @@ static bool host_unmap(struct window *w, gva_t gva, uint64_t len)
                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) != MAP_FAILED;
 }
 
-/* Inaccessible at once without a new VMA: every mapping is covered whole. The VMAs stay until the rebuild. */
+/* Inaccessible at once without a new VMA: every mapping is covered whole. The VMAs stay until the
+ * rebuild. */
 static void disable(struct window *w)
 {
     uint64_t vmas = w->vmas;
@@ -328,7 +336,8 @@ void window_cancel_locked(struct window *w, const struct window_run *run)
         forget_range(w, run->gva, len);
 }
 
-/* Empty regions whose leaves lie inside the range know no leaf any more: the next page of a flush loop is cheap. */
+/* Empty regions whose leaves lie inside the range know no leaf any more: the next page of a flush
+ * loop is cheap. */
 static void forget_leaves(struct window *w, gva_t gva, uint64_t len)
 {
     gva_t first = gva >> REGION_BITS, last = (gva + len - 1) >> REGION_BITS;
@@ -399,7 +408,8 @@ static unsigned drop_nonglobal_in(struct window *w, gva_t gva)
     uint32_t run = 0;
 
     for (unsigned p = 0; p <= REGION_PAGES; p++, gva += GUEST_PAGE_SIZE) {
-        if (p < REGION_PAGES && (atomic_load_explicit(&r->rec[p], memory_order_relaxed) & REC_NONGLOBAL)) {
+        if (p < REGION_PAGES &&
+            (atomic_load_explicit(&r->rec[p], memory_order_relaxed) & REC_NONGLOBAL)) {
             if (!run++)
                 start = gva;
             continue;
@@ -420,7 +430,8 @@ unsigned window_drop_nonglobal_locked(struct window *w)
 
         w->ng_regions[i] = 0;
         for (; bits; bits &= bits - 1)
-            dropped += drop_nonglobal_in(w, (gva_t)(i * 64 + (unsigned)__builtin_ctzll(bits)) << REGION_BITS);
+            dropped += drop_nonglobal_in(w, (gva_t)(i * 64 + (unsigned)__builtin_ctzll(bits))
+                                                << REGION_BITS);
     }
     return dropped;
 }
@@ -432,7 +443,8 @@ static void protect_page(struct window *w, struct region *r, gva_t gva)
     int64_t before;
 
     if (mprotect((void *)(w->base + gva), GUEST_PAGE_SIZE, PROT_READ)) {
-        window_drop_locked(w, gva, GUEST_PAGE_SIZE); /* no room to split a VMA: the host says ENOMEM */
+        window_drop_locked(w, gva,
+                           GUEST_PAGE_SIZE); /* no room to split a VMA: the host says ENOMEM */
         return;
     }
     before = boundaries(w, gva, 1);
