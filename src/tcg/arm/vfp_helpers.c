@@ -2,7 +2,7 @@
 /*
  * VFP arithmetic as helpers of generated code: each computes with the exact library (src/fp) as
  * FPSCR says and adds the cumulative flags. Arm ARM A2.7, A8.8.281ff. Run on the vCPU thread; MXCSR
- * holds the guest's state and stays so (what the conversions to integers add to it is IXC's).
+ * holds the guest's state; what conversions to integers and fused operations raise there is meant.
  *
  * The shortcuts at comparisons and conversions are taken when FPSCR has no controls set; they do
  * what the library does for numbers that are neither NaNs nor out of range.
@@ -49,10 +49,6 @@ static inline bool plain(const struct vcpu *v)
     TERNARY(vmls, N, fp_add_f##N(d, fp_neg_f##N(fp_mul_f##N(a, b, env)), env))               \
     TERNARY(vnmls, N, fp_add_f##N(fp_neg_f##N(d), fp_mul_f##N(a, b, env), env))              \
     TERNARY(vnmla, N, fp_add_f##N(fp_neg_f##N(d), fp_neg_f##N(fp_mul_f##N(a, b, env)), env)) \
-    TERNARY(vfma, N, fp_muladd_f##N(d, a, b, env))                                           \
-    TERNARY(vfms, N, fp_muladd_f##N(d, fp_neg_f##N(a), b, env))                              \
-    TERNARY(vfnma, N, fp_muladd_f##N(fp_neg_f##N(d), fp_neg_f##N(a), b, env))                \
-    TERNARY(vfnms, N, fp_muladd_f##N(fp_neg_f##N(d), a, b, env))                             \
     VFP_TYPE_##N vfp_helper_vsqrt_f##N(struct vcpu *v, VFP_TYPE_##N a)                       \
     {                                                                                        \
         struct fp_env e = fp_env_from_fpscr(v->fpscr_rest);                                  \
@@ -63,6 +59,63 @@ static inline bool plain(const struct vcpu *v)
 
 ALL(32)
 ALL(64)
+
+/*
+ * Fused multiply-add: the host's instruction, whose flags go to MXCSR, unless the result is a NaN,
+ * or zero, subnormal or the smallest normal number. The library computes those again: it selects
+ * NaNs as ARM does and detects tininess before rounding. What the host raised for them is right,
+ * but may not be all.
+ */
+#define LOWEST_32   (1u << 23)
+#define LOWEST_64   (UINT64_C(1) << 52)
+#define INFINITY_32 0x7f800000u
+#define INFINITY_64 (UINT64_C(0x7ff) << 52)
+#define FUSED(N, type, host_fma)                                                                  \
+    __attribute__((target("fma"))) static bool fused_host_##N(VFP_TYPE_##N d, VFP_TYPE_##N a,     \
+                                                              VFP_TYPE_##N b, VFP_TYPE_##N *out)  \
+    {                                                                                             \
+        type x, y, z, r;                                                                          \
+        memcpy(&x, &a, sizeof(x));                                                                \
+        memcpy(&y, &b, sizeof(y));                                                                \
+        memcpy(&z, &d, sizeof(z));                                                                \
+        r = host_fma(x, y, z);                                                                    \
+        memcpy(out, &r, sizeof(r));                                                               \
+        return fp_abs_f##N(*out) - LOWEST_##N - 1 < INFINITY_##N - LOWEST_##N;                    \
+    }                                                                                             \
+    static VFP_TYPE_##N fused_##N(struct vcpu *v, VFP_TYPE_##N d, VFP_TYPE_##N a, VFP_TYPE_##N b) \
+    {                                                                                             \
+        struct fp_env e;                                                                          \
+        VFP_TYPE_##N r;                                                                           \
+        if (plain(v) && __builtin_cpu_supports("fma") && fused_host_##N(d, a, b, &r)) {           \
+            return r;                                                                             \
+        }                                                                                         \
+        e = fp_env_from_fpscr(v->fpscr_rest);                                                     \
+        r = fp_muladd_f##N(d, a, b, &e);                                                          \
+        v->fpscr_rest |= e.flags;                                                                 \
+        return r;                                                                                 \
+    }                                                                                             \
+    VFP_TYPE_##N vfp_helper_vfma_f##N(struct vcpu *v, VFP_TYPE_##N a, VFP_TYPE_##N b,             \
+                                      VFP_TYPE_##N d)                                             \
+    {                                                                                             \
+        return fused_##N(v, d, a, b);                                                             \
+    }                                                                                             \
+    VFP_TYPE_##N vfp_helper_vfms_f##N(struct vcpu *v, VFP_TYPE_##N a, VFP_TYPE_##N b,             \
+                                      VFP_TYPE_##N d)                                             \
+    {                                                                                             \
+        return fused_##N(v, d, fp_neg_f##N(a), b);                                                \
+    }                                                                                             \
+    VFP_TYPE_##N vfp_helper_vfnma_f##N(struct vcpu *v, VFP_TYPE_##N a, VFP_TYPE_##N b,            \
+                                       VFP_TYPE_##N d)                                            \
+    {                                                                                             \
+        return fused_##N(v, fp_neg_f##N(d), fp_neg_f##N(a), b);                                   \
+    }                                                                                             \
+    VFP_TYPE_##N vfp_helper_vfnms_f##N(struct vcpu *v, VFP_TYPE_##N a, VFP_TYPE_##N b,            \
+                                       VFP_TYPE_##N d)                                            \
+    {                                                                                             \
+        return fused_##N(v, fp_neg_f##N(d), a, b);                                                \
+    }
+FUSED(32, float, __builtin_fmaf)
+FUSED(64, double, __builtin_fma)
 
 static enum fp_rounding rounding_of(uint32_t how, const struct fp_env *e)
 {
