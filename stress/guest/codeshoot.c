@@ -1,20 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Code shootdown.  Every CPU owns some pages of code and keeps rewriting and remapping them while all
- * CPUs call into them, singly and from chained loops.  After the maintenance has completed at its DSB
- * the old frame is filled with a poison function: whoever runs it fetched through an old translation
- * or from a stale copy.  State words (shoot.h) tell when a call must return the newest value or must
- * abort; a caller executes an ISB after it has seen the state.  Parameters as in shootdown.c.
+ * Code shootdown.  Every CPU owns some pages of code and keeps rewriting and remapping them while
+ * all CPUs call into them, singly and from chained loops.  After the maintenance has completed at
+ * its DSB the old frame is filled with a poison function: whoever runs it fetched through an old
+ * translation or from a stale copy.  State words (shoot.h) tell when a call must return the newest
+ * value or must abort; a caller executes an ISB after it has seen the state.  Parameters as in
+ * shootdown.c.
  */
 #include "shoot.inc.c"
 
 const char payload_name[] = "codeshoot";
 
-#define FN 0x40u /* offset of the function in its page */
-#define BAD 0xdeadu
+#define FN      0x40u /* offset of the function in its page */
+#define BAD     0xdeadu
 #define MOVW(v) (0xe3000000u | ((v)&0xf000u) << 4 | ((v)&0xfffu))
 #define MOVT(v) (0xe3400000u | ((v)&0xf000u) << 4 | ((v)&0xfffu))
-#define BXLR 0xe12fff1eu
+#define BXLR    0xe12fff1eu
 
 static struct {
     volatile uint32_t poison, stale, stale_in_place, missing_fault, false_fault, bad_status, torn;
@@ -111,7 +112,8 @@ static void change(unsigned page, uint32_t r)
     publish(p, new);
 }
 
-/* A chained loop at a fixed address: BL to each of four pages, count the poison among the results. */
+/* A chained loop at a fixed address: BL to each of four pages, count the poison among the results.
+ */
 #define CALLER (VA + 0xc0000u)
 static void write_caller(uint32_t *w, uint32_t at, unsigned first)
 {
@@ -225,7 +227,8 @@ void payload_main(void)
 {
     unsigned n = smp_start(MAX_CPUS);
     uint32_t calls = 0, strict = 0, changes = 0;
-    tap_diag("seed %u, %u ms, %u pages, %s descriptors, %u CPUs", SEED, TIME_MS, PAGES, LPAE ? "long" : "short", n);
+    tap_diag("seed %u, %u ms, %u pages, %s descriptors, %u CPUs", SEED, TIME_MS, PAGES,
+             LPAE ? "long" : "short", n);
     shoot_setup(n);
     for (unsigned i = 0; i < PAGES; i++) {
         for (unsigned f = 0; f < FRAMES; f++) {
@@ -243,9 +246,11 @@ void payload_main(void)
     deadline = now() + (uint64_t)TIME_MS * ticks_per_ms();
     smp_run_all(n, worker, NULL);
     for (unsigned i = 0; i < n; i++) {
-        tap_diag("CPU %u: %u invalidations, %u calls (%u with one legal outcome), %u faults, %u loops, last %x for %x", i,
-                 (unsigned)shoot_count[i], (unsigned)res[i].calls, (unsigned)res[i].strict, (unsigned)res[i].faults,
-                 (unsigned)res[i].loops, (unsigned)res[i].last, (unsigned)res[i].want);
+        tap_diag("CPU %u: %u invalidations, %u calls (%u with one legal outcome), %u faults, %u "
+                 "loops, last %x for %x",
+                 i, (unsigned)shoot_count[i], (unsigned)res[i].calls, (unsigned)res[i].strict,
+                 (unsigned)res[i].faults, (unsigned)res[i].loops, (unsigned)res[i].last,
+                 (unsigned)res[i].want);
         calls += res[i].calls;
         strict += res[i].strict;
         changes += shoot_count[i];
@@ -253,7 +258,8 @@ void payload_main(void)
     tap_ok(calls > 100 && strict > 50 && changes > 10, "the test did something");
     total("no fetch through an old translation", offsetof(__typeof__(res[0]), poison), n);
     total("calls run the newest code after a remap", offsetof(__typeof__(res[0]), stale), n);
-    total("calls run the newest code after a change in place", offsetof(__typeof__(res[0]), stale_in_place), n);
+    total("calls run the newest code after a change in place",
+          offsetof(__typeof__(res[0]), stale_in_place), n);
     total("calls of unmapped pages abort", offsetof(__typeof__(res[0]), missing_fault), n);
     total("calls of mapped pages do not abort", offsetof(__typeof__(res[0]), false_fault), n);
     total("no mixture of old and new code", offsetof(__typeof__(res[0]), torn), n);

@@ -67,7 +67,8 @@ static void test_rules(void)
             in.r[0] = (uint32_t)cell;
             case_eq(&m, snip_run(&in, list[i].s.code[k & 1]), TRAP_SVC, "%s kind", list[i].s.name);
             this_cpu()->hook = NULL;
-            case_eq(&m, this_cpu()->trap.regs.r[2], list[i].stores ? 0 : 1, "%s status", list[i].s.name);
+            case_eq(&m, this_cpu()->trap.regs.r[2], list[i].stores ? 0 : 1, "%s status",
+                    list[i].s.name);
             case_eq(&m, cell[0] == list[i].after, 1, "%s memory", list[i].s.name);
         }
     }
@@ -83,8 +84,6 @@ static void test_rules(void)
 static struct {
     volatile uint32_t cell, step, what, stop;
 } pp;
-
-
 
 enum { PLAIN_OTHER, EXCL_OTHER, EXCL_ABA, PLAIN_ABA, NOTHING };
 static void partner(unsigned cpu, void *arg)
@@ -141,9 +140,9 @@ static uint32_t __attribute__((noinline)) interleave(uint32_t what)
 
 static void test_pairs(unsigned n)
 {
-    static const char *const names[] = {
-        "a plain store by another CPU makes STREX fail", "an exclusive store by another CPU makes STREX fail",
-        "exclusive stores that restore the value make STREX fail"};
+    static const char *const names[] = {"a plain store by another CPU makes STREX fail",
+                                        "an exclusive store by another CPU makes STREX fail",
+                                        "exclusive stores that restore the value make STREX fail"};
     if (n < 2) {
         for (unsigned i = 0; i < 3; i++)
             tap_skip(names[i], "one CPU");
@@ -160,7 +159,9 @@ static void test_pairs(unsigned n)
     unsigned passed = 0;
     for (unsigned i = 0; i < 50; i++)
         passed += interleave(PLAIN_ABA) == 0;
-    tap_diag("plain stores that restore the value: %u of 50 STREX succeeded (0 in the architecture)", passed);
+    tap_diag(
+        "plain stores that restore the value: %u of 50 STREX succeeded (0 in the architecture)",
+        passed);
     pp.stop = 1;
     smp_wait(1);
 }
@@ -206,15 +207,15 @@ static void ticks_off(void)
     write_cntv_ctl(0);
 }
 
-#define RMW(name, type, ld, st)                                                                    \
-    static inline void name(volatile type *p, uint32_t add)                                        \
-    {                                                                                              \
-        uint32_t v, fail;                                                                          \
-        __asm__ volatile("1: " ld " %0, [%2]\n add %0, %0, %3\n " st " %1, %0, [%2]\n"             \
-                         " cmp %1, #0\n bne 1b"                                                    \
-                         : "=&r"(v), "=&r"(fail)                                                   \
-                         : "r"(p), "r"(add)                                                        \
-                         : "cc", "memory");                                                        \
+#define RMW(name, type, ld, st)                                                        \
+    static inline void name(volatile type *p, uint32_t add)                            \
+    {                                                                                  \
+        uint32_t v, fail;                                                              \
+        __asm__ volatile("1: " ld " %0, [%2]\n add %0, %0, %3\n " st " %1, %0, [%2]\n" \
+                         " cmp %1, #0\n bne 1b"                                        \
+                         : "=&r"(v), "=&r"(fail)                                       \
+                         : "r"(p), "r"(add)                                            \
+                         : "cc", "memory");                                            \
     }
 RMW(add_b, uint8_t, "ldrexb", "strexb")
 RMW(add_h, uint16_t, "ldrexh", "strexh")
@@ -239,15 +240,30 @@ static void count(unsigned cpu, void *arg)
     barrier_wait(&gate);
     for (uint32_t i = 0; i < n; i++) {
         switch (i & 7) {
-        case 0: add_w(&counters.w, 1); break;
-        case 1: add_d(&counters.d); break;
-        case 2: add_b(&counters.b[i >> 3 & 7], 1); break;
-        case 3: add_h(&counters.h[i >> 3 & 1], 1); break;
+        case 0:
+            add_w(&counters.w, 1);
+            break;
+        case 1:
+            add_d(&counters.d);
+            break;
+        case 2:
+            add_b(&counters.b[i >> 3 & 7], 1);
+            break;
+        case 3:
+            add_h(&counters.h[i >> 3 & 1], 1);
+            break;
         /* one word: bits 31:8 as a word by some, byte 0 by others; no carry between them counts */
-        case 4: cpu & 1 ? add_w(&counters.mixed, 0x100) : add_b((volatile uint8_t *)&counters.mixed, 1); break;
-        case 5: add_w(&counters.w, 3); break;
-        case 6: add_b(&counters.b[cpu], 5); break;
-        default: add_h(&counters.h[cpu & 1], 7);
+        case 4:
+            cpu & 1 ? add_w(&counters.mixed, 0x100) : add_b((volatile uint8_t *)&counters.mixed, 1);
+            break;
+        case 5:
+            add_w(&counters.w, 3);
+            break;
+        case 6:
+            add_b(&counters.b[cpu], 5);
+            break;
+        default:
+            add_h(&counters.h[cpu & 1], 7);
         }
     }
     ticks_off();
@@ -266,14 +282,29 @@ static void test_counters(unsigned n)
     for (unsigned c = 0; c < n; c++) {
         for (uint32_t i = 0; i < OPS / n; i++) {
             switch (i & 7) {
-            case 0: w += 1; break;
-            case 1: d += 0x0000000340000001ull; break;
-            case 2: b[i >> 3 & 7]++; break;
-            case 3: h[i >> 3 & 1]++; break;
-            case 4: c & 1 ? words++ : bytes++; break;
-            case 5: w += 3; break;
-            case 6: b[c] += 5; break;
-            default: h[c & 1] += 7;
+            case 0:
+                w += 1;
+                break;
+            case 1:
+                d += 0x0000000340000001ull;
+                break;
+            case 2:
+                b[i >> 3 & 7]++;
+                break;
+            case 3:
+                h[i >> 3 & 1]++;
+                break;
+            case 4:
+                c & 1 ? words++ : bytes++;
+                break;
+            case 5:
+                w += 3;
+                break;
+            case 6:
+                b[c] += 5;
+                break;
+            default:
+                h[c & 1] += 7;
             }
         }
     }
@@ -389,7 +420,8 @@ static void test_stack(unsigned n)
         uses += nd->uses;
     }
     tap_ok(!stack.broken, "lock-free stack: no node has two owners");
-    tap_ok(found == NODES && bits == (1u << NODES) - 1, "lock-free stack: every node is there once");
+    tap_ok(found == NODES && bits == (1u << NODES) - 1,
+           "lock-free stack: every node is there once");
     tap_diag("%u nodes found, %u pops", found, (unsigned)uses);
 }
 
@@ -424,7 +456,8 @@ static void test_lock(unsigned n)
     barrier_init(&gate, n);
     smp_run_all(n, lock_worker, NULL);
     tap_ok(guarded.torn == 0 && guarded.a == OPS / 8 / n * n, "spinlock protects its data");
-    tap_diag("%u of %u, %u torn", (unsigned)guarded.a, (unsigned)(OPS / 8 / n * n), (unsigned)guarded.torn);
+    tap_diag("%u of %u, %u torn", (unsigned)guarded.a, (unsigned)(OPS / 8 / n * n),
+             (unsigned)guarded.torn);
 }
 
 void payload_main(void)

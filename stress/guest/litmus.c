@@ -28,10 +28,10 @@ struct cell {
 static struct cell *cells;
 static struct barrier gate;
 
-#define CODE(name, ...)                                                                            \
-    static inline __attribute__((always_inline)) void name(struct cell *c)                         \
-    {                                                                                              \
-        __VA_ARGS__                                                                                \
+#define CODE(name, ...)                                                    \
+    static inline __attribute__((always_inline)) void name(struct cell *c) \
+    {                                                                      \
+        __VA_ARGS__                                                        \
     }
 #define ASM(text, ...) __asm__ volatile(text : __VA_ARGS__)
 
@@ -39,8 +39,11 @@ static struct barrier gate;
 CODE(mp_w, c->x = 1; dmb(); c->y = 1;)
 CODE(mp_r, uint32_t a = c->y; dmb(); uint32_t b = c->x; c->r[0] = a; c->r[1] = b;)
 /* the reader ordered by an address dependency instead */
-CODE(mp_addr, uint32_t a, b, t; ASM("ldr %0, [%3]\n eor %2, %0, %0\n ldr %1, [%4, %2]", "=&r"(a), "=&r"(b), "=&r"(t)
-     : "r"(&c->y), "r"(&c->x) : "memory"); c->r[0] = a; c->r[1] = b;)
+CODE(mp_addr, uint32_t a, b, t;
+     ASM("ldr %0, [%3]\n eor %2, %0, %0\n ldr %1, [%4, %2]", "=&r"(a), "=&r"(b), "=&r"(t)
+         : "r"(&c->y), "r"(&c->x)
+         : "memory");
+     c->r[0] = a; c->r[1] = b;)
 /* store buffering */
 CODE(sb_0, c->x = 1; dmb(); c->r[0] = c->y;)
 CODE(sb_1, c->y = 1; dmb(); c->r[1] = c->x;)
@@ -74,25 +77,25 @@ CODE(wrc_0, c->x = 1;)
 CODE(wrc_1, uint32_t a = c->x; dmb(); c->y = 1; c->r[0] = a;)
 CODE(wrc_2, uint32_t a = c->y; dmb(); uint32_t b = c->x; c->r[1] = a; c->r[2] = b;)
 
-#define TESTS(X) /* name, CPUs, threads 0-3, outcome that counts, whether it is forbidden */         \
-    X(MP_dmb, 2, mp_w, mp_r, mp_w, mp_w, c->r[0] == 1 && c->r[1] == 0, true)                       \
-    X(MP_dmb_addr, 2, mp_w, mp_addr, mp_w, mp_w, c->r[0] == 1 && c->r[1] == 0, true)               \
-    X(SB_dmb, 2, sb_0, sb_1, mp_w, mp_w, c->r[0] == 0 && c->r[1] == 0, true)                       \
-    X(SB_dsb, 2, sb_0_dsb, sb_1_dsb, mp_w, mp_w, c->r[0] == 0 && c->r[1] == 0, true)               \
-    X(SB_cp15_dmb, 2, sb_0_cp15, sb_1, mp_w, mp_w, c->r[0] == 0 && c->r[1] == 0, true)             \
-    X(SB_exclusive, 2, sbx_0, sbx_1, mp_w, mp_w, c->r[0] == 0 && c->r[1] == 0, true)               \
-    X(SB_no_barrier, 2, sb_0_weak, sb_1_weak, mp_w, mp_w, c->r[0] == 0 && c->r[1] == 0, false)     \
-    X(LB_dmb, 2, lb_0, lb_1, mp_w, mp_w, c->r[0] == 1 && c->r[1] == 1, true)                       \
-    X(CoRR, 2, co_w, co_r, mp_w, mp_w, c->r[0] > c->r[1], true)                                    \
-    X(W2plus2_dmb, 2, ww_0, ww_1, mp_w, mp_w, c->x == 1 && c->y == 1, true)                        \
-    X(S_dmb, 2, s_0, s_1, mp_w, mp_w, c->r[0] == 1 && c->x == 2, true)                             \
-    X(WRC_dmb, 3, wrc_0, wrc_1, wrc_2, mp_w, c->r[0] == 1 && c->r[1] == 1 && c->r[2] == 0, true)   \
-    X(IRIW_dmb, 4, iriw_w0, iriw_w1, iriw_r0, iriw_r1,                                             \
+#define TESTS(X) /* name, CPUs, threads 0-3, outcome that counts, whether it is forbidden */     \
+    X(MP_dmb, 2, mp_w, mp_r, mp_w, mp_w, c->r[0] == 1 && c->r[1] == 0, true)                     \
+    X(MP_dmb_addr, 2, mp_w, mp_addr, mp_w, mp_w, c->r[0] == 1 && c->r[1] == 0, true)             \
+    X(SB_dmb, 2, sb_0, sb_1, mp_w, mp_w, c->r[0] == 0 && c->r[1] == 0, true)                     \
+    X(SB_dsb, 2, sb_0_dsb, sb_1_dsb, mp_w, mp_w, c->r[0] == 0 && c->r[1] == 0, true)             \
+    X(SB_cp15_dmb, 2, sb_0_cp15, sb_1, mp_w, mp_w, c->r[0] == 0 && c->r[1] == 0, true)           \
+    X(SB_exclusive, 2, sbx_0, sbx_1, mp_w, mp_w, c->r[0] == 0 && c->r[1] == 0, true)             \
+    X(SB_no_barrier, 2, sb_0_weak, sb_1_weak, mp_w, mp_w, c->r[0] == 0 && c->r[1] == 0, false)   \
+    X(LB_dmb, 2, lb_0, lb_1, mp_w, mp_w, c->r[0] == 1 && c->r[1] == 1, true)                     \
+    X(CoRR, 2, co_w, co_r, mp_w, mp_w, c->r[0] > c->r[1], true)                                  \
+    X(W2plus2_dmb, 2, ww_0, ww_1, mp_w, mp_w, c->x == 1 && c->y == 1, true)                      \
+    X(S_dmb, 2, s_0, s_1, mp_w, mp_w, c->r[0] == 1 && c->x == 2, true)                           \
+    X(WRC_dmb, 3, wrc_0, wrc_1, wrc_2, mp_w, c->r[0] == 1 && c->r[1] == 1 && c->r[2] == 0, true) \
+    X(IRIW_dmb, 4, iriw_w0, iriw_w1, iriw_r0, iriw_r1,                                           \
       c->r[0] == 1 && c->r[1] == 0 && c->r[2] == 1 && c->r[3] == 0, true)
 
 /*
  * Keep the threads within one cell of each other, or they hardly ever meet: each announces its
- * number by a plain store and waits for the others', but not for one that does not run just now.  No
+ * number by a plain store and waits for the others', but not for one that does not run just now. No
  * barrier in here.
  */
 static struct {
@@ -107,26 +110,33 @@ static inline __attribute__((always_inline)) void lockstep(unsigned cpu, unsigne
             spins++;
 }
 
-#define RUN(n, need, t0, t1, t2, t3, cond, bad)                                                    \
-    static void run_##n(unsigned cpu, void *arg)                                                   \
-    {                                                                                              \
-        struct cell *c = arg;                                                                      \
-        uint32_t first = progress[cpu].at + 1;                                                     \
-        barrier_wait(&gate);                                                                       \
-        for (uint32_t i = 0; i < CELLS; i++, c++) {                                                \
-            lockstep(cpu, need, first + i);                                                        \
-            switch (cpu) {                                                                         \
-            case 0: t0(c); break;                                                                  \
-            case 1: t1(c); break;                                                                  \
-            case 2: t2(c); break;                                                                  \
-            default: t3(c);                                                                        \
-            }                                                                                      \
-        }                                                                                          \
-        barrier_wait(&gate);                                                                       \
-    }                                                                                              \
-    static bool seen_##n(const struct cell *c)                                                     \
-    {                                                                                              \
-        return cond;                                                                               \
+#define RUN(n, need, t0, t1, t2, t3, cond, bad)     \
+    static void run_##n(unsigned cpu, void *arg)    \
+    {                                               \
+        struct cell *c = arg;                       \
+        uint32_t first = progress[cpu].at + 1;      \
+        barrier_wait(&gate);                        \
+        for (uint32_t i = 0; i < CELLS; i++, c++) { \
+            lockstep(cpu, need, first + i);         \
+            switch (cpu) {                          \
+            case 0:                                 \
+                t0(c);                              \
+                break;                              \
+            case 1:                                 \
+                t1(c);                              \
+                break;                              \
+            case 2:                                 \
+                t2(c);                              \
+                break;                              \
+            default:                                \
+                t3(c);                              \
+            }                                       \
+        }                                           \
+        barrier_wait(&gate);                        \
+    }                                               \
+    static bool seen_##n(const struct cell *c)      \
+    {                                               \
+        return cond;                                \
     }
 TESTS(RUN)
 
@@ -138,8 +148,7 @@ static const struct {
     bool forbidden;
 } tests[] = {
 #define ROW(n, need, t0, t1, t2, t3, cond, bad) {#n, need, run_##n, seen_##n, bad},
-    TESTS(ROW)
-};
+    TESTS(ROW)};
 
 static void run_litmus(unsigned have)
 {
@@ -173,8 +182,11 @@ static void wide_store(uint64_t v, bool exclusive)
     if (exclusive) {
         uint64_t old;
         uint32_t fail;
-        __asm__ volatile("1: ldrexd %Q0, %R0, [%2]\n strexd %1, %Q3, %R3, [%2]\n cmp %1, #0\n bne 1b"
-                         : "=&r"(old), "=&r"(fail) : "r"(&wide), "r"(v) : "cc", "memory");
+        __asm__ volatile(
+            "1: ldrexd %Q0, %R0, [%2]\n strexd %1, %Q3, %R3, [%2]\n cmp %1, #0\n bne 1b"
+            : "=&r"(old), "=&r"(fail)
+            : "r"(&wide), "r"(v)
+            : "cc", "memory");
     } else {
         __asm__ volatile("strd %Q0, %R0, [%1]" : : "r"(v), "r"(&wide) : "memory");
     }
@@ -208,8 +220,9 @@ static void wide_worker(unsigned cpu, void *arg)
 
 static void run_wide(unsigned have)
 {
-    static const char *const names[] = {"STRD and LDRD are single-copy atomic", "STREXD and LDRD are single-copy atomic",
-                                        "STRD and LDREXD are single-copy atomic", "STREXD and LDREXD are single-copy atomic"};
+    static const char *const names[] = {
+        "STRD and LDRD are single-copy atomic", "STREXD and LDRD are single-copy atomic",
+        "STRD and LDREXD are single-copy atomic", "STREXD and LDREXD are single-copy atomic"};
     for (uint32_t mode = 0; mode < 4; mode++) {
         uint32_t sum = 0;
         if (have < 2) {

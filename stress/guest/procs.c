@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A very small kernel: more processes than CPUs, each with its own page tables and ASID, preempted by
- * the timer anywhere in User mode and continued on any CPU; demand paging with an access-then-dirty
- * upgrade, eviction of pages of processes that run on other CPUs, exit and reuse of ASID and tables.
- * Each process computes on its memory with unaligned and multiple accesses that cross pages; the
- * result must be what the same computation gives in C.  With PAN the user domain is closed while the
- * kernel runs (short descriptors).  Parameters: PROCS, LIVES, ROUNDS, SEED, LPAE, PAN.
+ * A very small kernel: more processes than CPUs, each with its own page tables and ASID, preempted
+ * by the timer anywhere in User mode and continued on any CPU; demand paging with an
+ * access-then-dirty upgrade, eviction of pages of processes that run on other CPUs, exit and reuse
+ * of ASID and tables. Each process computes on its memory with unaligned and multiple accesses that
+ * cross pages; the result must be what the same computation gives in C.  With PAN the user domain
+ * is closed while the kernel runs (short descriptors).  Parameters: PROCS, LIVES, ROUNDS, SEED,
+ * LPAE, PAN.
  */
 #include "lib/gic.h"
 #include "lib/mmu.h"
@@ -32,12 +33,12 @@ const char payload_name[] = "procs";
 #define PAN 0
 #endif
 
-#define CODE_VA 0x80000000u
-#define DATA_VA 0x80010000u
-#define DATA_PAGES 17u /* the last one only for accesses that cross into it */
-#define DATA_SIZE ((DATA_PAGES - 1) * PAGE_SIZE)
-#define FRAMES (PROCS * DATA_PAGES + 64u)
-#define POISON 0xdead5eedu
+#define CODE_VA     0x80000000u
+#define DATA_VA     0x80010000u
+#define DATA_PAGES  17u /* the last one only for accesses that cross into it */
+#define DATA_SIZE   ((DATA_PAGES - 1) * PAGE_SIZE)
+#define FRAMES      (PROCS * DATA_PAGES + 64u)
+#define POISON      0xdead5eedu
 #define USER_DOMAIN 1u
 
 enum state { FREE, READY, RUNNING };
@@ -71,13 +72,13 @@ static uint8_t *code_page;
 static struct barrier gate;
 
 /* --- the user program: r0 data, r1 mask, r2 seed, r3 rounds, r6 result --- */
-#define PROGRAM                                                                                    \
-    "1: eor r2, r2, r2, lsl #13\n eor r2, r2, r2, lsr #17\n eor r2, r2, r2, lsl #5\n"              \
-    " and r4, r2, r1\n ldr r5, [r0, r4]\n add r6, r6, r5\n add r5, r5, r2\n str r5, [r0, r4]\n"    \
-    " bic r4, r4, #3\n add r4, r0, r4\n ldm r4, {r7, r8}\n eor r6, r6, r7\n add r7, r7, r8\n"      \
-    " add r8, r8, r6\n stm r4, {r7, r8}\n"                                                         \
-    " ldrd r8, r9, [r4]\n add r6, r6, r9, ror #7\n"                                                \
-    " push {r2, r6}\n pop {r7, r10}\n cmp r10, r6\n bne 9f\n cmp r7, r2\n bne 9f\n"                \
+#define PROGRAM                                                                                 \
+    "1: eor r2, r2, r2, lsl #13\n eor r2, r2, r2, lsr #17\n eor r2, r2, r2, lsl #5\n"           \
+    " and r4, r2, r1\n ldr r5, [r0, r4]\n add r6, r6, r5\n add r5, r5, r2\n str r5, [r0, r4]\n" \
+    " bic r4, r4, #3\n add r4, r0, r4\n ldm r4, {r7, r8}\n eor r6, r6, r7\n add r7, r7, r8\n"   \
+    " add r8, r8, r6\n stm r4, {r7, r8}\n"                                                      \
+    " ldrd r8, r9, [r4]\n add r6, r6, r9, ror #7\n"                                             \
+    " push {r2, r6}\n pop {r7, r10}\n cmp r10, r6\n bne 9f\n cmp r7, r2\n bne 9f\n"             \
     " subs r3, r3, #1\n bne 1b\n svc #2\n9: svc #3\n"
 __asm__(".pushsection .text.snip,\"ax\",%progbits\n .balign 512\n .popsection\n");
 SNIP(program, PROGRAM);
@@ -151,20 +152,29 @@ static void set_user_page(struct proc *p, uint32_t va, uint32_t pa, bool write, 
 {
     uint32_t i = va >> 12 & 255;
     if (LPAE)
-        pte_set64(&p->ll3[i], pa ? pa | LD_PAGE | LD_NORMAL | LD_AP1 | LD_NG | (write ? 0 : LD_AP2) | (exec ? 0 : LD_XN)
+        pte_set64(&p->ll3[i], pa ? pa | LD_PAGE | LD_NORMAL | LD_AP1 | LD_NG |
+                                       (write ? 0 : LD_AP2) | (exec ? 0 : LD_XN)
                                  : 0);
     else
-        pte_set(&p->l2[i], pa ? L2_SMALL(pa) | P_NORMAL | P_NG | P_AP(write ? AP_RW_RW : AP_RO_RO) | (exec ? 0 : P_XN)
+        pte_set(&p->l2[i], pa ? L2_SMALL(pa) | P_NORMAL | P_NG | P_AP(write ? AP_RW_RW : AP_RO_RO) |
+                                    (exec ? 0 : P_XN)
                               : 0);
 }
 
 static void flush_page(struct proc *p, uint32_t va, uint32_t how)
 {
     switch (how & 7) {
-    case 0: do_tlbiasidis(p->asid); break;
-    case 1: do_tlbimvaais(va); break;
-    case 2: do_tlbiallis(0); break;
-    default: do_tlbimvais(va | p->asid);
+    case 0:
+        do_tlbiasidis(p->asid);
+        break;
+    case 1:
+        do_tlbimvaais(va);
+        break;
+    case 2:
+        do_tlbiallis(0);
+        break;
+    default:
+        do_tlbimvais(va | p->asid);
     }
     do_bpiallis(0);
     dsb();
@@ -366,16 +376,17 @@ static bool slice(struct proc *p, unsigned cpu, uint32_t *seed)
             break;
         case TRAP_SVC: {
             uint32_t pc = p->regs.pc;
-            uint32_t insn = p->regs.cpsr & PSR_T ? *(uint16_t *)(code_page + (pc & 0xfff) - 2) & 0xff
-                                                 : *(uint32_t *)(code_page + (pc & 0xfff) - 4) & 0xff;
+            uint32_t insn = p->regs.cpsr & PSR_T
+                                ? *(uint16_t *)(code_page + (pc & 0xfff) - 2) & 0xff
+                                : *(uint32_t *)(code_page + (pc & 0xfff) - 4) & 0xff;
             finish(p, cpu, insn == 2);
             return false;
         }
         default:
         bad:
             trap_dump(&p->regs);
-            tap_diag("trap %u dfsr %x dfar %x ifsr %x ifar %x", k, (unsigned)dfsr, (unsigned)me->trap.dfar,
-                     (unsigned)me->trap.ifsr, (unsigned)me->trap.ifar);
+            tap_diag("trap %u dfsr %x dfar %x ifsr %x ifar %x", k, (unsigned)dfsr,
+                     (unsigned)me->trap.dfar, (unsigned)me->trap.ifsr, (unsigned)me->trap.ifar);
             kern.bad_trap++;
             finish(p, cpu, false);
             return false;
@@ -421,8 +432,8 @@ static void cpu_main(unsigned cpu, void *arg)
 void payload_main(void)
 {
     unsigned n = smp_start(MAX_CPUS);
-    tap_diag("seed %u: %u lives of %u rounds in %u processes, %s descriptors%s, %u CPUs", SEED, LIVES, ROUNDS, PROCS,
-             LPAE ? "long" : "short", PAN ? ", PAN" : "", n);
+    tap_diag("seed %u: %u lives of %u rounds in %u processes, %s descriptors%s, %u CPUs", SEED,
+             LIVES, ROUNDS, PROCS, LPAE ? "long" : "short", PAN ? ", PAN" : "", n);
     gic_init_dist();
     for (unsigned i = 0; i < FRAMES; i++)
         frame_put(mem_alloc(PAGE_SIZE, PAGE_SIZE));
@@ -446,13 +457,15 @@ void payload_main(void)
         switches += procs[i].switches;
     }
     tap_diag("%u faults, %u upgrades, %u evictions, %u preemptions, %u slices", (unsigned)faults,
-             (unsigned)kern.upgrades, (unsigned)kern.evictions, (unsigned)kern.preemptions, (unsigned)switches);
+             (unsigned)kern.upgrades, (unsigned)kern.evictions, (unsigned)kern.preemptions,
+             (unsigned)switches);
     tap_eq(kern.finished, LIVES, "every process came to its end");
     tap_eq(kern.wrong_result, 0, "every result is right");
     tap_eq(kern.wrong_memory, 0, "every page holds what it should");
     tap_eq(kern.bad_trap, 0, "no unexpected trap");
     tap_eq(pool.dirtied, 0, "no store into a freed frame");
-    tap_ok(kern.evictions > 0 && kern.preemptions > 0, "pages were evicted and processes preempted");
+    tap_ok(kern.evictions > 0 && kern.preemptions > 0,
+           "pages were evicted and processes preempted");
     if (PAN)
         tap_eq(kern.open_door, 0, "user pages are closed to the kernel");
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Included by the shootdown payloads: see shoot.h.  Entries are written by the owner of a page only;
- * invalidation works from any CPU at any time, several at once.
+ * Included by the shootdown payloads: see shoot.h.  Entries are written by the owner of a page
+ * only; invalidation works from any CPU at any time, several at once.
  */
 #include "shoot.h"
 
@@ -51,10 +51,12 @@ void shoot_set_entry(struct page *p, enum kind kind, unsigned frame)
     uint32_t i = (p->va - VA) / PAGE_SIZE, pa = (uint32_t)p->frame[frame];
     bool ng = !p->global;
     if (LPAE) {
-        uint64_t e = pa | LD_PAGE | LD_NORMAL | LD_AP1 | (ng ? LD_NG : 0) | (kind == READ_ONLY ? LD_AP2 : 0);
+        uint64_t e =
+            pa | LD_PAGE | LD_NORMAL | LD_AP1 | (ng ? LD_NG : 0) | (kind == READ_ONLY ? LD_AP2 : 0);
         pte_set64(&s_l3_long[i], kind == UNMAPPED ? 0 : e);
     } else {
-        uint32_t e = L2_SMALL(pa) | P_NORMAL | (ng ? P_NG : 0) | P_AP(kind == READ_ONLY ? AP_RO_RO : AP_RW_RW);
+        uint32_t e = L2_SMALL(pa) | P_NORMAL | (ng ? P_NG : 0) |
+                     P_AP(kind == READ_ONLY ? AP_RO_RO : AP_RW_RW);
         pte_set(&s_l2[i], kind == UNMAPPED ? 0 : e);
     }
 }
@@ -63,12 +65,15 @@ static void local_invalidate(uint32_t va, uint32_t how)
 {
     dsb();
     switch (how % 4) {
-    case 0: do_tlbimvaa(va); break;
+    case 0:
+        do_tlbimvaa(va);
+        break;
     case 1:
         for (unsigned a = 0; a < ASIDS; a++)
             do_tlbimva(va | asid_of(a));
         break;
-    default: do_tlbiall(0);
+    default:
+        do_tlbiall(0);
     }
     do_bpiall(0);
     dsb();
@@ -137,7 +142,9 @@ void shoot_invalidate(struct page *p, uint32_t choice)
     bool ng = !p->global;
     dsb();
     switch (choice % WAYS) {
-    case 0: do_tlbimvaais(p->va); break;
+    case 0:
+        do_tlbimvaais(p->va);
+        break;
     case 1: /* every ASID in use; for a global entry any one is enough */
         for (unsigned a = 0; a < (ng ? ASIDS : 1); a++)
             do_tlbimvais(p->va | asid_of(a));
@@ -148,9 +155,14 @@ void shoot_invalidate(struct page *p, uint32_t choice)
         if (!ng)
             do_tlbimvais(p->va);
         break;
-    case 3: do_tlbiallis(0); break;
-    case 4: by_ipi(p, choice / WAYS); break;
-    default: do_tlbimvaais(p->va | 0x55); /* the low bits are ignored */
+    case 3:
+        do_tlbiallis(0);
+        break;
+    case 4:
+        by_ipi(p, choice / WAYS);
+        break;
+    default:
+        do_tlbimvaais(p->va | 0x55); /* the low bits are ignored */
     }
     do_bpiallis(0);
     dsb();

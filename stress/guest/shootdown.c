@@ -10,8 +10,8 @@
 
 const char payload_name[] = "shootdown";
 
-#define WORDS (PAGE_SIZE / 4)
-#define POISON 0xdead0000u
+#define WORDS        (PAGE_SIZE / 4)
+#define POISON       0xdead0000u
 #define IS_POISON(v) ((v) >> 16 == 0xdead)
 
 /* Accesses that may fault: the hook resumes at try_fix, which returns 1. */
@@ -30,17 +30,20 @@ __asm__(".pushsection .text.try,\"ax\",%progbits\n .syntax unified\n .arm\n .bal
         " FN try_store\n str r1, [r0]\n mov r0, #0\n bx lr\n"
         " FN try_ldrt\n ldrt r2, [r0]\n str r2, [r1]\n mov r0, #0\n bx lr\n"
         " FN try_strt\n strt r1, [r0]\n mov r0, #0\n bx lr\n"
-        " FN try_ldm\n mov r12, r0\n ldm r12, {r0, r2, r3}\n stm r1, {r0, r2, r3}\n mov r0, #0\n bx lr\n"
+        " FN try_ldm\n mov r12, r0\n ldm r12, {r0, r2, r3}\n stm r1, {r0, r2, r3}\n mov r0, #0\n "
+        "bx lr\n"
         " FN try_burst\n"
         "1: ldr r3, [r0, #64]\n cmp r2, r3, lsr #16\n beq 2f\n str r1, [r0, #64]\n"
         " ldr r3, [r0, #256]\n cmp r2, r3, lsr #16\n beq 2f\n str r1, [r0, #256]\n"
-        " ldrb r3, [r0, #67]\n strb r1, [r0, #1028]\n ldr r3, [r0, #4092]\n cmp r2, r3, lsr #16\n beq 2f\n"
+        " ldrb r3, [r0, #67]\n strb r1, [r0, #1028]\n ldr r3, [r0, #4092]\n cmp r2, r3, lsr #16\n "
+        "beq 2f\n"
         " str r1, [r0, #4092]\n subs r1, r1, #1\n bne 1b\n mov r0, #0\n bx lr\n"
         "2: mov r0, #2\n bx lr\n"
         "try_fix: mov r0, #1\n bx lr\n try_end:\n .popsection\n");
 
 static struct {
-    volatile uint32_t stale_load, stale_store, missing_fault, false_fault, wrong_value, ro_changed, bad_status;
+    volatile uint32_t stale_load, stale_store, missing_fault, false_fault, wrong_value, ro_changed,
+        bad_status;
     volatile uint32_t checks, strict, faults, bursts, last;
 } res[MAX_CPUS];
 static struct barrier gate;
@@ -161,13 +164,22 @@ static void access_page(unsigned cpu, uint32_t r)
     uint32_t fault;
     switch (op) {
     case 0:
-    case 1: fault = try_load(p->va, out); break;
-    case 2: fault = try_ldrt(p->va, out); break;
+    case 1:
+        fault = try_load(p->va, out);
+        break;
+    case 2:
+        fault = try_ldrt(p->va, out);
+        break;
     case 3:
-    case 4: fault = try_ldm(p->va, out); break;
+    case 4:
+        fault = try_ldm(p->va, out);
+        break;
     case 5:
-    case 6: fault = try_store(p->va + 16 + (r >> 16 & 0xfe0), r & 0x7fffffff); break;
-    default: fault = try_strt(p->va + 16 + (r >> 16 & 0xfe0), r & 0x7fffffff);
+    case 6:
+        fault = try_store(p->va + 16 + (r >> 16 & 0xfe0), r & 0x7fffffff);
+        break;
+    default:
+        fault = try_strt(p->va + 16 + (r >> 16 & 0xfe0), r & 0x7fffffff);
     }
     dmb();
     uint32_t s2 = p->state;
@@ -242,7 +254,8 @@ static void total(const char *name, size_t off, unsigned n)
 void payload_main(void)
 {
     unsigned n = smp_start(MAX_CPUS);
-    tap_diag("seed %u, %u ms, %u pages, %s descriptors, %u CPUs", SEED, TIME_MS, PAGES, LPAE ? "long" : "short", n);
+    tap_diag("seed %u, %u ms, %u pages, %s descriptors, %u CPUs", SEED, TIME_MS, PAGES,
+             LPAE ? "long" : "short", n);
     shoot_setup(n);
     for (unsigned i = 0; i < PAGES; i++)
         for (unsigned f = 0; f < FRAMES; f++)
@@ -252,9 +265,10 @@ void payload_main(void)
     smp_run_all(n, worker, NULL);
     uint32_t checks = 0, strict = 0, changes = 0;
     for (unsigned i = 0; i < n; i++) {
-        tap_diag("CPU %u: %u invalidations, %u accesses (%u with one legal outcome), %u faults, %u bursts, last %x", i,
-                 (unsigned)shoot_count[i], (unsigned)res[i].checks, (unsigned)res[i].strict, (unsigned)res[i].faults,
-                 (unsigned)res[i].bursts, (unsigned)res[i].last);
+        tap_diag("CPU %u: %u invalidations, %u accesses (%u with one legal outcome), %u faults, %u "
+                 "bursts, last %x",
+                 i, (unsigned)shoot_count[i], (unsigned)res[i].checks, (unsigned)res[i].strict,
+                 (unsigned)res[i].faults, (unsigned)res[i].bursts, (unsigned)res[i].last);
         checks += res[i].checks;
         strict += res[i].strict;
         changes += shoot_count[i];

@@ -11,16 +11,16 @@
 
 const char payload_name[] = "bus";
 
-#define HOLE 0x0c000000u /* nothing is there on this board */
-#define VA 0x80000000u
+#define HOLE        0x0c000000u /* nothing is there on this board */
+#define VA          0x80000000u
 #define FS_EXTERNAL 8u
-#define FS_WALK_1 12u
-#define FS_WALK_2 14u
-#define UART 0x09000000u
-#define RTC 0x09010000u
-#define FWCFG 0x09020000u
-#define GPIO 0x09030000u
-#define VIRTIO 0x0a000000u
+#define FS_WALK_1   12u
+#define FS_WALK_2   14u
+#define UART        0x09000000u
+#define RTC         0x09010000u
+#define FWCFG       0x09020000u
+#define GPIO        0x09030000u
+#define VIRTIO      0x0a000000u
 
 static void test_holes(void)
 {
@@ -35,7 +35,8 @@ static void test_holes(void)
             case_eq(&m, probe(a, user, VA + 0x124, 0), TRAP_DABT, "%s kind", access_names[a]);
             case_eq(&m, FSR_FS(t->dfsr), FS_EXTERNAL, "%s status", access_names[a]);
             case_eq(&m, t->dfar, VA + 0x124, "%s DFAR", access_names[a]);
-            case_eq(&m, t->dfsr & FSR_WNR, access_is_write(a) ? FSR_WNR : 0, "%s WnR", access_names[a]);
+            case_eq(&m, t->dfsr & FSR_WNR, access_is_write(a) ? FSR_WNR : 0, "%s WnR",
+                    access_names[a]);
         }
     }
     matrix_end(&m);
@@ -44,7 +45,8 @@ static void test_holes(void)
     page[73] = 4711;
     pte_set(&flat_l1[VA >> 20], L1_SECTION(page) | S_NORMAL | S_AP(AP_RW_RW));
     tlb_flush_all();
-    tap_ok(probe(ACC_READ, true, VA + 292, 0) == TRAP_NONE && this_cpu()->result == 4711, "RAM where the hole was");
+    tap_ok(probe(ACC_READ, true, VA + 292, 0) == TRAP_NONE && this_cpu()->result == 4711,
+           "RAM where the hole was");
     pte_set(&flat_l1[VA >> 20], L1_SECTION(HOLE) | S_NORMAL | S_AP(AP_RW_RW));
     tlb_flush_all();
     tap_eq(probe(ACC_EXEC, false, VA + 0x40, 0), TRAP_PABT, "fetch from a hole");
@@ -134,9 +136,11 @@ static void test_device_accesses(void)
 
 static void primecell(struct matrix *m, const char *name, uint32_t base, uint32_t part)
 {
-    case_eq(m, (load32(base + 0xfe0) & 255) | (load32(base + 0xfe4) & 15) << 8, part, "%s part", name);
+    case_eq(m, (load32(base + 0xfe0) & 255) | (load32(base + 0xfe4) & 15) << 8, part, "%s part",
+            name);
     for (unsigned i = 0; i < 4; i++)
-        case_eq(m, load32(base + 0xff0 + 4 * i) & 255, (0xb105f00du >> 8 * i) & 255, "%s PrimeCell id %u", name, i);
+        case_eq(m, load32(base + 0xff0 + 4 * i) & 255, (0xb105f00du >> 8 * i) & 255,
+                "%s PrimeCell id %u", name, i);
 }
 
 static void test_board(void)

@@ -19,7 +19,8 @@ SNIP(store, "str r0, [r1]\n");
 SNIP(nops, "nop\n nop\n nop\n");
 SNIP(jump, "bx r1\n");
 
-static const uint32_t modes[] = {MODE_USR, MODE_FIQ, MODE_IRQ, MODE_SVC, MODE_ABT, MODE_UND, MODE_SYS};
+static const uint32_t modes[] = {MODE_USR, MODE_FIQ, MODE_IRQ, MODE_SVC,
+                                 MODE_ABT, MODE_UND, MODE_SYS};
 
 struct entry {
     const char *name;
@@ -47,16 +48,18 @@ static void check_entry(const struct entry *e, uint32_t from, uint32_t masks, ui
     case_eq(&m, kind, e->kind, "kind");
     case_eq(&m, t->regs.exc_lr - addr, e->lr, "LR offset");
     case_eq(&m, t->regs.cpsr, in.cpsr, "SPSR");
-    case_eq(&m, t->regs.exc_cpsr & 0x01f0ffff & ~0xf0000u, e->mode | e->cpsr_set | masks | PSR_I, "new CPSR");
-    case_eq(&m, regs_diff(&in, &t->regs) & (from == e->mode ? 0x1fffu : 0x7fffu), 0, "registers changed");
+    case_eq(&m, t->regs.exc_cpsr & 0x01f0ffff & ~0xf0000u, e->mode | e->cpsr_set | masks | PSR_I,
+            "new CPSR");
+    case_eq(&m, regs_diff(&in, &t->regs) & (from == e->mode ? 0x1fffu : 0x7fffu), 0,
+            "registers changed");
     if (e->kind == TRAP_DABT) {
         case_eq(&m, t->dfsr & 0x40f, e->kind_fsr, "DFSR");
         case_eq(&m, t->dfar, in.r[1], "DFAR");
     } else if (e->kind == TRAP_PABT) {
         case_eq(&m, t->ifsr & 0x40f, e->kind_fsr, "IFSR");
     }
-    tap_ok(m.bad == 0, "%s %s from mode %02x, masks %03x", e->name, (uint32_t)e->code & 1 ? "thumb" : "arm",
-           (unsigned)from, (unsigned)masks);
+    tap_ok(m.bad == 0, "%s %s from mode %02x, masks %03x", e->name,
+           (uint32_t)e->code & 1 ? "thumb" : "arm", (unsigned)from, (unsigned)masks);
 }
 
 static void test_entries(void)
@@ -96,7 +99,8 @@ static void test_prefetch_abort(void)
     for (unsigned thumb = 0; thumb < 2; thumb++) {
         regs_init(&in, MODE_SYS);
         in.r[1] = 0xe0001000u | thumb;
-        tap_eq(snip_run(&in, jump_arm), TRAP_PABT, "branch to unmapped %s code", thumb ? "thumb" : "arm");
+        tap_eq(snip_run(&in, jump_arm), TRAP_PABT, "branch to unmapped %s code",
+               thumb ? "thumb" : "arm");
         tap_eq(t->regs.exc_lr, 0xe0001004, "LR");
         tap_eq(t->ifar, 0xe0001000, "IFAR");
         tap_eq(t->ifsr & 0x40f, FS_TRANS_SECTION, "IFSR");
@@ -119,7 +123,8 @@ static void test_crossing_fetch(void)
     code_sync(page, PAGE_SIZE);
     tlb_flush_all();
     regs_init(&in, MODE_SYS);
-    tap_eq(snip_run(&in, (char *)va + 4092 + 1), TRAP_PABT, "32-bit instruction ends on an unmapped page");
+    tap_eq(snip_run(&in, (char *)va + 4092 + 1), TRAP_PABT,
+           "32-bit instruction ends on an unmapped page");
     tap_eq(t->regs.exc_lr, va + 4094 + 4, "LR is that of the instruction's start");
     tap_eq(t->ifar, va + 4096, "IFAR is in the second page");
     tap_eq(t->ifsr & 0x40f, FS_TRANS_PAGE, "IFSR");
@@ -157,7 +162,8 @@ static void test_irq(void)
 
 /* In an IT block: SPSR.IT at the trap, and execution after the return continues the block. */
 SNIP_T(it_svc, "cmp r0, r0\n itte eq\n moveq r1, #1\n svceq #7\n movne r2, #2\n mov r3, #3\n");
-SNIP_T(it_abort, "cmp r0, r0\n ittet eq\n moveq r1, #1\n ldreq r4, [r5]\n movne r2, #2\n moveq r6, #6\n");
+SNIP_T(it_abort,
+       "cmp r0, r0\n ittet eq\n moveq r1, #1\n ldreq r4, [r5]\n movne r2, #2\n moveq r6, #6\n");
 
 static bool resume_after_svc7(struct cpu *cpu, struct regs *r)
 {
@@ -209,6 +215,18 @@ static void test_it(void)
     this_cpu()->hook = NULL;
 }
 
+/* BKPT is unconditional even in an IT block whose condition fails (A8.8.24). */
+SNIP_T(it_bkpt, "cmp r0, r0\n it ne\n .inst.n 0xbe07\n mov r1, #1\n");
+
+static void test_it_bkpt(void)
+{
+    struct regs in;
+    regs_init(&in, MODE_USR);
+    tap_eq(snip_run(&in, it_bkpt_thumb), TRAP_PABT, "BKPT in an IT block ignores the condition");
+    tap_eq(this_cpu()->trap.regs.pc - ((uint32_t)it_bkpt_thumb & ~1u), 4, "its address");
+    tap_eq(it_bits(this_cpu()->trap.regs.cpsr), 0x18, "SPSR.IT is that of the BKPT");
+}
+
 /* --- banked registers --- */
 struct banked {
     uint32_t usr[2], svc[3], abt[3], und[3], irq[3], fiq[8];
@@ -217,21 +235,22 @@ void banked_swap(struct banked *b);
 uint32_t srs_test(uint32_t which, uint32_t *area);
 uint32_t rfe_test(uint32_t which, uint32_t *area);
 
-__asm__(".pushsection .text.banked,\"ax\",%progbits\n .syntax unified\n .arm\n .balign 4\n"
-        ".global banked_swap\n .type banked_swap,%function\n"
-        /* exchange memory with SP, LR, SPSR of each mode */
-        ".macro XCH2 mode\n cps #\\mode\n ldr r1,[r0]\n ldr r2,[r0,#4]\n str sp,[r0]\n str lr,[r0,#4]\n"
-        " mov sp,r1\n mov lr,r2\n add r0,r0,#8\n .endm\n"
-        ".macro XCHS\n ldr r1,[r0]\n mrs r2,spsr\n msr spsr_cxsf,r1\n str r2,[r0],#4\n .endm\n"
-        "banked_swap:\n push {r4-r11,lr}\n mrs r3,cpsr\n cpsid aif\n"
-        " XCH2 0x1f\n"
-        /* SVC: SP stays, since this function needs it; LR and SPSR */
-        " cps #0x13\n ldr r1,[r0,#4]\n str lr,[r0,#4]\n mov lr,r1\n add r0,r0,#8\n XCHS\n"
-        " XCH2 0x17\n XCHS\n XCH2 0x1b\n XCHS\n XCH2 0x12\n XCHS\n"
-        " cps #0x11\n ldm r0,{r1,r2,r4,r5,r6}\n stm r0,{r8-r12}\n mov r8,r1\n mov r9,r2\n mov r10,r4\n"
-        " mov r11,r5\n mov r12,r6\n add r0,r0,#20\n XCH2 0x11\n XCHS\n"
-        " msr cpsr_c,r3\n pop {r4-r11,pc}\n"
-        ".popsection\n");
+__asm__(
+    ".pushsection .text.banked,\"ax\",%progbits\n .syntax unified\n .arm\n .balign 4\n"
+    ".global banked_swap\n .type banked_swap,%function\n"
+    /* exchange memory with SP, LR, SPSR of each mode */
+    ".macro XCH2 mode\n cps #\\mode\n ldr r1,[r0]\n ldr r2,[r0,#4]\n str sp,[r0]\n str lr,[r0,#4]\n"
+    " mov sp,r1\n mov lr,r2\n add r0,r0,#8\n .endm\n"
+    ".macro XCHS\n ldr r1,[r0]\n mrs r2,spsr\n msr spsr_cxsf,r1\n str r2,[r0],#4\n .endm\n"
+    "banked_swap:\n push {r4-r11,lr}\n mrs r3,cpsr\n cpsid aif\n"
+    " XCH2 0x1f\n"
+    /* SVC: SP stays, since this function needs it; LR and SPSR */
+    " cps #0x13\n ldr r1,[r0,#4]\n str lr,[r0,#4]\n mov lr,r1\n add r0,r0,#8\n XCHS\n"
+    " XCH2 0x17\n XCHS\n XCH2 0x1b\n XCHS\n XCH2 0x12\n XCHS\n"
+    " cps #0x11\n ldm r0,{r1,r2,r4,r5,r6}\n stm r0,{r8-r12}\n mov r8,r1\n mov r9,r2\n mov r10,r4\n"
+    " mov r11,r5\n mov r12,r6\n add r0,r0,#20\n XCH2 0x11\n XCHS\n"
+    " msr cpsr_c,r3\n pop {r4-r11,pc}\n"
+    ".popsection\n");
 
 static void test_banked(void)
 {
@@ -273,8 +292,8 @@ static void test_srs(void)
         const char *code;
         int where, wb; /* bytes from the base */
     } forms[] = {
-        {srs0_arm, 0, 8},   {srs1_arm, 4, 8},   {srs2_arm, -4, -8}, {srs3_arm, -8, -8},
-        {srs4_arm, 0, 0},   {srs5_arm, -8, 0},  {srs0_thumb, 0, 8}, {srs3_thumb, -8, -8},
+        {srs0_arm, 0, 8},   {srs1_arm, 4, 8},    {srs2_arm, -4, -8}, {srs3_arm, -8, -8},
+        {srs4_arm, 0, 0},   {srs5_arm, -8, 0},   {srs0_thumb, 0, 8}, {srs3_thumb, -8, -8},
         {srs4_thumb, 0, 0}, {srs5_thumb, -8, 0},
     };
     static uint32_t area[16];
@@ -287,10 +306,11 @@ static void test_srs(void)
         regs_init(&in, MODE_IRQ);
         in.lr = 0x13572468;
         uint32_t keep_sp;
-        __asm__ volatile("cps #0x1f\n mov %0, sp\n mov sp, %1\n cps #0x12\n msr spsr_cxsf, %2\n cps #0x13"
-                         : "=&r"(keep_sp)
-                         : "r"(&area[8]), "r"(0x600001d3)
-                         : "memory");
+        __asm__ volatile(
+            "cps #0x1f\n mov %0, sp\n mov sp, %1\n cps #0x12\n msr spsr_cxsf, %2\n cps #0x13"
+            : "=&r"(keep_sp)
+            : "r"(&area[8]), "r"(0x600001d3)
+            : "memory");
         uint32_t irq_sp;
         __asm__ volatile("cps #0x12\n mov %0, sp\n cps #0x13" : "=r"(irq_sp));
         in.sp = irq_sp;
@@ -326,8 +346,8 @@ static void test_rfe(void)
         const char *code;
         int where, wb;
     } forms[] = {
-        {rfe0_arm, 0, 8},   {rfe1_arm, 4, 8},   {rfe2_arm, -4, -8}, {rfe3_arm, -8, -8},
-        {rfe4_arm, 0, 0},   {rfe5_arm, -8, 0},  {rfe0_thumb, 0, 8}, {rfe3_thumb, -8, -8},
+        {rfe0_arm, 0, 8},   {rfe1_arm, 4, 8},    {rfe2_arm, -4, -8}, {rfe3_arm, -8, -8},
+        {rfe4_arm, 0, 0},   {rfe5_arm, -8, 0},   {rfe0_thumb, 0, 8}, {rfe3_thumb, -8, -8},
         {rfe4_thumb, 0, 0}, {rfe5_thumb, -8, 0},
     };
     static uint32_t area[16];
@@ -363,7 +383,8 @@ SNIP_T(ret_subs8, "msr spsr_cxsf, r2\n add lr, r1, #8\n subs pc, lr, #8\n");
 
 static void test_returns(void)
 {
-    static const char *const codes[] = {ret_movs_arm, ret_subs_arm, ret_ldm_arm, ret_subs_thumb, ret_subs8_thumb};
+    static const char *const codes[] = {ret_movs_arm, ret_subs_arm, ret_ldm_arm, ret_subs_thumb,
+                                        ret_subs8_thumb};
     struct regs in;
     struct trap *t = &this_cpu()->trap;
     struct matrix m = {.name = "exception returns restore CPSR and the state bits"};
@@ -428,8 +449,8 @@ SNIP(msr_f, "msr cpsr_f, r1\n mrs r0, cpsr\n");
 SNIP(msr_s, "msr cpsr_s, r1\n mrs r0, cpsr\n");
 SNIP(setend_be, "setend be\n mrs r0, cpsr\n");
 
-static void psr_case(struct matrix *m, const struct snip *s, uint32_t mode, uint32_t start, uint32_t r1,
-                     uint32_t want)
+static void psr_case(struct matrix *m, const struct snip *s, uint32_t mode, uint32_t start,
+                     uint32_t r1, uint32_t want)
 {
     struct regs in;
     for (unsigned thumb = 0; thumb < 2; thumb++) {
@@ -440,8 +461,8 @@ static void psr_case(struct matrix *m, const struct snip *s, uint32_t mode, uint
         /* MRS CPSR reads T, IT as zero. */
         case_eq(m, this_cpu()->trap.regs.r[0], want, "%s mode %x %s: MRS", s->name, (unsigned)mode,
                 thumb ? "thumb" : "arm");
-        case_eq(m, this_cpu()->trap.regs.cpsr & ~PSR_T, want, "%s mode %x %s: SPSR", s->name, (unsigned)mode,
-                thumb ? "thumb" : "arm");
+        case_eq(m, this_cpu()->trap.regs.cpsr & ~PSR_T, want, "%s mode %x %s: SPSR", s->name,
+                (unsigned)mode, thumb ? "thumb" : "arm");
     }
 }
 
@@ -449,7 +470,8 @@ static void test_psr(void)
 {
     static const struct snip s_cpsid = SNIP_BOTH(cpsid), s_cpsie = SNIP_BOTH(cpsie),
                              s_mode = SNIP_BOTH(cps_mode), s_all = SNIP_BOTH(msr_all),
-                             s_f = SNIP_BOTH(msr_f), s_s = SNIP_BOTH(msr_s), s_be = SNIP_BOTH(setend_be);
+                             s_f = SNIP_BOTH(msr_f), s_s = SNIP_BOTH(msr_s),
+                             s_be = SNIP_BOTH(setend_be);
     struct matrix m = {.name = "CPS, MSR and SETEND change what they may"};
     psr_case(&m, &s_cpsid, MODE_SYS, 0x60000080, 0, 0x600001df);
     psr_case(&m, &s_cpsid, MODE_USR, 0x60000080, 0, 0x60000090);
@@ -472,35 +494,39 @@ static void test_psr(void)
 
 /* --- where the vectors are --- */
 extern char vec_absolute[], vec_thumb[], vec_ee[];
-__asm__(".pushsection .text.vectors2,\"ax\",%progbits\n .syntax unified\n"
-        /* position-independent: each slot loads its target from the table behind */
-        " .balign 4096\n .arm\n .global vec_absolute\nvec_absolute:\n"
-        " .rept 8\n ldr pc, [pc, #24]\n .endr\n"
-        " .word mark_reset, mark_undef, mark_svc, mark_pabt, mark_dabt, mark_reset, mark_irq, mark_fiq\n"
-        " .balign 4096\n .thumb\n .global vec_thumb\nvec_thumb:\n"
-        " .rept 8\n ldr.w pc, [pc, #28]\n .endr\n"
-        " .word mark_reset, mark_undef, mark_svc, mark_pabt, mark_dabt, mark_reset, mark_irq, mark_fiq\n"
-        /* keep a mark: TPIDRURW counts entries through these tables */
-        " .arm\n .macro MARK n, slot\nmark_\\n:\n"
-        " mcr p15,0,lr,c13,c0,3\n mrc p15,0,lr,c13,c0,2\n add lr,lr,#1\n mcr p15,0,lr,c13,c0,2\n"
-        " mrc p15,0,lr,c13,c0,3\n ldr pc,=vectors+4*\\slot\n .endm\n"
-        " MARK reset,0\n MARK undef,1\n MARK svc,2\n MARK pabt,3\n MARK dabt,4\n MARK irq,6\n MARK fiq,7\n"
-        " .ltorg\n"
-        /* SCTLR.EE: entered big-endian; note the CPSR in TPIDRURW, go back to little-endian */
-        " .balign 4096\n .global vec_ee\nvec_ee:\n"
-        " b ee_0\n b ee_1\n b ee_2\n b ee_3\n b ee_4\n b ee_0\n b ee_6\n b ee_7\n"
-        " .macro EE slot\nee_\\slot:\n mcr p15,0,lr,c13,c0,3\n mrs lr,cpsr\n mcr p15,0,lr,c13,c0,2\n"
-        " mrc p15,0,lr,c13,c0,3\n setend le\n ldr pc,=vectors+4*\\slot\n .endm\n"
-        " EE 0\n EE 1\n EE 2\n EE 3\n EE 4\n EE 6\n EE 7\n .ltorg\n"
-        " .popsection\n");
+__asm__(
+    ".pushsection .text.vectors2,\"ax\",%progbits\n .syntax unified\n"
+    /* position-independent: each slot loads its target from the table behind */
+    " .balign 4096\n .arm\n .global vec_absolute\nvec_absolute:\n"
+    " .rept 8\n ldr pc, [pc, #24]\n .endr\n"
+    " .word mark_reset, mark_undef, mark_svc, mark_pabt, mark_dabt, mark_reset, mark_irq, "
+    "mark_fiq\n"
+    " .balign 4096\n .thumb\n .global vec_thumb\nvec_thumb:\n"
+    " .rept 8\n ldr.w pc, [pc, #28]\n .endr\n"
+    " .word mark_reset, mark_undef, mark_svc, mark_pabt, mark_dabt, mark_reset, mark_irq, "
+    "mark_fiq\n"
+    /* keep a mark: TPIDRURW counts entries through these tables */
+    " .arm\n .macro MARK n, slot\nmark_\\n:\n"
+    " mcr p15,0,lr,c13,c0,3\n mrc p15,0,lr,c13,c0,2\n add lr,lr,#1\n mcr p15,0,lr,c13,c0,2\n"
+    " mrc p15,0,lr,c13,c0,3\n ldr pc,=vectors+4*\\slot\n .endm\n"
+    " MARK reset,0\n MARK undef,1\n MARK svc,2\n MARK pabt,3\n MARK dabt,4\n MARK irq,6\n MARK "
+    "fiq,7\n"
+    " .ltorg\n"
+    /* SCTLR.EE: entered big-endian; note the CPSR in TPIDRURW, go back to little-endian */
+    " .balign 4096\n .global vec_ee\nvec_ee:\n"
+    " b ee_0\n b ee_1\n b ee_2\n b ee_3\n b ee_4\n b ee_0\n b ee_6\n b ee_7\n"
+    " .macro EE slot\nee_\\slot:\n mcr p15,0,lr,c13,c0,3\n mrs lr,cpsr\n mcr p15,0,lr,c13,c0,2\n"
+    " mrc p15,0,lr,c13,c0,3\n setend le\n ldr pc,=vectors+4*\\slot\n .endm\n"
+    " EE 0\n EE 1\n EE 2\n EE 3\n EE 4\n EE 6\n EE 7\n .ltorg\n"
+    " .popsection\n");
 
 static unsigned marks_of_all(void)
 {
     struct regs in;
-    static const char *const codes[] = {svc_arm, svc_thumb, udf16_arm, udf16_thumb, bkpt_arm,
-                                        bkpt_thumb, load_arm, store_thumb};
-    static const enum trap_kind kinds[] = {TRAP_SVC, TRAP_SVC, TRAP_UNDEF, TRAP_UNDEF, TRAP_PABT,
-                                           TRAP_PABT, TRAP_DABT, TRAP_DABT};
+    static const char *const codes[] = {svc_arm,  svc_thumb,  udf16_arm, udf16_thumb,
+                                        bkpt_arm, bkpt_thumb, load_arm,  store_thumb};
+    static const enum trap_kind kinds[] = {TRAP_SVC,  TRAP_SVC,  TRAP_UNDEF, TRAP_UNDEF,
+                                           TRAP_PABT, TRAP_PABT, TRAP_DABT,  TRAP_DABT};
     unsigned good = 0;
     for (unsigned i = 0; i < ARRAY_SIZE(codes); i++) {
         write_tpidrurw(0);
@@ -557,7 +583,8 @@ static void test_vectors(void)
     tap_eq(this_cpu()->trap.regs.cpsr & PSR_E, PSR_E, "SPSR keeps E");
 }
 
-/* SCTLR.EE also makes the page-table walks big-endian: run on a byte-reversed copy of the flat map. */
+/* SCTLR.EE also makes the page-table walks big-endian: run on a byte-reversed copy of the flat map.
+ */
 static void ee_switch(uint32_t sctlr, const uint32_t *l1, const char *vec)
 {
     dsb();
@@ -600,6 +627,7 @@ void payload_main(void)
     test_crossing_fetch();
     test_irq();
     test_it();
+    test_it_bkpt();
     test_banked();
     test_srs();
     test_rfe();

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Random instructions in User mode, ARM and Thumb, alone and in short runs, in an address space where
- * only one code page and two data pages are open.  Whatever they do, the kernel's state stays whole,
- * the CPU stays in User mode, a trap has a sane address, and the same start gives the same end (two
- * runs are compared, and a checksum over all is printed).  A timer ends endless loops.
+ * Random instructions in User mode, ARM and Thumb, alone and in short runs, in an address space
+ * where only one code page and two data pages are open.  Whatever they do, the kernel's state stays
+ * whole, the CPU stays in User mode, a trap has a sane address, and the same start gives the same
+ * end (two runs are compared, and a checksum over all is printed).  A timer ends endless loops.
  * Parameters: SEED, RUNS.
  */
 #include "lib/gic.h"
@@ -21,7 +21,7 @@ const char payload_name[] = "fuzz";
 #endif
 #define CODE_VA 0x80000000u
 #define DATA_VA 0x80001000u /* two pages, the code page right below */
-#define LEN 6u
+#define LEN     6u
 
 static uint8_t *code, *data;
 static uint32_t canary[64], saved[4];
@@ -103,16 +103,20 @@ static void whole(struct matrix *m, const struct result *r, const char *what, ui
     uint32_t now_banks[4];
     struct cpu *cpu = this_cpu();
     bank_read(now_banks);
-    case_eq(m, r->kind == TRAP_SVC || r->kind == TRAP_UNDEF || r->kind == TRAP_PABT || r->kind == TRAP_DABT ||
-               r->kind == TRAP_IRQ, 1, "%s %u: kind %u", what, (unsigned)id, (unsigned)r->kind);
-    case_eq(m, r->regs.cpsr & (MODE_MASK | PSR_I | PSR_F | PSR_A | PSR_J), MODE_USR | PSR_F | PSR_A, "%s %u: CPSR", what,
-            (unsigned)id);
+    case_eq(m,
+            r->kind == TRAP_SVC || r->kind == TRAP_UNDEF || r->kind == TRAP_PABT ||
+                r->kind == TRAP_DABT || r->kind == TRAP_IRQ,
+            1, "%s %u: kind %u", what, (unsigned)id, (unsigned)r->kind);
+    case_eq(m, r->regs.cpsr & (MODE_MASK | PSR_I | PSR_F | PSR_A | PSR_J), MODE_USR | PSR_F | PSR_A,
+            "%s %u: CPSR", what, (unsigned)id);
     case_eq(m, cpu->index, 0, "%s %u: CPU data", what, (unsigned)id);
-    case_eq(m, memcmp(now_banks, saved, sizeof(saved)) != 0, 0, "%s %u: banked registers", what, (unsigned)id);
+    case_eq(m, memcmp(now_banks, saved, sizeof(saved)) != 0, 0, "%s %u: banked registers", what,
+            (unsigned)id);
     for (unsigned i = 0; i < ARRAY_SIZE(canary); i++)
         case_eq(m, canary[i], 0xca9a0000 + i, "%s %u: kernel memory", what, (unsigned)id);
     if (r->kind == TRAP_SVC || r->kind == TRAP_UNDEF || r->kind == TRAP_DABT)
-        case_eq(m, r->regs.pc - CODE_VA <= PAGE_SIZE, 1, "%s %u: PC %x", what, (unsigned)id, (unsigned)r->regs.pc);
+        case_eq(m, r->regs.pc - CODE_VA <= PAGE_SIZE, 1, "%s %u: PC %x", what, (unsigned)id,
+                (unsigned)r->regs.pc);
     if (r->kind == TRAP_PABT && (cpu->trap.ifsr & 0x40f) != FS_DEBUG)
         case_eq(m, cpu->trap.ifar - r->regs.pc <= 2, 1, "%s %u: IFAR", what, (unsigned)id);
 }
@@ -154,7 +158,8 @@ static void random_start(uint32_t *seed, struct regs *r, uint64_t *d, bool thumb
 void payload_main(void)
 {
     static struct result a, b;
-    struct matrix m = {.name = "the kernel survives"}, same = {.name = "the same start gives the same end"};
+    struct matrix m = {.name = "the kernel survives"},
+                  same = {.name = "the same start gives the same end"};
     uint32_t seed = SEED * 2654435761u + 1, kinds[9] = {0}, sum = 0;
     gic_init_dist();
     gic_init_cpu();
@@ -181,12 +186,16 @@ void payload_main(void)
         if (a.timed || b.timed)
             continue;
         case_eq(&same, b.kind, a.kind, "%u kind (%08x)", (unsigned)i, (unsigned)*(uint32_t *)code);
-        case_eq(&same, regs_diff(&a.regs, &b.regs), 0, "%u registers (%08x)", (unsigned)i, (unsigned)*(uint32_t *)code);
-        case_eq(&same, b.regs.pc, a.regs.pc, "%u PC (%08x)", (unsigned)i, (unsigned)*(uint32_t *)code);
-        case_eq(&same, b.regs.cpsr, a.regs.cpsr, "%u CPSR (%08x)", (unsigned)i, (unsigned)*(uint32_t *)code);
-        case_eq(&same, memcmp(a.d, b.d, sizeof(a.d)) != 0, 0, "%u VFP registers (%08x)", (unsigned)i,
+        case_eq(&same, regs_diff(&a.regs, &b.regs), 0, "%u registers (%08x)", (unsigned)i,
                 (unsigned)*(uint32_t *)code);
-        case_eq(&same, b.fpscr, a.fpscr, "%u FPSCR (%08x)", (unsigned)i, (unsigned)*(uint32_t *)code);
+        case_eq(&same, b.regs.pc, a.regs.pc, "%u PC (%08x)", (unsigned)i,
+                (unsigned)*(uint32_t *)code);
+        case_eq(&same, b.regs.cpsr, a.regs.cpsr, "%u CPSR (%08x)", (unsigned)i,
+                (unsigned)*(uint32_t *)code);
+        case_eq(&same, memcmp(a.d, b.d, sizeof(a.d)) != 0, 0, "%u VFP registers (%08x)",
+                (unsigned)i, (unsigned)*(uint32_t *)code);
+        case_eq(&same, b.fpscr, a.fpscr, "%u FPSCR (%08x)", (unsigned)i,
+                (unsigned)*(uint32_t *)code);
         case_eq(&same, b.sum, a.sum, "%u memory (%08x)", (unsigned)i, (unsigned)*(uint32_t *)code);
         for (unsigned k = 0; k < 15; k++)
             sum = (sum << 3 | sum >> 29) ^ ((uint32_t *)&a.regs)[k];
@@ -196,9 +205,9 @@ void payload_main(void)
     }
     this_cpu()->hook = NULL;
     mmu_flat_restore();
-    tap_diag("%u SVC, %u UNDEF, %u prefetch aborts, %u data aborts, %u timed out", (unsigned)kinds[TRAP_SVC],
-             (unsigned)kinds[TRAP_UNDEF], (unsigned)kinds[TRAP_PABT], (unsigned)kinds[TRAP_DABT],
-             (unsigned)kinds[TRAP_IRQ]);
+    tap_diag("%u SVC, %u UNDEF, %u prefetch aborts, %u data aborts, %u timed out",
+             (unsigned)kinds[TRAP_SVC], (unsigned)kinds[TRAP_UNDEF], (unsigned)kinds[TRAP_PABT],
+             (unsigned)kinds[TRAP_DABT], (unsigned)kinds[TRAP_IRQ]);
     tap_diag("checksum %08x", (unsigned)sum);
     matrix_end(&m);
     matrix_end(&same);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * GICv2 and the generic timers: SGIs with their source, PPIs, SPIs, pending and active state,
- * priorities with masking and preemption, EOI modes, targets, virtual and physical timer interrupts,
- * WFI wake-up with interrupts masked.  GICv2 architecture ch. 3 and 4; Arm ARM B8.  Uses all CPUs.
+ * priorities with masking and preemption, EOI modes, targets, virtual and physical timer
+ * interrupts, WFI wake-up with interrupts masked.  GICv2 architecture ch. 3 and 4; Arm ARM B8. Uses
+ * all CPUs.
  */
 #include "lib/gic.h"
 #include "lib/snip.h"
@@ -11,7 +12,7 @@ const char payload_name[] = "gic_timer";
 
 #define SPI_A 40u
 #define SPI_B 41u
-#define LOG 32
+#define LOG   32
 
 /* What the handler saw; written by the CPU that owns the entry. */
 static struct {
@@ -19,7 +20,7 @@ static struct {
     volatile uint32_t iar[LOG], rpr[LOG];
     volatile uint64_t when[LOG];
 } seen[MAX_CPUS];
-static volatile bool keep_level; /* handler: leave the timer's condition alone */
+static volatile bool keep_level;              /* handler: leave the timer's condition alone */
 static void (*volatile inside)(uint32_t iar); /* called between IAR and EOI */
 
 static void handler(struct cpu *cpu, struct regs *regs)
@@ -82,7 +83,8 @@ static void test_registers(unsigned have)
     tap_ok((prio & 0xf0) == 0x50, "priority holds at least four bits");
     gic_priority(SPI_A, 0xa0);
     gic_target(SPI_A, 0xff);
-    tap_eq(gicd_read(GICD_ITARGETSR + SPI_A) & 0xff, have > 1 ? (1u << have) - 1 : gicd_read(GICD_ITARGETSR + SPI_A) & 0xff,
+    tap_eq(gicd_read(GICD_ITARGETSR + SPI_A) & 0xff,
+           have > 1 ? (1u << have) - 1 : gicd_read(GICD_ITARGETSR + SPI_A) & 0xff,
            "targets: only CPUs that exist");
     gic_target(SPI_A, 1);
     gicc_write(GICC_PMR, 0xff);
@@ -140,7 +142,8 @@ static void test_spi(void)
     window();
     tap_eq(seen[0].n, 1, "taken when enabled");
     tap_eq(seen[0].iar[0], SPI_A, "IAR");
-    tap_ok(!gic_is_pending(SPI_A) && !gic_is_active(SPI_A), "neither pending nor active afterwards");
+    tap_ok(!gic_is_pending(SPI_A) && !gic_is_active(SPI_A),
+           "neither pending nor active afterwards");
     gic_set_pending(SPI_A);
     gic_clear_pending(SPI_A);
     window();
@@ -172,13 +175,15 @@ static void test_priorities(void)
     gic_set_pending(SPI_B);
     tap_eq(gicc_read(GICC_HPPIR), SPI_B, "HPPIR is the higher priority");
     window();
-    tap_ok(seen[0].n == 2 && seen[0].iar[0] == SPI_B && seen[0].iar[1] == SPI_A, "higher priority first");
+    tap_ok(seen[0].n == 2 && seen[0].iar[0] == SPI_B && seen[0].iar[1] == SPI_A,
+           "higher priority first");
     reset_log();
     gic_priority(SPI_B, 0x80);
     gic_set_pending(SPI_B);
     gic_set_pending(SPI_A);
     window();
-    tap_ok(seen[0].n == 2 && seen[0].iar[0] == SPI_A && seen[0].iar[1] == SPI_B, "equal priority: lower number first");
+    tap_ok(seen[0].n == 2 && seen[0].iar[0] == SPI_A && seen[0].iar[1] == SPI_B,
+           "equal priority: lower number first");
     reset_log();
     gicc_write(GICC_PMR, 0x80);
     gic_set_pending(SPI_A);
@@ -200,15 +205,16 @@ static void test_priorities(void)
 }
 
 /*
- * Open the window for a nested IRQ: in System mode, as kernels do, because the nested one overwrites
- * LR_irq and SPSR_irq.
+ * Open the window for a nested IRQ: in System mode, as kernels do, because the nested one
+ * overwrites LR_irq and SPSR_irq.
  */
 void nested_window(void);
 __asm__(".pushsection .text.nested,\"ax\",%progbits\n .syntax unified\n .arm\n .balign 4\n"
         ".global nested_window\n .type nested_window,%function\nnested_window:\n"
         " push {r4-r6, lr}\n mrs r4, spsr\n cps #0x1f\n push {r0-r3, r12, lr}\n cpsie i\n"
         " mov r5, #0x20000\n1: subs r5, r5, #1\n isb\n bne 1b\n"
-        " cpsid i\n pop {r0-r3, r12, lr}\n cps #0x12\n msr spsr_cxsf, r4\n pop {r4-r6, pc}\n.popsection\n");
+        " cpsid i\n pop {r0-r3, r12, lr}\n cps #0x12\n msr spsr_cxsf, r4\n pop {r4-r6, "
+        "pc}\n.popsection\n");
 
 static volatile unsigned inner_count;
 static void pend_b_and_open(uint32_t iar)
@@ -226,9 +232,10 @@ static void test_preemption(void)
         uint8_t a, b, bpr;
         bool nested;
     } cases[] = {
-        {0xa0, 0x80, 0, true},  {0x80, 0xa0, 0, false}, {0x80, 0x80, 0, false}, {0xa0, 0x00, 3, true},
-        {0x90, 0x80, 3, true},  {0x90, 0x80, 5, false}, {0xc0, 0x80, 5, true},  {0xc0, 0x80, 6, false},
-        {0x70, 0x60, 7, false}, {0x80, 0x70, 6, true},
+        {0xa0, 0x80, 0, true}, {0x80, 0xa0, 0, false}, {0x80, 0x80, 0, false},
+        {0xa0, 0x00, 3, true}, {0x90, 0x80, 3, true},  {0x90, 0x80, 5, false},
+        {0xc0, 0x80, 5, true}, {0xc0, 0x80, 6, false}, {0x70, 0x60, 7, false},
+        {0x80, 0x70, 6, true},
     };
     struct matrix m = {.name = "preemption by group priority (BPR)"};
     inside = pend_b_and_open;
@@ -481,10 +488,12 @@ static void test_branch_to_self(void)
 
 void payload_main(void)
 {
-    static const struct timer virt = {"virtual timer", IRQ_VTIMER, write_cntv_tval, write_cntv_ctl, write_cntv_cval,
-                                      read_cntv_tval, read_cntv_ctl, read_cntvct};
-    static const struct timer phys = {"physical timer", IRQ_PTIMER, write_cntp_tval, write_cntp_ctl, write_cntp_cval,
-                                      read_cntp_tval, read_cntp_ctl, read_cntpct};
+    static const struct timer virt = {"virtual timer", IRQ_VTIMER,      write_cntv_tval,
+                                      write_cntv_ctl,  write_cntv_cval, read_cntv_tval,
+                                      read_cntv_ctl,   read_cntvct};
+    static const struct timer phys = {"physical timer", IRQ_PTIMER,      write_cntp_tval,
+                                      write_cntp_ctl,   write_cntp_cval, read_cntp_tval,
+                                      read_cntp_ctl,    read_cntpct};
     gic_init_dist();
     gic_init_cpu();
     this_cpu()->irq = handler;

@@ -23,7 +23,8 @@ void payload_main(void)
     uint32_t midr = read_midr(), cpsr = read_cpsr();
     print("Hello from a bare-metal ARMv7-A guest\n");
     tap_diag("MIDR %08x MPIDR %08x CNTFRQ %u CPSR %08x SCTLR %08x", (unsigned)midr,
-             (unsigned)read_mpidr(), (unsigned)read_cntfrq(), (unsigned)cpsr, (unsigned)read_sctlr());
+             (unsigned)read_mpidr(), (unsigned)read_cntfrq(), (unsigned)cpsr,
+             (unsigned)read_sctlr());
     tap_eq(cpsr & MODE_MASK, MODE_SVC, "runs in Supervisor mode");
     tap_eq(midr >> 24, 0x41, "implementer is Arm");
     tap_eq(midr >> 16 & 15, 15, "architecture by CPUID scheme");

@@ -43,10 +43,11 @@ SNIP(h_bx, "bx r0\n");
 SNIP(h_ldr_pc, "ldr pc, [r0]\n");
 
 static const struct snip all[] = {
-    SNIP_BOTH(h_ldr),   SNIP_BOTH(h_ldrb),       SNIP_BOTH(h_ldrh),   SNIP_BOTH(h_ldm),   SNIP_BOTH(h_ldmdb),
-    SNIP_BOTH(h_ldrd),  SNIP_BOTH(h_ldrex),      SNIP_BOTH(h_vldm),   SNIP_BOTH(h_vld4),  SNIP_BOTH(h_strex),
-    SNIP_BOTH(h_strex_only), SNIP_BOTH(h_ldrexd), SNIP_BOTH(h_ldrexb), SNIP_BOTH(h_str),  SNIP_BOTH(h_stm),
-    SNIP_BOTH(h_strd),  SNIP_BOTH(h_vstm),       SNIP_BOTH(h_vst1),   SNIP_BOTH(h_push),
+    SNIP_BOTH(h_ldr),    SNIP_BOTH(h_ldrb),  SNIP_BOTH(h_ldrh),       SNIP_BOTH(h_ldm),
+    SNIP_BOTH(h_ldmdb),  SNIP_BOTH(h_ldrd),  SNIP_BOTH(h_ldrex),      SNIP_BOTH(h_vldm),
+    SNIP_BOTH(h_vld4),   SNIP_BOTH(h_strex), SNIP_BOTH(h_strex_only), SNIP_BOTH(h_ldrexd),
+    SNIP_BOTH(h_ldrexb), SNIP_BOTH(h_str),   SNIP_BOTH(h_stm),        SNIP_BOTH(h_strd),
+    SNIP_BOTH(h_vstm),   SNIP_BOTH(h_vst1),  SNIP_BOTH(h_push),
 };
 #define READS 9u /* the first of them only load */
 
@@ -57,7 +58,8 @@ static void attempt(const char *code, uint32_t mode, uint32_t addr)
     regs_init(&in, mode);
     in.r[0] = addr;
     enum trap_kind k = snip_run(&in, code);
-    case_eq(&m, k == TRAP_SVC || k == TRAP_UNDEF || k == TRAP_PABT || k == TRAP_DABT, 1, "kind %u at %x", k, (unsigned)addr);
+    case_eq(&m, k == TRAP_SVC || k == TRAP_UNDEF || k == TRAP_PABT || k == TRAP_DABT, 1,
+            "kind %u at %x", k, (unsigned)addr);
 }
 
 static void attempt_all(unsigned n, uint32_t addr)
@@ -79,7 +81,8 @@ static void done(const char *name)
 /* Over the top of the address space and below its bottom, with either side mapped or not. */
 static void test_wrap(void)
 {
-    uint32_t *low = mem_alloc(1024, 1024), *high = mem_alloc(1024, 1024), *page = mem_alloc(2 * PAGE_SIZE, PAGE_SIZE);
+    uint32_t *low = mem_alloc(1024, 1024), *high = mem_alloc(1024, 1024),
+             *page = mem_alloc(2 * PAGE_SIZE, PAGE_SIZE);
     for (unsigned which = 0; which < 4; which++) {
         flat_l1[0] = which & 1 ? L1_TABLE(low, 0) : 0;
         flat_l1[4095] = which & 2 ? L1_TABLE(high, 0) : 0;
@@ -114,10 +117,15 @@ static void test_wild_entries(void)
     uint32_t seed = SEED;
     uint32_t *l2 = mem_alloc(1024, 1024);
     /* sections anywhere, every attribute */
-    static const uint32_t where[] = {0, 0x00100000, 0x10000000, 0x3ff00000, 0x50000000, 0x80000000, 0xfff00000, 0x07f00000};
+    static const uint32_t where[] = {0,          0x00100000, 0x10000000, 0x3ff00000,
+                                     0x50000000, 0x80000000, 0xfff00000, 0x07f00000};
     for (unsigned i = 0; i < ARRAY_SIZE(where); i++) {
         for (unsigned type = 0; type < 3; type++) {
-            set_section(L1_SECTION(where[i]) | (type == 0 ? S_NORMAL : type == 1 ? S_DEVICE : 0) | S_AP(AP_RW_RW));
+            set_section(L1_SECTION(where[i]) |
+                        (type == 0   ? S_NORMAL
+                         : type == 1 ? S_DEVICE
+                                     : 0) |
+                        S_AP(AP_RW_RW));
             attempt_all(READS, VA + 0x100);
             attempt(h_bx_arm, MODE_USR, VA + 0x100);
         }
@@ -125,15 +133,16 @@ static void test_wild_entries(void)
     /* supersections with extended addresses */
     for (unsigned i = 0; i < 16; i++) {
         for (unsigned k = 0; k < 16; k++)
-            flat_l1[(VA >> 20) + k] = L1_SUPER(i << 24) | i << 20 | i << 5 | S_NORMAL | S_AP(AP_RW_RW);
+            flat_l1[(VA >> 20) + k] =
+                L1_SUPER(i << 24) | i << 20 | i << 5 | S_NORMAL | S_AP(AP_RW_RW);
         tlb_flush_all();
         attempt_all(READS, VA + 0x01000000 - 16);
         attempt_all(ARRAY_SIZE(all), VA + 0x00800000);
     }
     memset(&flat_l1[VA >> 20], 0, 64);
     /* level 2 tables in devices and nowhere */
-    static const uint32_t tables[] = {0x08000000, 0x08010000, 0x09000000, 0x09010000, 0x0a000000, 0x0c000000, 0x4ffffc00,
-                                      0x50000000, 0xfffffc00, 0};
+    static const uint32_t tables[] = {0x08000000, 0x08010000, 0x09000000, 0x09010000, 0x0a000000,
+                                      0x0c000000, 0x4ffffc00, 0x50000000, 0xfffffc00, 0};
     for (unsigned i = 0; i < ARRAY_SIZE(tables); i++) {
         set_section(L1_TABLE(tables[i], 0));
         for (unsigned k = 0; k < 256; k += 5)
@@ -241,7 +250,8 @@ static void test_wild_registers(void)
     uint32_t lseed = SEED;
     for (unsigned i = 0; i < 200; i++) {
         mmu_switch((uint32_t)l1, 0, TTBCR_LONG);
-        l1[2] = (uint64_t)(rnd(&lseed) & 0x00ff) << 32 | (uint64_t)rnd(&lseed) << 40 | rnd(&lseed) | LD_AF;
+        l1[2] = (uint64_t)(rnd(&lseed) & 0x00ff) << 32 | (uint64_t)rnd(&lseed) << 40 | rnd(&lseed) |
+                LD_AF;
         if (i & 1)
             l1[2] &= ~(1ull << 1);
         dsb();
@@ -255,14 +265,18 @@ static void test_wild_registers(void)
 /* Exclusive, multiple and unaligned accesses to devices. */
 static void test_device_access(void)
 {
-    static const uint32_t regs[] = {GICD + GICD_TYPER, GICD + GICD_IPRIORITYR + 64, 0x09010000, 0x09000018, 0x0a000000,
-                                    0x0a000100, 0x09030000, 0x08020000 + 8, GICC + GICC_HPPIR};
+    static const uint32_t regs[] = {GICD + GICD_TYPER, GICD + GICD_IPRIORITYR + 64,
+                                    0x09010000,        0x09000018,
+                                    0x0a000000,        0x0a000100,
+                                    0x09030000,        0x08020000 + 8,
+                                    GICC + GICC_HPPIR};
     for (unsigned i = 0; i < ARRAY_SIZE(regs); i++)
         for (unsigned off = 0; off < 4; off++)
             attempt_all(READS, regs[i] + off);
     for (unsigned i = 9; i < ARRAY_SIZE(all); i++)
         for (unsigned k = 0; k < 4; k++)
-            attempt(all[i].code[k & 1], k & 2 ? MODE_USR : MODE_SYS, GICD + GICD_IPRIORITYR + 64 + (k & 2));
+            attempt(all[i].code[k & 1], k & 2 ? MODE_USR : MODE_SYS,
+                    GICD + GICD_IPRIORITYR + 64 + (k & 2));
     /* execution from devices: XN here, so an abort */
     case_eq(&m, probe(ACC_EXEC, false, 0x09010000, 0), TRAP_PABT, "execute from a device");
     done("all kinds of accesses to devices");
@@ -275,16 +289,28 @@ static void test_device_fuzz(void)
     for (unsigned i = 0; i < 20000; i++) {
         uint32_t r = rnd(&seed), a = 0x08000000 + (r & 0x03ffffff);
         if (i & 1) /* where the devices really are */
-            a = (i & 2 ? 0x0a000000 : i & 4 ? 0x08000000 : 0x09000000) + (r & (i & 4 ? 0x2ffff : 0x3ffff));
-        attempt(all[r >> 28 & 3 ? 0 : (r >> 26) % 3].code[i >> 3 & 1], i & 16 ? MODE_USR : MODE_SYS, a);
+            a = (i & 2   ? 0x0a000000
+                 : i & 4 ? 0x08000000
+                         : 0x09000000) +
+                (r & (i & 4 ? 0x2ffff : 0x3ffff));
+        attempt(all[r >> 28 & 3 ? 0 : (r >> 26) % 3].code[i >> 3 & 1], i & 16 ? MODE_USR : MODE_SYS,
+                a);
     }
     for (unsigned i = 0; i < 20000; i++) {
         uint32_t r = rnd(&seed), a, v = rnd(&seed);
         switch (i & 3) {
-        case 0: a = GICD + (r & 0xfff); break;
-        case 1: a = 0x0a000000 + (r & 0x3fff); break;  /* virtio-mmio */
-        case 2: a = 0x09010000 + (r & 0xfff); break;   /* PL031 */
-        default: a = 0x09020000 + (r & 0xf); v = v & 0x0fffffff; /* fw_cfg: DMA addresses outside of RAM */
+        case 0:
+            a = GICD + (r & 0xfff);
+            break;
+        case 1:
+            a = 0x0a000000 + (r & 0x3fff);
+            break; /* virtio-mmio */
+        case 2:
+            a = 0x09010000 + (r & 0xfff);
+            break; /* PL031 */
+        default:
+            a = 0x09020000 + (r & 0xf);
+            v = v & 0x0fffffff; /* fw_cfg: DMA addresses outside of RAM */
         }
         if ((i & 3) != 2 && (r >> 30) == 0)
             (void)catch_call((const void *)load32, a & ~3u, 0, 0);

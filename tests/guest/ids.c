@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Identification registers as a Cortex-A15 r4p0 shows them (its Technical Reference Manual, chapters
- * 4, 10, 11, 14), with the Security and Virtualization Extensions hidden, and that what they announce
- * is there.  Also TPIDRs, CSSELR/CCSIDR, SCTLR bits, CP14.  Runs on every CPU.
+ * Identification registers as a Cortex-A15 r4p0 shows them (its Technical Reference Manual,
+ * chapters 4, 10, 11, 14), with the Security and Virtualization Extensions hidden, and that what
+ * they announce is there.  Also TPIDRs, CSSELR/CCSIDR, SCTLR bits, CP14.  Runs on every CPU.
  */
 #include "lib/snip.h"
 #include "lib/vfp.h"
@@ -14,7 +14,10 @@ struct id {
     uint32_t (*read)(void);
     uint32_t mask, want;
 };
-#define ID(reg, mask, want) {#reg, read_##reg, mask, want}
+#define ID(reg, mask, want)          \
+    {                                \
+#reg, read_##reg, mask, want \
+    }
 static const struct id ids[] = {
     ID(midr, ~0u, 0x414fc0f0),
     ID(ctr, ~0u, 0x8444c004),
@@ -62,7 +65,8 @@ static void test_caches(void)
         write_csselr(c[i].sel);
         isb();
         case_eq(&m, read_csselr() & 15, c[i].sel, "CSSELR");
-        case_eq(&m, read_ccsidr() & c[i].mask, c[i].want & c[i].mask, "CCSIDR %u", (unsigned)c[i].sel);
+        case_eq(&m, read_ccsidr() & c[i].mask, c[i].want & c[i].mask, "CCSIDR %u",
+                (unsigned)c[i].sel);
     }
     write_csselr(0);
     matrix_end(&m);

@@ -17,11 +17,11 @@ enum kind { BLOCK1G, BLOCK2M, PAGE4K, KINDS };
 static const char *const kind_names[KINDS] = {"1 GiB block", "2 MiB block", "4 KiB page"};
 
 /* Fault status, long format: STATUS[5:0], LPAE bit 9, WnR bit 11. */
-#define ST(f) ((f) & 0x3fu)
+#define ST(f)           ((f)&0x3fu)
 #define ST_TRANS(level) (4u | (level))
-#define ST_AF(level) (8u | (level))
-#define ST_PERM(level) (12u | (level))
-#define FSR_LPAE (1u << 9)
+#define ST_AF(level)    (8u | (level))
+#define ST_PERM(level)  (12u | (level))
+#define FSR_LPAE        (1u << 9)
 
 static void flat_long(uint64_t *t)
 {
@@ -36,7 +36,8 @@ static uint32_t va_of(enum kind k, uint32_t off)
     return k == BLOCK1G ? VA + ((uint32_t)big - RAM_BASE) + off : VA + off;
 }
 
-/* leaf: attribute bits of the entry; tables: bits for the table entries on the way (1: L1, 2: L2). */
+/* leaf: attribute bits of the entry; tables: bits for the table entries on the way (1: L1, 2: L2).
+ */
 static void map(enum kind k, uint64_t leaf, uint64_t table1, uint64_t table2)
 {
     uint32_t pa = (uint32_t)big;
@@ -63,9 +64,11 @@ static void test_formats(void)
         for (unsigned i = 0; i < 200; i++) {
             uint32_t off = i == 0 ? 0 : i == 1 ? size - 4 : rnd(&seed) & (size - 4);
             store32((uint32_t)big + off, ~off);
-            case_eq(&m, probe(ACC_READ, i & 1, va_of(k, off), 0), TRAP_NONE, "read %x", (unsigned)off);
+            case_eq(&m, probe(ACC_READ, i & 1, va_of(k, off), 0), TRAP_NONE, "read %x",
+                    (unsigned)off);
             case_eq(&m, this_cpu()->result, ~off, "value at %x", (unsigned)off);
-            case_eq(&m, probe(ACC_WRITE, i & 1, va_of(k, off), off + 9), TRAP_NONE, "write %x", (unsigned)off);
+            case_eq(&m, probe(ACC_WRITE, i & 1, va_of(k, off), off + 9), TRAP_NONE, "write %x",
+                    (unsigned)off);
             case_eq(&m, load32((uint32_t)big + off), off + 9, "stored at %x", (unsigned)off);
         }
         code_returning(big + 64, 0x321);
@@ -73,7 +76,8 @@ static void test_formats(void)
         case_eq(&m, this_cpu()->result, 0x321, "exec result");
         if (k != BLOCK1G) {
             case_eq(&m, probe(ACC_READ, false, VA + size, 0), TRAP_DABT, "end");
-            case_eq(&m, ST(this_cpu()->trap.dfsr), ST_TRANS(k == BLOCK2M ? 2 : 3), "fault behind the end");
+            case_eq(&m, ST(this_cpu()->trap.dfsr), ST_TRANS(k == BLOCK2M ? 2 : 3),
+                    "fault behind the end");
         }
         matrix_end(&m);
     }
@@ -100,14 +104,18 @@ static void test_translation_faults(void)
     struct trap *t = &this_cpu()->trap;
     struct matrix m = {.name = "translation faults by level"};
     map(PAGE4K, LD_AF | LD_AP1, 0, 0);
-    /* level 1: l1[3] empty; level 2: second 2 MiB; level 3: second page; reserved block at level 3 */
+    /* level 1: l1[3] empty; level 2: second 2 MiB; level 3: second page; reserved block at level 3
+     */
     l3[2] = (uint32_t)big | LD_BLOCK | LD_NORMAL;
     l2[5] = (uint32_t)big | 2;
     dsb();
     static const struct {
         uint32_t va;
         unsigned level;
-    } where[] = {{0xc0001234, 1}, {VA + (3 << 21) + 0x444, 2}, {VA + 0x1ffc, 3}, {VA + 0x2008, 3},
+    } where[] = {{0xc0001234, 1},
+                 {VA + (3 << 21) + 0x444, 2},
+                 {VA + 0x1ffc, 3},
+                 {VA + 0x2008, 3},
                  {VA + (5 << 21) + 16, 2}};
     for (unsigned i = 0; i < ARRAY_SIZE(where); i++) {
         for (enum access a = ACC_READ; a < ACC_KINDS; a++) {
@@ -157,7 +165,9 @@ static void check(struct matrix *m, enum kind k, const struct rights *r, unsigne
             uint32_t want = expected(k, r, a, user);
             enum trap_kind got = probe(a, user, va, keep);
             uint32_t st = got == TRAP_NONE ? 0 : ST(a == ACC_EXEC ? t->ifsr : t->dfsr);
-            if (!case_eq(m, st, want, "config %x %s %s", id, user ? "user" : "priv", access_names[a]) || !want)
+            if (!case_eq(m, st, want, "config %x %s %s", id, user ? "user" : "priv",
+                         access_names[a]) ||
+                !want)
                 continue;
             case_eq(m, got, a == ACC_EXEC ? TRAP_PABT : TRAP_DABT, "kind");
             case_eq(m, a == ACC_EXEC ? t->ifar : t->dfar, va, "FAR");
@@ -174,8 +184,10 @@ static void test_permissions(void)
         struct matrix m = {.name = kind_names[k]};
         for (unsigned bits = 0; bits < 32; bits++) {
             struct rights r = {bits & 1, bits & 2, bits & 4, bits & 8, bits & 16};
-            map(k, (r.user ? LD_AP1 : 0) | (r.ro ? LD_AP2 : 0) | (r.xn ? LD_XN : 0) | (r.pxn ? LD_PXN : 0) |
-                       (r.af ? LD_AF : 0), 0, 0);
+            map(k,
+                (r.user ? LD_AP1 : 0) | (r.ro ? LD_AP2 : 0) | (r.xn ? LD_XN : 0) |
+                    (r.pxn ? LD_PXN : 0) | (r.af ? LD_AF : 0),
+                0, 0);
             check(&m, k, &r, bits);
         }
         tap_ok(m.bad == 0, "permission matrix: %s", kind_names[k]);
@@ -205,8 +217,8 @@ static void test_hierarchical(void)
 }
 
 /*
- * SCTLR.WXN: writable is never executable; UWXN: user-writable is not privileged-executable.  Our own
- * text must be read-only for that: RAM in 2 MiB blocks, the image in pages.
+ * SCTLR.WXN: writable is never executable; UWXN: user-writable is not privileged-executable.  Our
+ * own text must be read-only for that: RAM in 2 MiB blocks, the image in pages.
  */
 extern char __text_end[];
 
@@ -225,7 +237,8 @@ static void test_wxn(void)
 {
     struct matrix m = {.name = "SCTLR.WXN and UWXN"};
     uint32_t sctlr = read_sctlr();
-    uint64_t *r2 = mem_alloc(PAGE_SIZE, PAGE_SIZE), *r3 = mem_alloc(PAGE_SIZE, PAGE_SIZE), own = l1[1];
+    uint64_t *r2 = mem_alloc(PAGE_SIZE, PAGE_SIZE), *r3 = mem_alloc(PAGE_SIZE, PAGE_SIZE),
+             own = l1[1];
     map_ram_wxn(r2, r3);
     pte_set64(&l1[1], (uint32_t)r2 | LD_TABLE);
     tlb_flush_all();
@@ -270,7 +283,8 @@ static void test_split(void)
     case_eq(&m, ST(t->dfsr), ST_TRANS(1), "status");
     matrix_end(&m);
 
-    m = (struct matrix){.name = "T0SZ = 0, T1SZ = 2: TTBR1 for the last GiB, walk starts at level 2"};
+    m = (struct matrix){.name =
+                            "T0SZ = 0, T1SZ = 2: TTBR1 for the last GiB, walk starts at level 2"};
     memset(t1l2, 0, PAGE_SIZE);
     t1l2[5] = (uint32_t)big | LD_BLOCK | LD_NORMAL | LD_AP1;
     mmu_switch((uint32_t)t0, (uint32_t)t1l2, TTBCR_LONG | 2u << 16);
@@ -322,20 +336,30 @@ static void test_ats(void)
             for (unsigned op = 0; op < 4; op++) {
                 uint32_t off = k == PAGE4K ? 0xabc : 0x13abc, va = va_of(k, off);
                 switch (op) {
-                case 0: do_ats1cpr(va); break;
-                case 1: do_ats1cpw(va); break;
-                case 2: do_ats1cur(va); break;
-                default: do_ats1cuw(va);
+                case 0:
+                    do_ats1cpr(va);
+                    break;
+                case 1:
+                    do_ats1cpw(va);
+                    break;
+                case 2:
+                    do_ats1cur(va);
+                    break;
+                default:
+                    do_ats1cuw(va);
                 }
                 isb();
                 uint64_t par = read_par_64();
                 uint32_t want = expected(k, &r, op & 1 ? ACC_WRITE : ACC_READ, op >= 2);
-                case_eq(&m, (uint32_t)par & 1, want != 0, "%s bits %u op %u F", kind_names[k], bits, op);
+                case_eq(&m, (uint32_t)par & 1, want != 0, "%s bits %u op %u F", kind_names[k], bits,
+                        op);
                 case_eq(&m, (uint32_t)par >> 11 & 1, 1, "LPAE bit");
                 if (want) {
-                    case_eq(&m, (uint32_t)par >> 1 & 0x3f, want, "%s bits %u op %u FST", kind_names[k], bits, op);
+                    case_eq(&m, (uint32_t)par >> 1 & 0x3f, want, "%s bits %u op %u FST",
+                            kind_names[k], bits, op);
                 } else {
-                    case_eq(&m, (uint32_t)par & 0xfffff000, ((uint32_t)big + off) & 0xfffff000, "PA");
+                    case_eq(&m, (uint32_t)par & 0xfffff000, ((uint32_t)big + off) & 0xfffff000,
+                            "PA");
                     case_eq(&m, (uint32_t)(par >> 32) & 0xff, 0, "PA[39:32]");
                     case_eq(&m, (uint32_t)(par >> 56), 0xff, "ATTR");
                     case_eq(&m, (uint32_t)par >> 7 & 3, 3, "SH");

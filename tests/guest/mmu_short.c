@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Short-descriptor translation: all entry sizes, faults and their status, access flag, TTBCR splits,
- * the full matrix of permissions and domains, LDRT/STRT, address translation operations, TEX remap.
- * Arm ARM B3.5, B3.7, B3.13.  One CPU; test addresses from 0x80000000 up, nothing else is there.
+ * Short-descriptor translation: all entry sizes, faults and their status, access flag, TTBCR
+ * splits, the full matrix of permissions and domains, LDRT/STRT, address translation operations,
+ * TEX remap. Arm ARM B3.5, B3.7, B3.13.  One CPU; test addresses from 0x80000000 up, nothing else
+ * is there.
  */
 #include "lib/mmu.h"
 #include "lib/probe.h"
 
 const char payload_name[] = "mmu_short";
 
-#define VA 0x80000000u
+#define VA  0x80000000u
 #define DOM 5u
 
 static uint32_t *l2;
@@ -17,7 +18,8 @@ static uint8_t *big; /* 16 MiB, aligned: one supersection */
 
 /* Every entry that covers the test addresses, for one kind of mapping of `big`. */
 enum kind { SUPER, SECTION, LARGE, SMALL, KINDS };
-static const char *const kind_names[KINDS] = {"supersection", "section", "large page", "small page"};
+static const char *const kind_names[KINDS] = {"supersection", "section", "large page",
+                                              "small page"};
 static const uint32_t kind_size[KINDS] = {1u << 24, 1u << 20, 1u << 16, 1u << 12};
 
 static void map(enum kind k, unsigned ap, bool xn, bool pxn, unsigned dom, uint32_t extra)
@@ -29,10 +31,12 @@ static void map(enum kind k, unsigned ap, bool xn, bool pxn, unsigned dom, uint3
     switch (k) {
     case SUPER:
         for (unsigned i = 0; i < 16; i++)
-            l1[i] = L1_SUPER(pa) | S_NORMAL | S_AP(ap) | (xn ? S_XN : 0) | (pxn ? S_PXN : 0) | extra;
+            l1[i] =
+                L1_SUPER(pa) | S_NORMAL | S_AP(ap) | (xn ? S_XN : 0) | (pxn ? S_PXN : 0) | extra;
         break;
     case SECTION:
-        l1[0] = L1_SECTION(pa) | S_NORMAL | S_AP(ap) | (xn ? S_XN : 0) | (pxn ? S_PXN : 0) | S_DOM(dom) | extra;
+        l1[0] = L1_SECTION(pa) | S_NORMAL | S_AP(ap) | (xn ? S_XN : 0) | (pxn ? S_PXN : 0) |
+                S_DOM(dom) | extra;
         break;
     case LARGE:
         l1[0] = L1_TABLE(l2, dom) | (pxn ? 4u : 0);
@@ -57,11 +61,13 @@ static void test_formats(void)
             store32((uint32_t)big + off, ~off);
             case_eq(&m, probe(ACC_READ, i & 1, VA + off, 0), TRAP_NONE, "read %x", (unsigned)off);
             case_eq(&m, this_cpu()->result, ~off, "value at %x", (unsigned)off);
-            case_eq(&m, probe(ACC_WRITE, i & 1, VA + off, off + 7), TRAP_NONE, "write %x", (unsigned)off);
+            case_eq(&m, probe(ACC_WRITE, i & 1, VA + off, off + 7), TRAP_NONE, "write %x",
+                    (unsigned)off);
             case_eq(&m, load32((uint32_t)big + off), off + 7, "stored at %x", (unsigned)off);
         }
         case_eq(&m, probe(ACC_READ, false, VA + kind_size[k], 0), TRAP_DABT, "end");
-        case_eq(&m, FSR_FS(this_cpu()->trap.dfsr), k == SMALL || k == LARGE ? FS_TRANS_PAGE : FS_TRANS_SECTION,
+        case_eq(&m, FSR_FS(this_cpu()->trap.dfsr),
+                k == SMALL || k == LARGE ? FS_TRANS_PAGE : FS_TRANS_SECTION,
                 "fault behind the end");
         code_returning(big + 64, 0x123);
         case_eq(&m, probe(ACC_EXEC, true, VA + 64, 0), TRAP_NONE, "exec");
@@ -101,7 +107,8 @@ static void test_translation_faults(void)
 }
 
 /* What the Arm ARM says (B3.7.1, B3.7.3): 0 or the fault status. */
-static uint32_t expected(enum kind k, unsigned ap, bool xn, bool pxn, unsigned dacr, enum access a, bool user)
+static uint32_t expected(enum kind k, unsigned ap, bool xn, bool pxn, unsigned dacr, enum access a,
+                         bool user)
 {
     bool page = k >= LARGE;
     bool u = access_is_user(a, user);
@@ -115,8 +122,8 @@ static uint32_t expected(enum kind k, unsigned ap, bool xn, bool pxn, unsigned d
     return ok ? 0 : page ? FS_PERM_PAGE : FS_PERM_SECTION;
 }
 
-static void check_one(struct matrix *m, enum kind k, unsigned ap, bool xn, bool pxn, unsigned dacr, enum access a,
-                      bool user)
+static void check_one(struct matrix *m, enum kind k, unsigned ap, bool xn, bool pxn, unsigned dacr,
+                      enum access a, bool user)
 {
     struct trap *t = &this_cpu()->trap;
     uint32_t va = VA + 0x80, want = expected(k, ap, xn, pxn, dacr, a, user);
@@ -124,16 +131,19 @@ static void check_one(struct matrix *m, enum kind k, unsigned ap, bool xn, bool 
     enum trap_kind got = probe(a, user, va, before);
     enum trap_kind kind = want == 0 ? TRAP_NONE : a == ACC_EXEC ? TRAP_PABT : TRAP_DABT;
     const char *who = user ? "user" : "priv";
-    if (!case_eq(m, got, kind, "ap %u xn %d pxn %d dacr %u %s %s", ap, xn, pxn, dacr, who, access_names[a]))
+    if (!case_eq(m, got, kind, "ap %u xn %d pxn %d dacr %u %s %s", ap, xn, pxn, dacr, who,
+                 access_names[a]))
         return;
     if (kind == TRAP_DABT) {
-        case_eq(m, FSR_FS(t->dfsr), want, "ap %u dacr %u %s %s DFSR", ap, dacr, who, access_names[a]);
+        case_eq(m, FSR_FS(t->dfsr), want, "ap %u dacr %u %s %s DFSR", ap, dacr, who,
+                access_names[a]);
         case_eq(m, t->dfsr & FSR_WNR, access_is_write(a) ? FSR_WNR : 0, "WnR");
         case_eq(m, t->dfar, va, "DFAR");
         if (k != SUPER)
             case_eq(m, FSR_DOMAIN(t->dfsr), DOM, "domain");
     } else if (kind == TRAP_PABT) {
-        case_eq(m, FSR_FS(t->ifsr), want, "ap %u xn %d pxn %d dacr %u %s IFSR", ap, xn, pxn, dacr, who);
+        case_eq(m, FSR_FS(t->ifsr), want, "ap %u xn %d pxn %d dacr %u %s IFSR", ap, xn, pxn, dacr,
+                who);
         case_eq(m, t->ifar, va, "IFAR");
     }
 }
@@ -182,8 +192,10 @@ static void test_dacr_flips(void)
                     enum trap_kind got = probe(a, user, VA + 0x80, load32((uint32_t)big + 0x80));
                     case_eq(&m, got != TRAP_NONE, want != 0, "step %u %s", i, access_names[a]);
                     if (got != TRAP_NONE)
-                        case_eq(&m, FSR_FS(a == ACC_EXEC ? this_cpu()->trap.ifsr : this_cpu()->trap.dfsr), want,
-                                "step %u status", i);
+                        case_eq(
+                            &m,
+                            FSR_FS(a == ACC_EXEC ? this_cpu()->trap.ifsr : this_cpu()->trap.dfsr),
+                            want, "step %u status", i);
                 }
     write_dacr(1);
     isb();
@@ -194,7 +206,8 @@ static void test_dacr_flips(void)
 static void test_access_flag(void)
 {
     struct trap *t = &this_cpu()->trap;
-    struct matrix m = {.name = "access flag (SCTLR.AFE)"}, m2 = {.name = "access flag checked before domains"};
+    struct matrix m = {.name = "access flag (SCTLR.AFE)"},
+                  m2 = {.name = "access flag checked before domains"};
     write_sctlr(read_sctlr() | SCTLR_AFE);
     isb();
     tlb_flush_all();
@@ -214,15 +227,18 @@ static void test_access_flag(void)
                                               : (k >= LARGE ? FS_PERM_PAGE : FS_PERM_SECTION);
                     enum trap_kind got = probe(a, user, VA + 0x80, load32((uint32_t)big + 0x80));
                     uint32_t fs = got == TRAP_NONE ? 0 : FSR_FS(a == ACC_EXEC ? t->ifsr : t->dfsr);
-                    case_eq(&m, fs, want, "%s ap %u %s user %u", kind_names[k], ap, access_names[a], user);
+                    case_eq(&m, fs, want, "%s ap %u %s user %u", kind_names[k], ap, access_names[a],
+                            user);
                 }
             }
             /* The flag is checked in the walk: before the domain, whatever the domain allows. */
             for (unsigned dom = 0; k != SUPER && !(ap & 1) && dom < 4; dom += 3) {
                 write_dacr(1 | dom << 2 * DOM);
                 isb();
-                case_eq(&m2, probe(ACC_READ, false, VA + 0x80, 0), TRAP_DABT, "ap %u domain %u", ap, dom);
-                case_eq(&m2, FSR_FS(t->dfsr), k >= LARGE ? FS_AF_PAGE : FS_AF_SECTION, "FS domain %u", dom);
+                case_eq(&m2, probe(ACC_READ, false, VA + 0x80, 0), TRAP_DABT, "ap %u domain %u", ap,
+                        dom);
+                case_eq(&m2, FSR_FS(t->dfsr), k >= LARGE ? FS_AF_PAGE : FS_AF_SECTION,
+                        "FS domain %u", dom);
             }
         }
     }
@@ -268,7 +284,8 @@ static void test_split(void)
         mmu_switch((uint32_t)t0 | TTBR_ATTR, (uint32_t)t1 | TTBR_ATTR, n | pd);
         /* Without the Security Extensions the two bits do not exist. */
         bool exists = read_ttbcr() & pd;
-        case_eq(&m, probe(ACC_READ, false, off + 16, 0), exists ? TRAP_DABT : TRAP_NONE, "walk disabled");
+        case_eq(&m, probe(ACC_READ, false, off + 16, 0), exists ? TRAP_DABT : TRAP_NONE,
+                "walk disabled");
         if (exists)
             case_eq(&m, FSR_FS(t->dfsr), FS_TRANS_SECTION, "walk disabled FS");
         mmu_flat_restore();
@@ -291,21 +308,30 @@ static void test_ats(void)
                 bool user = op >= 2;
                 enum access a = op & 1 ? ACC_WRITE : ACC_READ;
                 switch (op) {
-                case 0: do_ats1cpr(VA + off); break;
-                case 1: do_ats1cpw(VA + off); break;
-                case 2: do_ats1cur(VA + off); break;
-                default: do_ats1cuw(VA + off);
+                case 0:
+                    do_ats1cpr(VA + off);
+                    break;
+                case 1:
+                    do_ats1cpw(VA + off);
+                    break;
+                case 2:
+                    do_ats1cur(VA + off);
+                    break;
+                default:
+                    do_ats1cuw(VA + off);
                 }
                 isb();
                 uint32_t par = read_par();
                 uint32_t want = expected(k, aps[i], false, false, 1, a, user);
                 case_eq(&m, par & 1, want != 0, "%s ap %u op %u F", kind_names[k], aps[i], op);
                 if (want)
-                    case_eq(&m, par >> 1 & 0x1f, want, "%s ap %u op %u FS", kind_names[k], aps[i], op);
+                    case_eq(&m, par >> 1 & 0x1f, want, "%s ap %u op %u FS", kind_names[k], aps[i],
+                            op);
                 else if (k == SUPER)
                     case_eq(&m, par & 0xff000002, (uint32_t)big | 2, "PA and SS of a supersection");
                 else
-                    case_eq(&m, par & 0xfffff002, ((uint32_t)big + off) & ~0xfffu, "%s op %u PA", kind_names[k], op);
+                    case_eq(&m, par & 0xfffff002, ((uint32_t)big + off) & ~0xfffu, "%s op %u PA",
+                            kind_names[k], op);
             }
         }
     }
@@ -320,8 +346,8 @@ static void test_ats(void)
 }
 
 /*
- * With TRE the memory type comes from PRRR and NMRR, chosen by TEX[0], C, B; PAR shows it.  n = 6 is
- * implementation defined.
+ * With TRE the memory type comes from PRRR and NMRR, chosen by TEX[0], C, B; PAR shows it.  n = 6
+ * is implementation defined.
  */
 static void test_tex_remap(void)
 {
@@ -338,7 +364,8 @@ static void test_tex_remap(void)
             continue;
         memset(l2, 0, 1024);
         flat_l1[VA >> 20] = L1_TABLE(l2, 0);
-        l2[0] = L2_SMALL(big) | P_AP(AP_RW_RW) | P_TEX(n >> 2) | (n & 2 ? P_C : 0) | (n & 1 ? P_B : 0) | P_S;
+        l2[0] = L2_SMALL(big) | P_AP(AP_RW_RW) | P_TEX(n >> 2) | (n & 2 ? P_C : 0) |
+                (n & 1 ? P_B : 0) | P_S;
         tlb_flush_all();
         store32((uint32_t)big + 0x80, n + 0x700);
         case_eq(&m, probe(ACC_READ, false, VA + 0x80, 0), TRAP_NONE, "read, n = %u", n);
@@ -366,7 +393,8 @@ static void test_no_fault_caching(void)
     tlb_flush_all();
     for (unsigned i = 0; i < 256; i++) {
         uint32_t va = VA + i * PAGE_SIZE;
-        case_eq(&m, probe(i & 1 ? ACC_EXEC : ACC_READ, i & 2, va, 0), i & 1 ? TRAP_PABT : TRAP_DABT, "before");
+        case_eq(&m, probe(i & 1 ? ACC_EXEC : ACC_READ, i & 2, va, 0), i & 1 ? TRAP_PABT : TRAP_DABT,
+                "before");
         code_returning(big + i * PAGE_SIZE, (uint16_t)i);
         pte_set(&l2[i], L2_SMALL(big + i * PAGE_SIZE) | P_NORMAL | P_AP(AP_RW_RW));
         case_eq(&m, probe(i & 1 ? ACC_EXEC : ACC_READ, i & 2, va, 0), TRAP_NONE, "after");
@@ -399,7 +427,8 @@ static void test_mmu_off(void)
     uint32_t keep = flat_l1[pa >> 20];
     store32(pa, 77);
     store32(pa + (1 << 20), 88);
-    pte_set(&flat_l1[pa >> 20], L1_SECTION((pa & 0xfff00000) + (1 << 20)) | S_NORMAL | S_AP(AP_RW_RW));
+    pte_set(&flat_l1[pa >> 20],
+            L1_SECTION((pa & 0xfff00000) + (1 << 20)) | S_NORMAL | S_AP(AP_RW_RW));
     tlb_flush_all();
     uint32_t mapped = load32(pa), raw = with_mmu_off(pa);
     tap_eq(mapped, 88, "remapped address while the MMU is on");

@@ -27,7 +27,8 @@ void payload_main(void)
     bool ceid = catch_call((const void *)read_pmceid0, 0, 0, 0) == TRAP_NONE;
     uint32_t events = ceid ? this_cpu()->result : 1;
     tap_ok(ceid, "PMCEID0 is there");
-    tap_diag("PMCR %08x: %u event counters, PMCEID0 %08x", (unsigned)pmcr, (unsigned)n, (unsigned)events);
+    tap_diag("PMCR %08x: %u event counters, PMCEID0 %08x", (unsigned)pmcr, (unsigned)n,
+             (unsigned)events);
     write_pmcr(PMCR_C | PMCR_P);
     write_pmcntenclr(~0u);
     isb();

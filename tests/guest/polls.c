@@ -2,8 +2,9 @@
 /*
  * Every kind of endless loop can be interrupted by a timer, in User and privileged modes, and the
  * state at the interrupt is that between two instructions: branches to itself, chains of blocks,
- * indirect branches, returns, loads of the PC, table branches, loops over pages, loops that fault or
- * call the supervisor, exclusive loops that never succeed, WFE.  A missed poll shows as a time-out.
+ * indirect branches, returns, loads of the PC, table branches, loops over pages, loops that fault
+ * or call the supervisor, exclusive loops that never succeed, WFE.  A missed poll shows as a
+ * time-out.
  */
 #include "lib/gic.h"
 #include "lib/mmu.h"
@@ -11,29 +12,30 @@
 
 const char payload_name[] = "polls";
 
-#define BOTH(X)                                                                                    \
-    X(self, "1: b 1b\n")                                                                           \
-    X(self_cond, "cmp r0, r0\n1: beq 1b\n")                                                        \
-    X(two, "1: b 2f\n nop\n2: b 1b\n")                                                             \
-    X(alternate, "1: eors r0, r0, #1\n beq 2f\n add r1, r1, #1\n b 1b\n2: add r2, r2, #1\n b 1b\n")  \
-    X(countdown, "1: subs r1, r1, #1\n bne 1b\n b 1b\n")                                           \
-    X(call, "1: bl 2f\n b 1b\n2: bx lr\n")                                                         \
-    X(recursive, "1: mov r4, sp\n bl 2f\n mov sp, r4\n b 1b\n"                                     \
-                 "2: push {lr}\n bl 3f\n pop {pc}\n3: push {lr}\n pop {pc}\n")                      \
-    X(ldm_pc, "1: adr r0, 2f\n add r0, r0, r8\n push {r0}\n pop {pc}\n .balign 4\n2: b 1b\n")        \
-    X(memory, "1: ldr r0, [sp, #-8]\n add r0, r0, #1\n str r0, [sp, #-8]\n b 1b\n")                 \
-    X(barriers, "1: dmb\n dsb\n isb\n b 1b\n")                                                     \
-    X(exclusive, "1: ldrex r0, [sp]\n clrex\n strex r1, r0, [sp]\n cmp r1, #0\n bne 1b\n")           \
-    X(yielding, "1: yield\n b 1b\n")                                                               \
-    X(events, "1: wfe\n b 1b\n")                                                                   \
-    X(sleeping, "1: wfi\n b 1b\n")                                                                 \
+#define BOTH(X)                                                                               \
+    X(self, "1: b 1b\n")                                                                      \
+    X(self_cond, "cmp r0, r0\n1: beq 1b\n")                                                   \
+    X(two, "1: b 2f\n nop\n2: b 1b\n")                                                        \
+    X(alternate,                                                                              \
+      "1: eors r0, r0, #1\n beq 2f\n add r1, r1, #1\n b 1b\n2: add r2, r2, #1\n b 1b\n")      \
+    X(countdown, "1: subs r1, r1, #1\n bne 1b\n b 1b\n")                                      \
+    X(call, "1: bl 2f\n b 1b\n2: bx lr\n")                                                    \
+    X(recursive, "1: mov r4, sp\n bl 2f\n mov sp, r4\n b 1b\n"                                \
+                 "2: push {lr}\n bl 3f\n pop {pc}\n3: push {lr}\n pop {pc}\n")                \
+    X(ldm_pc, "1: adr r0, 2f\n add r0, r0, r8\n push {r0}\n pop {pc}\n .balign 4\n2: b 1b\n") \
+    X(memory, "1: ldr r0, [sp, #-8]\n add r0, r0, #1\n str r0, [sp, #-8]\n b 1b\n")           \
+    X(barriers, "1: dmb\n dsb\n isb\n b 1b\n")                                                \
+    X(exclusive, "1: ldrex r0, [sp]\n clrex\n strex r1, r0, [sp]\n cmp r1, #0\n bne 1b\n")    \
+    X(yielding, "1: yield\n b 1b\n")                                                          \
+    X(events, "1: wfe\n b 1b\n")                                                              \
+    X(sleeping, "1: wfi\n b 1b\n")                                                            \
     X(flags, "1: cmp r1, #5\n ite lt\n addlt r1, r1, #1\n movge r1, #0\n b 1b\n")
-#define ARM_ONLY(X)                                                                                \
-    X(bx_self, "adr r0, 1f\n1: bx r0\n")                                                           \
-    X(mov_pc, "1: mov r0, pc\n sub r0, r0, #8\n mov pc, r0\n")                                     \
-    X(add_pc, "1: mov r0, #8\n sub pc, pc, r0\n b 1b\n")                                           \
-    X(ldr_pc, "1: adr r0, 1b\n str r0, [sp, #-8]\n ldr pc, [sp, #-8]\n")                           \
-    X(interwork, "1: adr r0, 2f + 1\n bx r0\n .thumb\n2: bx pc\n nop\n .arm\n b 1b\n")               \
+#define ARM_ONLY(X)                                                                    \
+    X(bx_self, "adr r0, 1f\n1: bx r0\n")                                               \
+    X(mov_pc, "1: mov r0, pc\n sub r0, r0, #8\n mov pc, r0\n")                         \
+    X(add_pc, "1: mov r0, #8\n sub pc, pc, r0\n b 1b\n")                               \
+    X(ldr_pc, "1: adr r0, 1b\n str r0, [sp, #-8]\n ldr pc, [sp, #-8]\n")               \
+    X(interwork, "1: adr r0, 2f + 1\n bx r0\n .thumb\n2: bx pc\n nop\n .arm\n b 1b\n") \
     X(blx_imm, "1: blx 2f\n b 1b\n .thumb\n .balign 4\n2: bx lr\n nop\n .arm\n")
 #define DEF2(n, text) SNIP(n, text);
 #define DEFA(n, text) SNIP_A(n, text);
@@ -49,8 +51,7 @@ static const struct {
 } loops[] = {
 #define ROWA(n, text) {#n " arm", n##_arm},
 #define ROWT(n, text) {#n " thumb", n##_thumb},
-    BOTH(ROWA) BOTH(ROWT) ARM_ONLY(ROWA) ROWT(bx_self_t, ) ROWT(tbb, ) ROWT(cbz, ) ROWT(it, )
-};
+    BOTH(ROWA) BOTH(ROWT) ARM_ONLY(ROWA) ROWT(bx_self_t, ) ROWT(tbb, ) ROWT(cbz, ) ROWT(it, )};
 
 SNIP(leave, "nop\n");
 
@@ -97,11 +98,13 @@ static void test_loops(void)
         taken = 0;
         bool good = true;
         for (unsigned k = 0; k < 6; k++)
-            good &= run_until_irq(loops[i].code, k & 1 ? MODE_USR : MODE_SYS, 200 + 150 * k) == TRAP_SVC;
+            good &= run_until_irq(loops[i].code, k & 1 ? MODE_USR : MODE_SYS, 200 + 150 * k) ==
+                    TRAP_SVC;
         uint32_t start = (uint32_t)loops[i].code & ~1u;
         bool changes_state = loops[i].code == interwork_arm || loops[i].code == blx_imm_arm;
         bool thumb = at_irq.cpsr & PSR_T;
-        good &= taken == 6 && at_irq.pc - start < 64 && (changes_state || thumb == ((uint32_t)loops[i].code & 1));
+        good &= taken == 6 && at_irq.pc - start < 64 &&
+                (changes_state || thumb == ((uint32_t)loops[i].code & 1));
         tap_ok(good, "%s", loops[i].name);
     }
 }
@@ -138,8 +141,8 @@ static void test_pages(void)
     flat_l1[VA >> 20] = L1_TABLE(l2, 0);
     l2[0] = L2_SMALL(p) | P_NORMAL | P_AP(AP_RW_RW);
     l2[9] = L2_SMALL((uint32_t)p + PAGE_SIZE) | P_NORMAL | P_AP(AP_RW_RW);
-    p[0] = 0xe2811001;                                      /* add r1, r1, #1 */
-    p[1] = 0xea000000u | ((9 * PAGE_SIZE - 4 - 8) >> 2);    /* b page 9 */
+    p[0] = 0xe2811001;                                   /* add r1, r1, #1 */
+    p[1] = 0xea000000u | ((9 * PAGE_SIZE - 4 - 8) >> 2); /* b page 9 */
     p[1024] = 0xe2811001;
     p[1025] = 0xea000000u | (((uint32_t)(-9 * (int)PAGE_SIZE - 4 - 8) >> 2) & 0xffffff);
     code_sync(p, 2 * PAGE_SIZE);
@@ -182,8 +185,8 @@ static bool trap_loop_hook(struct cpu *cpu, struct regs *r)
 
 static void test_trap_loops(void)
 {
-    static const char *const codes[] = {svc_loop_arm, svc_loop_thumb, und_loop_arm,
-                                        und_loop_thumb, abt_loop_arm, abt_loop_thumb};
+    static const char *const codes[] = {svc_loop_arm,   svc_loop_thumb, und_loop_arm,
+                                        und_loop_thumb, abt_loop_arm,   abt_loop_thumb};
     struct matrix m = {.name = "loops that trap in every round"};
     for (unsigned i = 0; i < ARRAY_SIZE(codes); i++) {
         struct regs in;

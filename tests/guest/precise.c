@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Data aborts in the middle of instructions that access memory more than once: the base register and
- * everything but the destinations is as before, and after the page has been mapped the instruction
- * restarts to the same result as without a fault.  Arm ARM B1.9.8 (effects of data-aborted
- * instructions): only destination registers and already stored words may be unknown.  One CPU.
+ * Data aborts in the middle of instructions that access memory more than once: the base register
+ * and everything but the destinations is as before, and after the page has been mapped the
+ * instruction restarts to the same result as without a fault.  Arm ARM B1.9.8 (effects of
+ * data-aborted instructions): only destination registers and already stored words may be unknown.
+ * One CPU.
  */
 #include "lib/mmu.h"
 #include "lib/snip.h"
@@ -11,78 +12,78 @@
 
 const char payload_name[] = "precise";
 
-#define VA 0x80000000u
+#define VA   0x80000000u
 #define EDGE (VA + PAGE_SIZE)
-#define ST 1u  /* stores */
-#define VFP 2u /* destination in the VFP file */
-#define PCL 4u /* loads the PC: memory holds the address of the exit */
+#define ST   1u /* stores */
+#define VFP  2u /* destination in the VFP file */
+#define PCL  4u /* loads the PC: memory holds the address of the exit */
 #define R(n) (1u << (n))
 
 /* name, text, first byte relative to r0, length, step of the sweep, destinations, flags */
-#define CASES(X)                                                                                   \
-    X(ldm_ia, "ldmia r0, {r1-r8}", 0, 32, 4, 0x1fe, 0)                                             \
-    X(ldm_ia_wb, "ldmia r0!, {r1-r8,r12}", 0, 36, 4, 0x11fe, 0)                                    \
-    X(ldm_db_wb, "ldmdb r0!, {r1-r8,lr}", -36, 36, 4, 0x41fe, 0)                                   \
-    X(ldm_db, "ldmdb r0, {r2,r4,r6,r9}", -16, 16, 4, 0x254, 0)                                     \
-    X(ldm_base_first, "ldmia r0, {r0-r3}", 0, 16, 4, 0xe, 0)                                       \
-    X(ldm_base_mid, "mov r4, r0\n ldmia r4, {r2-r6}", 0, 20, 4, 0x7c, 0)                           \
-    X(ldm_pc, "ldmia r0!, {r1-r3,pc}", 0, 16, 4, 0xe, PCL)                                         \
-    X(stm_ia, "stmia r0, {r1-r8}", 0, 32, 4, 0, ST)                                                \
-    X(stm_ia_wb, "stmia r0!, {r1-r8,r12}", 0, 36, 4, 0, ST)                                        \
-    X(stm_db_wb, "stmdb r0!, {r1-r8,lr}", -36, 36, 4, 0, ST)                                       \
-    X(ldrd, "ldrd r2, r3, [r0]", 0, 8, 4, 0xc, 0)                                                  \
-    X(ldrd_base, "ldrd r0, r1, [r0]", 0, 8, 4, 2, 0)                                               \
-    X(ldrd_base2, "mov r3, r0\n ldrd r2, r3, [r3]", 0, 8, 4, 0xc, 0)                               \
-    X(ldrd_pre, "ldrd r2, r3, [r0, #8]!", 8, 8, 4, 0xc, 0)                                         \
-    X(ldrd_post, "ldrd r2, r3, [r0], #8", 0, 8, 4, 0xc, 0)                                         \
-    X(strd, "strd r2, r3, [r0]", 0, 8, 4, 0, ST)                                                   \
-    X(strd_pre, "strd r2, r3, [r0, #-8]!", -8, 8, 4, 0, ST)                                        \
-    X(strd_post, "strd r2, r3, [r0], #16", 0, 8, 4, 0, ST)                                         \
-    X(ldr_u, "ldr r1, [r0]", 0, 4, 1, 2, 0)                                                        \
-    X(ldr_pre, "ldr r1, [r0, #4]!", 4, 4, 1, 2, 0)                                                 \
-    X(ldr_post, "ldr r1, [r0], #4", 0, 4, 1, 2, 0)                                                 \
-    X(ldr_self, "ldr r0, [r0]", 0, 4, 1, 0, 0)                                                     \
-    X(str_u, "str r1, [r0]", 0, 4, 1, 0, ST)                                                       \
-    X(str_pre, "str r1, [r0, #-4]!", -4, 4, 1, 0, ST)                                              \
-    X(str_post, "str r1, [r0], #-4", 0, 4, 1, 0, ST)                                               \
-    X(ldrh_u, "ldrh r1, [r0]", 0, 2, 1, 2, 0)                                                      \
-    X(ldrsh_post, "ldrsh r1, [r0], #2", 0, 2, 1, 2, 0)                                             \
-    X(strh_pre, "strh r1, [r0, #2]!", 2, 2, 1, 0, ST)                                              \
-    X(ldr_reg, "mov r2, #8\n ldr r1, [r0, r2]", 8, 4, 1, 2, 0)                                     \
-    X(vldm, "vldmia r0, {d0-d7}", 0, 64, 4, 0, VFP)                                                \
-    X(vldm_wb, "vldmia r0!, {d8-d15}", 0, 64, 4, 0, VFP)                                           \
-    X(vldm_db, "vldmdb r0!, {d16-d31}", -128, 128, 4, 0, VFP)                                      \
-    X(vldm_s, "vldmia r0!, {s1-s7}", 0, 28, 4, 0, VFP)                                             \
-    X(vstm, "vstmia r0, {d0-d7}", 0, 64, 4, 0, ST)                                                 \
-    X(vstm_db, "vstmdb r0!, {d16-d31}", -128, 128, 4, 0, ST)                                       \
-    X(vstm_s, "vstmia r0!, {s1-s7}", 0, 28, 4, 0, ST)                                              \
-    X(vldr_d, "vldr d5, [r0]", 0, 8, 4, 0, VFP)                                                    \
-    X(vstr_d, "vstr d5, [r0]", 0, 8, 4, 0, ST)                                                     \
-    X(vld1_8, "vld1.8 {d0-d3}, [r0]!", 0, 32, 1, 0, VFP)                                           \
-    X(vld1_64, "vld1.64 {d0-d1}, [r0]", 0, 16, 1, 0, VFP)                                          \
-    X(vst1_8, "vst1.8 {d0-d3}, [r0]!", 0, 32, 1, 0, ST)                                            \
-    X(vst1_32, "vst1.32 {d0-d3}, [r0]", 0, 32, 1, 0, ST)                                           \
-    X(vld2_16, "vld2.16 {d0-d3}, [r0]!", 0, 32, 1, 0, VFP)                                         \
-    X(vld3_8, "vld3.8 {d0-d2}, [r0]!", 0, 24, 1, 0, VFP)                                           \
-    X(vld4_32, "vld4.32 {d0,d2,d4,d6}, [r0]!", 0, 32, 1, 0, VFP)                                   \
-    X(vst4_16, "vst4.16 {d0-d3}, [r0]!", 0, 32, 1, 0, ST)                                          \
-    X(vst3_32, "vst3.32 {d1-d3}, [r0]!", 0, 24, 1, 0, ST)                                          \
-    X(vld4_lane, "vld4.16 {d0[1],d1[1],d2[1],d3[1]}, [r0]!", 0, 8, 1, 0, VFP)                      \
-    X(vld1_dup, "vld1.32 {d0[]}, [r0]", 0, 4, 1, 0, VFP)                                           \
+#define CASES(X)                                                              \
+    X(ldm_ia, "ldmia r0, {r1-r8}", 0, 32, 4, 0x1fe, 0)                        \
+    X(ldm_ia_wb, "ldmia r0!, {r1-r8,r12}", 0, 36, 4, 0x11fe, 0)               \
+    X(ldm_db_wb, "ldmdb r0!, {r1-r8,lr}", -36, 36, 4, 0x41fe, 0)              \
+    X(ldm_db, "ldmdb r0, {r2,r4,r6,r9}", -16, 16, 4, 0x254, 0)                \
+    X(ldm_base_first, "ldmia r0, {r0-r3}", 0, 16, 4, 0xe, 0)                  \
+    X(ldm_base_mid, "mov r4, r0\n ldmia r4, {r2-r6}", 0, 20, 4, 0x7c, 0)      \
+    X(ldm_pc, "ldmia r0!, {r1-r3,pc}", 0, 16, 4, 0xe, PCL)                    \
+    X(stm_ia, "stmia r0, {r1-r8}", 0, 32, 4, 0, ST)                           \
+    X(stm_ia_wb, "stmia r0!, {r1-r8,r12}", 0, 36, 4, 0, ST)                   \
+    X(stm_db_wb, "stmdb r0!, {r1-r8,lr}", -36, 36, 4, 0, ST)                  \
+    X(ldrd, "ldrd r2, r3, [r0]", 0, 8, 4, 0xc, 0)                             \
+    X(ldrd_base, "ldrd r0, r1, [r0]", 0, 8, 4, 2, 0)                          \
+    X(ldrd_base2, "mov r3, r0\n ldrd r2, r3, [r3]", 0, 8, 4, 0xc, 0)          \
+    X(ldrd_pre, "ldrd r2, r3, [r0, #8]!", 8, 8, 4, 0xc, 0)                    \
+    X(ldrd_post, "ldrd r2, r3, [r0], #8", 0, 8, 4, 0xc, 0)                    \
+    X(strd, "strd r2, r3, [r0]", 0, 8, 4, 0, ST)                              \
+    X(strd_pre, "strd r2, r3, [r0, #-8]!", -8, 8, 4, 0, ST)                   \
+    X(strd_post, "strd r2, r3, [r0], #16", 0, 8, 4, 0, ST)                    \
+    X(ldr_u, "ldr r1, [r0]", 0, 4, 1, 2, 0)                                   \
+    X(ldr_pre, "ldr r1, [r0, #4]!", 4, 4, 1, 2, 0)                            \
+    X(ldr_post, "ldr r1, [r0], #4", 0, 4, 1, 2, 0)                            \
+    X(ldr_self, "ldr r0, [r0]", 0, 4, 1, 0, 0)                                \
+    X(str_u, "str r1, [r0]", 0, 4, 1, 0, ST)                                  \
+    X(str_pre, "str r1, [r0, #-4]!", -4, 4, 1, 0, ST)                         \
+    X(str_post, "str r1, [r0], #-4", 0, 4, 1, 0, ST)                          \
+    X(ldrh_u, "ldrh r1, [r0]", 0, 2, 1, 2, 0)                                 \
+    X(ldrsh_post, "ldrsh r1, [r0], #2", 0, 2, 1, 2, 0)                        \
+    X(strh_pre, "strh r1, [r0, #2]!", 2, 2, 1, 0, ST)                         \
+    X(ldr_reg, "mov r2, #8\n ldr r1, [r0, r2]", 8, 4, 1, 2, 0)                \
+    X(vldm, "vldmia r0, {d0-d7}", 0, 64, 4, 0, VFP)                           \
+    X(vldm_wb, "vldmia r0!, {d8-d15}", 0, 64, 4, 0, VFP)                      \
+    X(vldm_db, "vldmdb r0!, {d16-d31}", -128, 128, 4, 0, VFP)                 \
+    X(vldm_s, "vldmia r0!, {s1-s7}", 0, 28, 4, 0, VFP)                        \
+    X(vstm, "vstmia r0, {d0-d7}", 0, 64, 4, 0, ST)                            \
+    X(vstm_db, "vstmdb r0!, {d16-d31}", -128, 128, 4, 0, ST)                  \
+    X(vstm_s, "vstmia r0!, {s1-s7}", 0, 28, 4, 0, ST)                         \
+    X(vldr_d, "vldr d5, [r0]", 0, 8, 4, 0, VFP)                               \
+    X(vstr_d, "vstr d5, [r0]", 0, 8, 4, 0, ST)                                \
+    X(vld1_8, "vld1.8 {d0-d3}, [r0]!", 0, 32, 1, 0, VFP)                      \
+    X(vld1_64, "vld1.64 {d0-d1}, [r0]", 0, 16, 1, 0, VFP)                     \
+    X(vst1_8, "vst1.8 {d0-d3}, [r0]!", 0, 32, 1, 0, ST)                       \
+    X(vst1_32, "vst1.32 {d0-d3}, [r0]", 0, 32, 1, 0, ST)                      \
+    X(vld2_16, "vld2.16 {d0-d3}, [r0]!", 0, 32, 1, 0, VFP)                    \
+    X(vld3_8, "vld3.8 {d0-d2}, [r0]!", 0, 24, 1, 0, VFP)                      \
+    X(vld4_32, "vld4.32 {d0,d2,d4,d6}, [r0]!", 0, 32, 1, 0, VFP)              \
+    X(vst4_16, "vst4.16 {d0-d3}, [r0]!", 0, 32, 1, 0, ST)                     \
+    X(vst3_32, "vst3.32 {d1-d3}, [r0]!", 0, 24, 1, 0, ST)                     \
+    X(vld4_lane, "vld4.16 {d0[1],d1[1],d2[1],d3[1]}, [r0]!", 0, 8, 1, 0, VFP) \
+    X(vld1_dup, "vld1.32 {d0[]}, [r0]", 0, 4, 1, 0, VFP)                      \
     X(vst2_lane, "vst2.32 {d0[1],d1[1]}, [r0]!", 0, 8, 1, 0, ST)
-#define ARM_CASES(X)                                                                               \
-    X(ldm_ib_wb, "ldmib r0!, {r1-r8}", 4, 32, 4, 0x1fe, 0)                                         \
-    X(ldm_da_wb, "ldmda r0!, {r1-r8}", -28, 32, 4, 0x1fe, 0)                                       \
-    X(stm_ib_wb, "stmib r0!, {r1-r8}", 4, 32, 4, 0, ST)                                            \
-    X(stm_da, "stmda r0, {r1-r8}", -28, 32, 4, 0, ST)                                              \
-    X(stm_base, ".inst 0xe8a0000f /* stmia r0!, {r0-r3} */", 0, 16, 4, 0, ST)                                             \
-    X(ldr_scaled, "mov r2, #4\n ldr r1, [r0, r2, lsl #2]!", 16, 4, 1, 2, 0)                        \
-    X(ldrt_post, "ldrt r1, [r0], #12", 0, 4, 1, 2, 0)                                              \
-    X(strt_post, "strt r1, [r0], #12", 0, 4, 1, 0, ST)                                             \
+#define ARM_CASES(X)                                                          \
+    X(ldm_ib_wb, "ldmib r0!, {r1-r8}", 4, 32, 4, 0x1fe, 0)                    \
+    X(ldm_da_wb, "ldmda r0!, {r1-r8}", -28, 32, 4, 0x1fe, 0)                  \
+    X(stm_ib_wb, "stmib r0!, {r1-r8}", 4, 32, 4, 0, ST)                       \
+    X(stm_da, "stmda r0, {r1-r8}", -28, 32, 4, 0, ST)                         \
+    X(stm_base, ".inst 0xe8a0000f /* stmia r0!, {r0-r3} */", 0, 16, 4, 0, ST) \
+    X(ldr_scaled, "mov r2, #4\n ldr r1, [r0, r2, lsl #2]!", 16, 4, 1, 2, 0)   \
+    X(ldrt_post, "ldrt r1, [r0], #12", 0, 4, 1, 2, 0)                         \
+    X(strt_post, "strt r1, [r0], #12", 0, 4, 1, 0, ST)                        \
     X(ldrht_post, "ldrht r1, [r0], #2", 0, 2, 1, 2, 0)
 
 #define DEF_BOTH(n, text, first, len, step, dest, fl) SNIP(n, text);
-#define DEF_ARM(n, text, first, len, step, dest, fl) SNIP_A(n, text);
+#define DEF_ARM(n, text, first, len, step, dest, fl)  SNIP_A(n, text);
 CASES(DEF_BOTH)
 ARM_CASES(DEF_ARM)
 SNIP(leave, "nop\n");
@@ -95,7 +96,8 @@ struct kase {
     unsigned flags;
 };
 #define ROW_A(n, text, first, len, step, dest, fl) {#n " arm", n##_arm, first, len, step, dest, fl},
-#define ROW_T(n, text, first, len, step, dest, fl) {#n " thumb", n##_thumb, first, len, step, dest, fl},
+#define ROW_T(n, text, first, len, step, dest, fl) \
+    {#n " thumb", n##_thumb, first, len, step, dest, fl},
 static const struct kase cases[] = {CASES(ROW_A) ARM_CASES(ROW_A) CASES(ROW_T)};
 
 struct state {
@@ -186,14 +188,17 @@ static uint32_t access_pc(const struct kase *k)
 static void compare(struct matrix *m, const struct kase *k, int at)
 {
     case_eq(m, got.regs.kind, TRAP_SVC, "%s at %d: end", k->name, at);
-    case_eq(m, regs_diff(&ref.regs, &got.regs), 0, "%s at %d: registers after restart", k->name, at);
+    case_eq(m, regs_diff(&ref.regs, &got.regs), 0, "%s at %d: registers after restart", k->name,
+            at);
     case_eq(m, got.regs.cpsr, ref.regs.cpsr, "%s at %d: CPSR after restart", k->name, at);
-    case_eq(m, memcmp(ref.d, got.d, sizeof(ref.d)) != 0, 0, "%s at %d: VFP registers after restart", k->name, at);
-    case_eq(m, memcmp(ref.mem, got.mem, 512) != 0, 0, "%s at %d: memory after restart", k->name, at);
+    case_eq(m, memcmp(ref.d, got.d, sizeof(ref.d)) != 0, 0, "%s at %d: VFP registers after restart",
+            k->name, at);
+    case_eq(m, memcmp(ref.mem, got.mem, 512) != 0, 0, "%s at %d: memory after restart", k->name,
+            at);
 }
 
-static void check_fault(struct matrix *m, const struct kase *k, int at, uint32_t base, uint32_t missing,
-                        const struct repair *rep, uint32_t mode)
+static void check_fault(struct matrix *m, const struct kase *k, int at, uint32_t base,
+                        uint32_t missing, const struct repair *rep, uint32_t mode)
 {
     struct regs in;
     regs_init(&in, mode);
@@ -204,16 +209,17 @@ static void check_fault(struct matrix *m, const struct kase *k, int at, uint32_t
     case_eq(m, rep->at_fault.cpsr & ~PSR_T, in.cpsr, "%s at %d: SPSR", k->name, at);
     case_eq(m, FSR_FS(rep->dfsr), FS_TRANS_PAGE, "%s at %d: DFSR", k->name, at);
     case_eq(m, rep->dfsr & FSR_WNR, k->flags & ST ? FSR_WNR : 0, "%s at %d: WnR", k->name, at);
-    case_eq(m, rep->dfar[0] - lo < (uint32_t)k->len, 1, "%s at %d: DFAR %x in the access", k->name, at,
-            (unsigned)rep->dfar[0]);
-    case_eq(m, missing >> ((rep->dfar[0] - VA) / PAGE_SIZE & 31) & 1, 1, "%s at %d: DFAR in a missing page",
-            k->name, at);
+    case_eq(m, rep->dfar[0] - lo < (uint32_t)k->len, 1, "%s at %d: DFAR %x in the access", k->name,
+            at, (unsigned)rep->dfar[0]);
+    case_eq(m, missing >> ((rep->dfar[0] - VA) / PAGE_SIZE & 31) & 1, 1,
+            "%s at %d: DFAR in a missing page", k->name, at);
     /* set-up instructions before the access change their registers only */
     uint32_t setup = pc != ((uint32_t)k->code & ~1u) ? R(2) | R(3) | R(4) : 0;
-    case_eq(m, regs_diff(&in, &rep->at_fault) & ~k->dest & ~setup, 0, "%s at %d: registers at the fault", k->name,
-            at);
+    case_eq(m, regs_diff(&in, &rep->at_fault) & ~k->dest & ~setup, 0,
+            "%s at %d: registers at the fault", k->name, at);
     if (!(k->flags & VFP))
-        case_eq(m, memcmp(d_in, rep->d, sizeof(d_in)) != 0, 0, "%s at %d: VFP at the fault", k->name, at);
+        case_eq(m, memcmp(d_in, rep->d, sizeof(d_in)) != 0, 0, "%s at %d: VFP at the fault",
+                k->name, at);
     /* memory: outside of the access nothing, in a missing page nothing */
     const uint8_t *orig = got.mem; /* scratch: the pattern again */
     fill(k);

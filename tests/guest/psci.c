@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * PSCI by HVC: versions, features, error codes, CPU_ON (entry in ARM and Thumb state, context,
- * repeated), CPU_OFF and on again, AFFINITY_INFO, CPU_SUSPEND, SMC as conduit, and last SYSTEM_OFF by
- * the runtime.  Arm DEN 0022 (PSCI 1.1), DEN 0028 (SMC calling convention).  Uses all CPUs.
+ * repeated), CPU_OFF and on again, AFFINITY_INFO, CPU_SUSPEND, SMC as conduit, and last SYSTEM_OFF
+ * by the runtime.  Arm DEN 0022 (PSCI 1.1), DEN 0028 (SMC calling convention).  Uses all CPUs.
  */
 #include "lib/gic.h"
 #include "lib/snip.h"
@@ -23,7 +23,7 @@ enum {
 
 /* A CPU that CPU_ON started here writes what it saw into its slot, then does what `then` says. */
 struct slot {
-    volatile uint32_t state;   /* 1: running, 2: told to go off */
+    volatile uint32_t state; /* 1: running, 2: told to go off */
     volatile uint32_t context, cpsr, sctlr, mpidr, starts;
     volatile uint32_t stop;
 };
@@ -31,19 +31,20 @@ static struct slot slots[MAX_CPUS] __attribute__((aligned(64)));
 extern char entry_arm[], entry_thumb[];
 
 /* MMU and caches off, no stack: registers only. r0 context = address of the slot. */
-__asm__(".pushsection .text.entry,\"ax\",%progbits\n .syntax unified\n"
-        " .macro ENTRYBODY\n"
-        " str r0, [r0, #4]\n mrs r1, cpsr\n str r1, [r0, #8]\n"
-        " mrc p15,0,r1,c1,c0,0\n str r1, [r0, #12]\n mrc p15,0,r1,c0,c0,5\n str r1, [r0, #16]\n"
-        " ldr r1, [r0, #20]\n add r1, r1, #1\n str r1, [r0, #20]\n dmb\n mov r1, #1\n str r1, [r0]\n"
-        "1: yield\n ldr r1, [r0, #24]\n cmp r1, #0\n beq 1b\n"
-        " mov r1, #2\n str r1, [r0]\n dsb\n"
-        " movw r0, #2\n movt r0, #0x8400\n hvc #0\n"
-        "2: b 2b\n .endm\n"
-        " .arch_extension virt\n"
-        " .arm\n .balign 4\n .global entry_arm\n .type entry_arm,%function\nentry_arm: ENTRYBODY\n"
-        " .thumb\n .balign 4\n .global entry_thumb\n .thumb_func\nentry_thumb: ENTRYBODY\n"
-        " .popsection\n");
+__asm__(
+    ".pushsection .text.entry,\"ax\",%progbits\n .syntax unified\n"
+    " .macro ENTRYBODY\n"
+    " str r0, [r0, #4]\n mrs r1, cpsr\n str r1, [r0, #8]\n"
+    " mrc p15,0,r1,c1,c0,0\n str r1, [r0, #12]\n mrc p15,0,r1,c0,c0,5\n str r1, [r0, #16]\n"
+    " ldr r1, [r0, #20]\n add r1, r1, #1\n str r1, [r0, #20]\n dmb\n mov r1, #1\n str r1, [r0]\n"
+    "1: yield\n ldr r1, [r0, #24]\n cmp r1, #0\n beq 1b\n"
+    " mov r1, #2\n str r1, [r0]\n dsb\n"
+    " movw r0, #2\n movt r0, #0x8400\n hvc #0\n"
+    "2: b 2b\n .endm\n"
+    " .arch_extension virt\n"
+    " .arm\n .balign 4\n .global entry_arm\n .type entry_arm,%function\nentry_arm: ENTRYBODY\n"
+    " .thumb\n .balign 4\n .global entry_thumb\n .thumb_func\nentry_thumb: ENTRYBODY\n"
+    " .popsection\n");
 
 static bool wait_word(volatile uint32_t *p, uint32_t v)
 {
@@ -72,24 +73,32 @@ static void test_version(void)
     uint32_t v = (uint32_t)psci(PSCI_VERSION, 0, 0, 0);
     tap_ok(v == 0x10001 || v == 0x10000 || v == 2, "PSCI_VERSION is 1.1, 1.0 or 0.2");
     tap_diag("version %u.%u", (unsigned)v >> 16, (unsigned)v & 0xffff);
-    tap_eq((uint32_t)psci(PSCI_MIGRATE_INFO_TYPE, 0, 0, 0), 2, "MIGRATE_INFO_TYPE: no trusted OS to migrate");
-    tap_eq((uint32_t)psci(0x84000000 + 31, 0, 0, 0), (uint32_t)NOT_SUPPORTED, "unknown PSCI function");
-    tap_eq((uint32_t)psci(0x8600ff01, 0, 0, 0), (uint32_t)NOT_SUPPORTED, "unknown function of another service");
-    tap_eq((uint32_t)psci(0xc4000003, 0, 0, 0), (uint32_t)NOT_SUPPORTED, "64-bit CPU_ON from a 32-bit guest");
+    tap_eq((uint32_t)psci(PSCI_MIGRATE_INFO_TYPE, 0, 0, 0), 2,
+           "MIGRATE_INFO_TYPE: no trusted OS to migrate");
+    tap_eq((uint32_t)psci(0x84000000 + 31, 0, 0, 0), (uint32_t)NOT_SUPPORTED,
+           "unknown PSCI function");
+    tap_eq((uint32_t)psci(0x8600ff01, 0, 0, 0), (uint32_t)NOT_SUPPORTED,
+           "unknown function of another service");
+    tap_eq((uint32_t)psci(0xc4000003, 0, 0, 0), (uint32_t)NOT_SUPPORTED,
+           "64-bit CPU_ON from a 32-bit guest");
     if (v < 0x10000)
         return;
-    static const uint32_t have[] = {PSCI_VERSION, PSCI_CPU_SUSPEND, PSCI_CPU_OFF, PSCI_CPU_ON, PSCI_AFFINITY_INFO,
-                                    PSCI_SYSTEM_OFF, PSCI_SYSTEM_RESET, PSCI_FEATURES};
+    static const uint32_t have[] = {PSCI_VERSION,      PSCI_CPU_SUSPEND,   PSCI_CPU_OFF,
+                                    PSCI_CPU_ON,       PSCI_AFFINITY_INFO, PSCI_SYSTEM_OFF,
+                                    PSCI_SYSTEM_RESET, PSCI_FEATURES};
     struct matrix m = {.name = "PSCI_FEATURES"};
     for (unsigned i = 0; i < ARRAY_SIZE(have); i++)
-        case_eq(&m, (uint32_t)psci(PSCI_FEATURES, have[i], 0, 0) == (uint32_t)NOT_SUPPORTED, 0, "%x",
-                (unsigned)have[i]);
-    case_eq(&m, (uint32_t)psci(PSCI_FEATURES, 0x8400003f, 0, 0), (uint32_t)NOT_SUPPORTED, "unknown function");
-    case_eq(&m, (uint32_t)psci(PSCI_FEATURES, 0x12345678, 0, 0), (uint32_t)NOT_SUPPORTED, "no function id");
+        case_eq(&m, (uint32_t)psci(PSCI_FEATURES, have[i], 0, 0) == (uint32_t)NOT_SUPPORTED, 0,
+                "%x", (unsigned)have[i]);
+    case_eq(&m, (uint32_t)psci(PSCI_FEATURES, 0x8400003f, 0, 0), (uint32_t)NOT_SUPPORTED,
+            "unknown function");
+    case_eq(&m, (uint32_t)psci(PSCI_FEATURES, 0x12345678, 0, 0), (uint32_t)NOT_SUPPORTED,
+            "no function id");
     matrix_end(&m);
 }
 
-/* A call changes r0 only (DEN 0028 2.6: r4-r14 are preserved; DEN 0022 wants r1-r3 left alone too). */
+/* A call changes r0 only (DEN 0028 2.6: r4-r14 are preserved; DEN 0022 wants r1-r3 left alone too).
+ */
 SNIP(hvc_call, ".arch_extension virt\n hvc #0\n");
 SNIP(smc_call, ".arch_extension sec\n smc #0\n");
 
@@ -98,7 +107,8 @@ static void test_registers(void)
     struct matrix m = {.name = "a call preserves the registers"};
     struct regs in;
     for (unsigned k = 0; k < 4; k++) {
-        static const char *const code[] = {hvc_call_arm, hvc_call_thumb, smc_call_arm, smc_call_thumb};
+        static const char *const code[] = {hvc_call_arm, hvc_call_thumb, smc_call_arm,
+                                           smc_call_thumb};
         regs_init(&in, MODE_SYS);
         in.r[0] = PSCI_VERSION;
         in.cpsr |= 0xa0000000;
@@ -131,10 +141,13 @@ static void test_affinity(unsigned n)
     case_eq(&m, (uint32_t)psci(PSCI_AFFINITY_INFO, 0, 0, 0), INFO_ON, "CPU 0");
     for (unsigned i = 1; i < n; i++)
         case_eq(&m, (uint32_t)psci(PSCI_AFFINITY_INFO, i, 0, 0), INFO_OFF, "CPU %u", i);
-    case_eq(&m, (uint32_t)psci(PSCI_AFFINITY_INFO, n, 0, 0), (uint32_t)INVALID_PARAMETERS, "no such CPU");
-    case_eq(&m, (uint32_t)psci(PSCI_AFFINITY_INFO, 0x00ff0000, 0, 0), (uint32_t)INVALID_PARAMETERS, "no such cluster");
+    case_eq(&m, (uint32_t)psci(PSCI_AFFINITY_INFO, n, 0, 0), (uint32_t)INVALID_PARAMETERS,
+            "no such CPU");
+    case_eq(&m, (uint32_t)psci(PSCI_AFFINITY_INFO, 0x00ff0000, 0, 0), (uint32_t)INVALID_PARAMETERS,
+            "no such cluster");
     matrix_end(&m);
-    tap_eq((uint32_t)psci(PSCI_AFFINITY_INFO, 0, 4, 0), (uint32_t)INVALID_PARAMETERS, "AFFINITY_INFO of level 4");
+    tap_eq((uint32_t)psci(PSCI_AFFINITY_INFO, 0, 4, 0), (uint32_t)INVALID_PARAMETERS,
+           "AFFINITY_INFO of level 4");
 }
 
 static void start_and_check(struct matrix *m, unsigned i, bool thumb)
@@ -148,9 +161,10 @@ static void start_and_check(struct matrix *m, unsigned i, bool thumb)
     if (!case_eq(m, wait_word(&s->state, 1), true, "CPU %u runs", i))
         return;
     case_eq(m, s->context, (uint32_t)s, "CPU %u context", i);
-    case_eq(m, s->cpsr & (MODE_MASK | PSR_A | PSR_I | PSR_F | PSR_E), MODE_SVC | PSR_A | PSR_I | PSR_F,
-            "CPU %u CPSR", i);
-    case_eq(m, s->sctlr & (SCTLR_M | SCTLR_C | SCTLR_I | SCTLR_EE | SCTLR_TE), 0, "CPU %u SCTLR", i);
+    case_eq(m, s->cpsr & (MODE_MASK | PSR_A | PSR_I | PSR_F | PSR_E),
+            MODE_SVC | PSR_A | PSR_I | PSR_F, "CPU %u CPSR", i);
+    case_eq(m, s->sctlr & (SCTLR_M | SCTLR_C | SCTLR_I | SCTLR_EE | SCTLR_TE), 0, "CPU %u SCTLR",
+            i);
     case_eq(m, s->mpidr & 0xffffff, i, "CPU %u MPIDR", i);
     case_eq(m, s->starts, starts + 1, "CPU %u started once", i);
     case_eq(m, (uint32_t)psci(PSCI_AFFINITY_INFO, i, 0, 0), INFO_ON, "CPU %u is on", i);
@@ -170,9 +184,10 @@ static void test_on_off(unsigned n)
     matrix_end(&m);
     tap_eq((uint32_t)psci(PSCI_CPU_ON, n, (uint32_t)entry_arm, 0), (uint32_t)INVALID_PARAMETERS,
            "CPU_ON of a CPU that does not exist");
-    tap_eq((uint32_t)psci(PSCI_CPU_ON, 0, (uint32_t)entry_arm, 0), (uint32_t)ALREADY_ON, "CPU_ON of this CPU");
-    tap_eq((uint32_t)psci(PSCI_CPU_ON, 0x80000001, (uint32_t)entry_arm, 0), (uint32_t)INVALID_PARAMETERS,
-           "CPU_ON with bits outside of the affinity fields");
+    tap_eq((uint32_t)psci(PSCI_CPU_ON, 0, (uint32_t)entry_arm, 0), (uint32_t)ALREADY_ON,
+           "CPU_ON of this CPU");
+    tap_eq((uint32_t)psci(PSCI_CPU_ON, 0x80000001, (uint32_t)entry_arm, 0),
+           (uint32_t)INVALID_PARAMETERS, "CPU_ON with bits outside of the affinity fields");
 }
 
 /* All others race to turn the same CPU on: exactly one call succeeds. */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Code that changes: rewritten with the maintenance sequence of the Arm ARM (A3.5.4, B2.2.9), patched
- * from within, through an alias, by remapping its page, in the middle of chained loops, and by
- * another CPU.  Without maintenance only "old or new" is checked.  CTR says the instruction cache of
- * a Cortex-A15 is PIPT, so remapping alone needs no cache maintenance.
+ * Code that changes: rewritten with the maintenance sequence of the Arm ARM (A3.5.4, B2.2.9),
+ * patched from within, through an alias, by remapping its page, in the middle of chained loops, and
+ * by another CPU.  Without maintenance only "old or new" is checked.  CTR says the instruction
+ * cache of a Cortex-A15 is PIPT, so remapping alone needs no cache maintenance.
  */
 #include "lib/mmu.h"
 #include "lib/probe.h"
@@ -74,7 +74,8 @@ static void sync_code(uint32_t va, unsigned n, enum sync how)
 
 static void test_rewrite(void)
 {
-    static const char *const names[] = {"rewritten function, ICIMVAU", "rewritten function, ICIALLU",
+    static const char *const names[] = {"rewritten function, ICIMVAU",
+                                        "rewritten function, ICIALLU",
                                         "rewritten function, ICIALLUIS"};
     for (enum sync how = BY_MVA; how < SYNC_KINDS; how++) {
         struct matrix m = {.name = names[how]};
@@ -85,7 +86,8 @@ static void test_rewrite(void)
             sync_code(va, 8, how);
             if (i % 3)
                 case_eq(&m, call0(va | thumb), i & 0xffff, "round %u", i);
-            else if (case_eq(&m, catch_user((void *)(va | thumb), 0, 0, 0), TRAP_NONE, "user round %u", i))
+            else if (case_eq(&m, catch_user((void *)(va | thumb), 0, 0, 0), TRAP_NONE,
+                             "user round %u", i))
                 case_eq(&m, this_cpu()->result, i & 0xffff, "user round %u", i);
         }
         matrix_end(&m);
@@ -199,7 +201,8 @@ static void test_alias(void)
     matrix_end(&m);
 }
 
-/* An address that shows different physical code in turn; only TLB and branch predictor maintenance. */
+/* An address that shows different physical code in turn; only TLB and branch predictor maintenance.
+ */
 static void test_remap(void)
 {
     struct matrix m = {.name = "code page remapped"};
@@ -213,7 +216,8 @@ static void test_remap(void)
         case_eq(&m, call0(VA + 3 * PAGE_SIZE + 0x20), 0x500 + p, "round %u", r);
         if (r % 10 == 0) {
             set_page(3, 0, 0);
-            case_eq(&m, probe(ACC_EXEC, r & 1, VA + 3 * PAGE_SIZE + 0x20, 0), TRAP_PABT, "unmapped");
+            case_eq(&m, probe(ACC_EXEC, r & 1, VA + 3 * PAGE_SIZE + 0x20, 0), TRAP_PABT,
+                    "unmapped");
         }
     }
     identity();
@@ -221,8 +225,8 @@ static void test_remap(void)
 }
 
 /*
- * F in page 0 loops n times over a direct BL to G in page 1 and adds what it returns; G is rewritten
- * or its page remapped between runs, so links from F's blocks to G's must not survive.
+ * F in page 0 loops n times over a direct BL to G in page 1 and adds what it returns; G is
+ * rewritten or its page remapped between runs, so links from F's blocks to G's must not survive.
  */
 static uint32_t arm_bl(uint32_t from, uint32_t to)
 {
@@ -232,15 +236,15 @@ static uint32_t arm_bl(uint32_t from, uint32_t to)
 static void write_caller(uint32_t f, uint32_t g)
 {
     uint32_t *w = (uint32_t *)f;
-    w[0] = 0xe92d4070;            /* push {r4-r6, lr} */
-    w[1] = 0xe1a04000;            /* mov r4, r0 */
-    w[2] = 0xe3a05000;            /* mov r5, #0 */
-    w[3] = arm_bl(f + 12, g);     /* 1: bl g */
-    w[4] = 0xe0855000;            /* add r5, r5, r0 */
-    w[5] = 0xe2544001;            /* subs r4, r4, #1 */
-    w[6] = 0x1afffffb;            /* bne 1b */
-    w[7] = 0xe1a00005;            /* mov r0, r5 */
-    w[8] = 0xe8bd8070;            /* pop {r4-r6, pc} */
+    w[0] = 0xe92d4070;        /* push {r4-r6, lr} */
+    w[1] = 0xe1a04000;        /* mov r4, r0 */
+    w[2] = 0xe3a05000;        /* mov r5, #0 */
+    w[3] = arm_bl(f + 12, g); /* 1: bl g */
+    w[4] = 0xe0855000;        /* add r5, r5, r0 */
+    w[5] = 0xe2544001;        /* subs r4, r4, #1 */
+    w[6] = 0x1afffffb;        /* bne 1b */
+    w[7] = 0xe1a00005;        /* mov r0, r5 */
+    w[8] = 0xe8bd8070;        /* pop {r4-r6, pc} */
     sync_code(f, 36, BY_MVA);
 }
 
@@ -267,7 +271,8 @@ static void test_chained(void)
             want = load32(g) & 0xfff;
         }
         bool user = r & 1;
-        enum trap_kind k = user ? catch_user((void *)f, 100, 0, 0) : catch_call((void *)f, 100, 0, 0);
+        enum trap_kind k =
+            user ? catch_user((void *)f, 100, 0, 0) : catch_call((void *)f, 100, 0, 0);
         case_eq(&m, k, TRAP_NONE, "round %u", r);
         case_eq(&m, cpu->result, 100 * want, "round %u sum", r);
         if (r % 16 == 5) {
@@ -370,7 +375,8 @@ static void runner(unsigned cpu, void *arg)
     }
 }
 
-static const char *const cross_names[] = {"other CPUs see rewritten code", "other CPUs see a remapped code page",
+static const char *const cross_names[] = {"other CPUs see rewritten code",
+                                          "other CPUs see a remapped code page",
                                           "other CPUs see code rewritten while they run it",
                                           "other CPUs see a code page remapped while they run it"};
 
@@ -418,7 +424,8 @@ static void cross(unsigned n, unsigned test)
     tap_diag("%u rounds took %u ms", r - 1, (unsigned)((uint32_t)(now() - t0) / ticks_per_ms()));
     for (unsigned i = 1; i < n; i++) {
         smp_wait(i);
-        case_eq(&m, x.wrong[i], 0, "CPU %u ran old code after the hand-shake (last %u)", i, (unsigned)x.value[i]);
+        case_eq(&m, x.wrong[i], 0, "CPU %u ran old code after the hand-shake (last %u)", i,
+                (unsigned)x.value[i]);
         case_eq(&m, x.torn[i], 0, "CPU %u ran neither old nor new", i);
     }
     identity();

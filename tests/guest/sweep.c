@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Reads every encoding of MRC and MRRC for CP14 and CP15, and writes back what was read where that
- * cannot harm us: each either works or is UNDEF, with nothing else changed, and is UNDEF in User mode
- * unless it is one of the few that are open there.  Coprocessors that do not exist are UNDEF.
+ * cannot harm us: each either works or is UNDEF, with nothing else changed, and is UNDEF in User
+ * mode unless it is one of the few that are open there.  Coprocessors that do not exist are UNDEF.
  * LIST prints the registers that are there.  Arm ARM B3.17, C6.  One CPU.
  */
 #include "lib/snip.h"
@@ -44,7 +44,8 @@ static bool user_readable(unsigned cp, unsigned op1, unsigned crn, unsigned crm,
 
 static void sweep(unsigned cp)
 {
-    struct matrix m = {.name = cp == 15 ? "CP15: each MRC works or is UNDEF" : "CP14: each MRC works or is UNDEF"};
+    struct matrix m = {.name = cp == 15 ? "CP15: each MRC works or is UNDEF"
+                                        : "CP14: each MRC works or is UNDEF"};
     unsigned there = 0;
     struct regs in;
     struct regs *t = &this_cpu()->trap.regs;
@@ -57,7 +58,8 @@ static void sweep(unsigned cp)
                     if (k == TRAP_SVC) {
                         there++;
                         if (LIST)
-                            tap_diag("p%u, %u, c%u, c%u, %u = %08x", cp, op1, crn, crm, op2, (unsigned)t->r[0]);
+                            tap_diag("p%u, %u, c%u, c%u, %u = %08x", cp, op1, crn, crm, op2,
+                                     (unsigned)t->r[0]);
                         in.r[0] = t->r[0];
                     } else {
                         case_eq(&m, k, TRAP_UNDEF, "%08x kind", (unsigned)insn);
@@ -68,7 +70,8 @@ static void sweep(unsigned cp)
                     if (k == TRAP_UNDEF || !user_readable(cp, op1, crn, crm, op2))
                         case_eq(&m, u, TRAP_UNDEF, "%08x in User mode", (unsigned)insn);
                     else
-                        case_eq(&m, u == TRAP_UNDEF || u == TRAP_SVC, 1, "%08x in User mode", (unsigned)insn);
+                        case_eq(&m, u == TRAP_UNDEF || u == TRAP_SVC, 1, "%08x in User mode",
+                                (unsigned)insn);
                 }
     matrix_end(&m);
     tap_diag("CP%u: %u registers can be read", cp, there);
@@ -84,10 +87,12 @@ static void sweep_wide(void)
                 uint32_t insn = 0xec500000u | 1u << 16 | cp << 8 | op1 << 4 | crm;
                 enum trap_kind k = run_insn(insn, MODE_SYS, &in);
                 case_eq(&m, k == TRAP_SVC || k == TRAP_UNDEF, 1, "%08x kind", (unsigned)insn);
-                case_eq(&m, regs_diff(&in, &this_cpu()->trap.regs) & ~3u, 0, "%08x registers", (unsigned)insn);
+                case_eq(&m, regs_diff(&in, &this_cpu()->trap.regs) & ~3u, 0, "%08x registers",
+                        (unsigned)insn);
                 k = run_insn(insn, MODE_USR, &in);
                 bool pct = cp == 15 && crm == 14 && op1 < 2; /* CNTKCTL is clear */
-                case_eq(&m, k == TRAP_UNDEF || (!pct && cp == 14), 1, "%08x in User mode", (unsigned)insn);
+                case_eq(&m, k == TRAP_UNDEF || (!pct && cp == 14), 1, "%08x in User mode",
+                        (unsigned)insn);
             }
     matrix_end(&m);
 }
@@ -95,7 +100,9 @@ static void sweep_wide(void)
 /* Writing back what a register shows changes nothing: not for operations, timers, counters. */
 static bool safe_to_write(unsigned op1, unsigned crn)
 {
-    return op1 == 0 ? crn == 0 || crn == 1 || crn == 3 || crn == 5 || crn == 6 || crn == 10 || crn == 13 : op1 < 3 && crn == 0;
+    return op1 == 0
+               ? crn == 0 || crn == 1 || crn == 3 || crn == 5 || crn == 6 || crn == 10 || crn == 13
+               : op1 < 3 && crn == 0;
 }
 
 static void sweep_writes(void)
@@ -116,7 +123,8 @@ static void sweep_writes(void)
                     code_sync(code, 4);
                     in.r[0] = value;
                     k = snip_run(&in, (char *)code);
-                    case_eq(&m, k == TRAP_SVC || k == TRAP_UNDEF, 1, "%08x kind", (unsigned)code[0]);
+                    case_eq(&m, k == TRAP_SVC || k == TRAP_UNDEF, 1, "%08x kind",
+                            (unsigned)code[0]);
                     run_insn(insn, MODE_SYS, &in);
                     case_eq(&m, t->r[0], value, "%08x value", (unsigned)insn);
                 }
@@ -129,12 +137,13 @@ static void sweep_absent(void)
     struct matrix m = {.name = "coprocessors that do not exist are UNDEF"};
     struct regs in;
     for (unsigned cp = 0; cp < 14; cp++) {
-        static const uint32_t forms[] = {0xee000000, 0xee000010, 0xee100010, 0xec400000, 0xec500000,
-                                         0xed800000, 0xed900000, 0xeda00000, 0xecb00000, 0xee710030};
+        static const uint32_t forms[] = {0xee000000, 0xee000010, 0xee100010, 0xec400000,
+                                         0xec500000, 0xed800000, 0xed900000, 0xeda00000,
+                                         0xecb00000, 0xee710030};
         for (unsigned i = 0; i < ARRAY_SIZE(forms); i++) {
             for (unsigned user = 0; user < 2; user++) {
-                case_eq(&m, run_insn(forms[i] | cp << 8, user ? MODE_USR : MODE_SYS, &in), TRAP_UNDEF, "%08x",
-                        (unsigned)(forms[i] | cp << 8));
+                case_eq(&m, run_insn(forms[i] | cp << 8, user ? MODE_USR : MODE_SYS, &in),
+                        TRAP_UNDEF, "%08x", (unsigned)(forms[i] | cp << 8));
                 case_eq(&m, regs_diff(&in, &this_cpu()->trap.regs), 0, "registers");
             }
         }

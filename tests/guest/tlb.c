@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * TLB maintenance on one CPU, short descriptors: every TLBI form makes a changed entry visible after
- * DSB and ISB, for global and non-global entries of every size; address spaces switched by
- * CONTEXTIDR and TTBR0.  Only what the Arm ARM guarantees is checked (B3.10): that stale entries are
- * gone, never that untouched ones survive.
+ * TLB maintenance on one CPU, short descriptors: every TLBI form makes a changed entry visible
+ * after DSB and ISB, for global and non-global entries of every size; address spaces switched by
+ * CONTEXTIDR and TTBR0.  Only what the Arm ARM guarantees is checked (B3.10): that stale entries
+ * are gone, never that untouched ones survive.
  */
 #include "lib/mmu.h"
 #include "lib/probe.h"
@@ -21,20 +21,13 @@ struct form {
     int covers;
 };
 static const struct form forms[] = {
-    {"TLBIALL", do_tlbiall, OP_NONE, BOTH},
-    {"TLBIMVA", do_tlbimva, OP_MVA_ASID, BOTH},
-    {"TLBIASID", do_tlbiasid, OP_ASID, BOTH},
-    {"TLBIMVAA", do_tlbimvaa, OP_MVA, BOTH},
-    {"TLBIALLIS", do_tlbiallis, OP_NONE, BOTH},
-    {"TLBIMVAIS", do_tlbimvais, OP_MVA_ASID, BOTH},
-    {"TLBIASIDIS", do_tlbiasidis, OP_ASID, BOTH},
-    {"TLBIMVAAIS", do_tlbimvaais, OP_MVA, BOTH},
-    {"ITLBIALL", do_itlbiall, OP_NONE, CODE},
-    {"ITLBIMVA", do_itlbimva, OP_MVA_ASID, CODE},
-    {"ITLBIASID", do_itlbiasid, OP_ASID, CODE},
-    {"DTLBIALL", do_dtlbiall, OP_NONE, DATA},
-    {"DTLBIMVA", do_dtlbimva, OP_MVA_ASID, DATA},
-    {"DTLBIASID", do_dtlbiasid, OP_ASID, DATA},
+    {"TLBIALL", do_tlbiall, OP_NONE, BOTH},       {"TLBIMVA", do_tlbimva, OP_MVA_ASID, BOTH},
+    {"TLBIASID", do_tlbiasid, OP_ASID, BOTH},     {"TLBIMVAA", do_tlbimvaa, OP_MVA, BOTH},
+    {"TLBIALLIS", do_tlbiallis, OP_NONE, BOTH},   {"TLBIMVAIS", do_tlbimvais, OP_MVA_ASID, BOTH},
+    {"TLBIASIDIS", do_tlbiasidis, OP_ASID, BOTH}, {"TLBIMVAAIS", do_tlbimvaais, OP_MVA, BOTH},
+    {"ITLBIALL", do_itlbiall, OP_NONE, CODE},     {"ITLBIMVA", do_itlbimva, OP_MVA_ASID, CODE},
+    {"ITLBIASID", do_itlbiasid, OP_ASID, CODE},   {"DTLBIALL", do_dtlbiall, OP_NONE, DATA},
+    {"DTLBIMVA", do_dtlbimva, OP_MVA_ASID, DATA}, {"DTLBIASID", do_dtlbiasid, OP_ASID, DATA},
 };
 
 enum kind { SUPER, SECTION, LARGE, SMALL, KINDS };
@@ -108,7 +101,8 @@ static void fill(uint32_t off)
     }
 }
 
-static void one_form(struct matrix *m, const struct form *f, enum kind k, bool global, uint32_t asid, bool far)
+static void one_form(struct matrix *m, const struct form *f, enum kind k, bool global,
+                     uint32_t asid, bool far)
 {
     /* Touch at `off`; far: name another page of the same entry in the operation. */
     uint32_t off = kind_size[k] - PAGE_SIZE, named = VA + (far ? kind_size[k] / 2 : off);
@@ -127,7 +121,8 @@ static void one_form(struct matrix *m, const struct form *f, enum kind k, bool g
     set_entries(k, 0, global);
     do_form(f, named, asid);
     if (f->covers & DATA)
-        case_eq(m, probe(ACC_READ, false, VA + off + 16, 0), TRAP_DABT, "%s unmapped read", f->name);
+        case_eq(m, probe(ACC_READ, false, VA + off + 16, 0), TRAP_DABT, "%s unmapped read",
+                f->name);
     if (f->covers & CODE)
         case_eq(m, probe(ACC_EXEC, true, VA + off, 0), TRAP_PABT, "%s unmapped exec", f->name);
     set_entries(k, (uint32_t)phys[1], global);
@@ -170,8 +165,10 @@ static void test_permission_change(void)
         for (unsigned user = 0; user < 2; user++) {
             bool read = !user || ap == AP_RW_RW || ap == AP_RO_RO || ap == AP_RW_RO;
             bool write = user ? ap == AP_RW_RW : ap != AP_RO_RO && ap != AP_RO_NA;
-            case_eq(&m, probe(ACC_READ, user, VA + 16, 0) == TRAP_NONE, read, "ap %u user %u read", ap, user);
-            case_eq(&m, probe(ACC_WRITE, user, VA + 16, 5) == TRAP_NONE, write, "ap %u user %u write", ap, user);
+            case_eq(&m, probe(ACC_READ, user, VA + 16, 0) == TRAP_NONE, read, "ap %u user %u read",
+                    ap, user);
+            case_eq(&m, probe(ACC_WRITE, user, VA + 16, 5) == TRAP_NONE, write,
+                    "ap %u user %u write", ap, user);
         }
     }
     clear_region();
@@ -233,7 +230,8 @@ static void test_spaces(void)
         case_eq(&m, this_cpu()->result, i, "round %u value", round);
         case_eq(&m, probe(ACC_EXEC, user, VA + PAGE_SIZE, 0), TRAP_NONE, "exec");
         case_eq(&m, this_cpu()->result, 0x100 + i, "round %u code", round);
-        case_eq(&m, probe(ACC_READ, user, VA + 2 * PAGE_SIZE, 0), i & 1 ? TRAP_NONE : TRAP_DABT, "private page");
+        case_eq(&m, probe(ACC_READ, user, VA + 2 * PAGE_SIZE, 0), i & 1 ? TRAP_NONE : TRAP_DABT,
+                "private page");
         case_eq(&m, probe(ACC_WRITE, user, VA + 2 * PAGE_SIZE, 0), TRAP_DABT, "read-only page");
         if (round % 50 == 49) { /* remap one page of an address space that is not running */
             unsigned j = (i + 1) % SPACES;
@@ -268,7 +266,8 @@ static void test_asid_reuse(void)
     isb();
     for (unsigned round = 0; round < 30; round++) {
         for (unsigned p = 0; p < 64; p++) {
-            l2[p] = L2_SMALL(phys[0] + ((p + round) % 64) * PAGE_SIZE) | P_NORMAL | P_AP(AP_RW_RW) | P_NG;
+            l2[p] = L2_SMALL(phys[0] + ((p + round) % 64) * PAGE_SIZE) | P_NORMAL | P_AP(AP_RW_RW) |
+                    P_NG;
             store32((uint32_t)phys[0] + p * PAGE_SIZE + 32, p);
         }
         dsb();

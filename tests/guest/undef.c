@@ -25,42 +25,39 @@ static const uint32_t arm_undefined[] = {
     0xe71000d0,                         /* op1 = 001 with op2 = 110 */
     0xf0000000, 0xf0200000,             /* unconditional space */
     0xee000110, 0xee100110, 0xed900100, 0xec400100, /* coprocessors 1.. that do not exist */
-    0xee000710, 0xee100c90, 0xee000d10,
-    0xee000f00, 0xed900f00,             /* CP15 has no CDP, no LDC */
-    0xee140f10,                         /* CP15: no such register */
-    0xeefd0f9f,
-    0xee110f7a,
-    0xec510f0a,                         /* MRRC p15, c10 */
-    0xfe100110,                         /* MRC2 p1 */
+    0xee000710, 0xee100c90, 0xee000d10, 0xee000f00, 0xed900f00, /* CP15 has no CDP, no LDC */
+    0xee140f10,                                                 /* CP15: no such register */
+    0xeefd0f9f, 0xee110f7a, 0xec510f0a,                         /* MRRC p15, c10 */
+    0xfe100110,                                                 /* MRC2 p1 */
 };
 
 /* Undefined in ARMv7 even when VFP and Advanced SIMD are on: they came with ARMv8. */
 static const uint32_t arm_undefined_simd[] = {
-    0xfe000a00, 0xfe100b00, /* VSEL */
-    0xfe800a00, 0xfe800b40, /* VMAXNM, VMINNM */
-    0xfeb80a40, 0xfebc0a40, /* VRINTA, VCVTA */
-    0xeeb60a40, 0xeeb70a40, /* VRINTR, VRINTX */
+    0xfe000a00, 0xfe100b00,             /* VSEL */
+    0xfe800a00, 0xfe800b40,             /* VMAXNM, VMINNM */
+    0xfeb80a40, 0xfebc0a40,             /* VRINTA, VCVTA */
+    0xeeb60a40, 0xeeb70a40,             /* VRINTR, VRINTX */
     0xf3b00300, 0xf3b00340, 0xf3b00380, /* AESE, AESD, AESMC */
-    0xf2000c40, 0xf3000c40, /* SHA1C, SHA256H */
-    0xf3000f10,             /* VMAXNM.F32 vector */
-    0xeeb20b40,             /* VCVTB f64.f16 */
-    0xf3ba0400,             /* VRINTN vector */
+    0xf2000c40, 0xf3000c40,             /* SHA1C, SHA256H */
+    0xf3000f10,                         /* VMAXNM.F32 vector */
+    0xeeb20b40,                         /* VCVTB f64.f16 */
+    0xf3ba0400,                         /* VRINTN vector */
 };
 
-static const uint16_t thumb16_undefined[] = {0xde00, 0xdeff, 0xb600, 0xb620, 0xb800, 0xb8ff, 0xba80, 0xbabf};
+static const uint16_t thumb16_undefined[] = {0xde00, 0xdeff, 0xb600, 0xb620,
+                                             0xb800, 0xb8ff, 0xba80, 0xbabf};
 
 static const uint32_t thumb32_undefined[] = {
     0xf7f0a000, 0xf7f1a123, /* UDF.W */
     0xec000000, 0xec100100, /* coprocessors that do not exist */
-    0xee000110, 0xee100110, 0xed900100,
-    0xee000f00, 0xed900f00, 0xee140f10,
-    0xfe100110,
-    0xfb80f010, 0xfbc0f020, 0xfb900010, 0xfbb00010, /* long multiply, divide: unallocated op2 */
-    0xfac0f080, 0xfad0f090,                         /* CRC32 of ARMv8 */
-    0xe8d00faf, 0xe8c00faf, 0xe8d00fef,             /* LDA, STL, LDAEX of ARMv8 */
-    0xfac0f0c0, 0xfab0f090,                         /* miscellaneous operations */
-    0xf8600000, 0xf8e00000,                         /* stores, op1 = x11 */
-    0xf97f0000, 0xf8700000,                         /* loads, op2 = 00xx111 */
+    0xee000110, 0xee100110, 0xed900100, 0xee000f00, 0xed900f00, 0xee140f10,
+    0xfe100110, 0xfb80f010, 0xfbc0f020, 0xfb900010, 0xfbb00010, /* long multiply, divide:
+                                                                   unallocated op2 */
+    0xfac0f080, 0xfad0f090,                                     /* CRC32 of ARMv8 */
+    0xe8d00faf, 0xe8c00faf, 0xe8d00fef,                         /* LDA, STL, LDAEX of ARMv8 */
+    0xfac0f0c0, 0xfab0f090,                                     /* miscellaneous operations */
+    0xf8600000, 0xf8e00000,                                     /* stores, op1 = x11 */
+    0xf97f0000, 0xf8700000,                                     /* loads, op2 = 00xx111 */
 };
 
 struct place {
@@ -77,12 +74,15 @@ static void check(struct matrix *m, const struct place *p, uint32_t insn, uint32
     struct regs *t = &this_cpu()->trap.regs;
     case_eq(m, kind, TRAP_UNDEF, "%08x mode %x kind", (unsigned)insn, (unsigned)mode);
     case_eq(m, t->pc, (uint32_t)p->code, "%08x mode %x address", (unsigned)insn, (unsigned)mode);
-    case_eq(m, t->exc_lr - t->pc, p->thumb ? 2 : 4, "%08x mode %x LR", (unsigned)insn, (unsigned)mode);
+    case_eq(m, t->exc_lr - t->pc, p->thumb ? 2 : 4, "%08x mode %x LR", (unsigned)insn,
+            (unsigned)mode);
     case_eq(m, regs_diff(&in, t), 0, "%08x mode %x registers", (unsigned)insn, (unsigned)mode);
-    case_eq(m, t->cpsr, in.cpsr | (p->thumb ? PSR_T : 0), "%08x mode %x CPSR", (unsigned)insn, (unsigned)mode);
+    case_eq(m, t->cpsr, in.cpsr | (p->thumb ? PSR_T : 0), "%08x mode %x CPSR", (unsigned)insn,
+            (unsigned)mode);
 }
 
-static void run_list(const char *name, uint32_t *code, const uint32_t *list, unsigned n, unsigned state)
+static void run_list(const char *name, uint32_t *code, const uint32_t *list, unsigned n,
+                     unsigned state)
 {
     struct matrix m = {.name = name};
     struct place p = {code, state != 0};
@@ -140,11 +140,12 @@ SNIP(ats_user, "mcr p15,0,r0,c7,c8,0\n");
 static void test_privileged(void)
 {
     static const struct snip list[] = {
-        SNIP_BOTH(hvc_user), SNIP_BOTH(smc_user), SNIP_BOTH(sctlr_user), SNIP_BOTH(ttbr_user),
-        SNIP_BOTH(tlbi_user), SNIP_BOTH(midr_user), SNIP_BOTH(dccmvac_user), SNIP_BOTH(iciallu_user),
-        SNIP_BOTH(tpidrprw_user), SNIP_BOTH(tpidruro_w_user), SNIP_BOTH(ttbr64_user), SNIP_BOTH(vbar_user),
-        SNIP_BOTH(cntfrq_user), SNIP_BOTH(cntvct_user), SNIP_BOTH(cntv_user), SNIP_BOTH(pmccntr_user),
-        SNIP_BOTH(ats_user),
+        SNIP_BOTH(hvc_user),        SNIP_BOTH(smc_user),     SNIP_BOTH(sctlr_user),
+        SNIP_BOTH(ttbr_user),       SNIP_BOTH(tlbi_user),    SNIP_BOTH(midr_user),
+        SNIP_BOTH(dccmvac_user),    SNIP_BOTH(iciallu_user), SNIP_BOTH(tpidrprw_user),
+        SNIP_BOTH(tpidruro_w_user), SNIP_BOTH(ttbr64_user),  SNIP_BOTH(vbar_user),
+        SNIP_BOTH(cntfrq_user),     SNIP_BOTH(cntvct_user),  SNIP_BOTH(cntv_user),
+        SNIP_BOTH(pmccntr_user),    SNIP_BOTH(ats_user),
     };
     struct matrix m = {.name = "privileged operations are UNDEF in User mode"};
     struct regs in;
@@ -169,7 +170,8 @@ SNIP(hints, "nop\n yield\n sev\n dmb\n dsb\n isb\n pld [r0]\n pldw [r0]\n pli [r
 
 static void test_allowed(void)
 {
-    static const struct snip list[] = {SNIP_BOTH(cp15_barriers), SNIP_BOTH(tpidr_user), SNIP_BOTH(hints)};
+    static const struct snip list[] = {SNIP_BOTH(cp15_barriers), SNIP_BOTH(tpidr_user),
+                                       SNIP_BOTH(hints)};
     struct matrix m = {.name = "what User mode may do"};
     struct regs in;
     write_tpidruro(0x600df00d);
@@ -232,7 +234,8 @@ static void test_swp(void)
     word = 0x11;
     write_sctlr(read_sctlr() | SCTLR_SW);
     isb();
-    tap_ok(snip_run(&in, swp_arm) == TRAP_SVC && this_cpu()->trap.regs.r[0] == 0x11 && word == in.r[1],
+    tap_ok(snip_run(&in, swp_arm) == TRAP_SVC && this_cpu()->trap.regs.r[0] == 0x11 &&
+               word == in.r[1],
            "SWP works with SCTLR.SW set");
     write_sctlr(read_sctlr() & ~SCTLR_SW);
     isb();
@@ -244,7 +247,8 @@ void payload_main(void)
     run_list("undefined ARM encodings", code, arm_undefined, ARRAY_SIZE(arm_undefined), 0);
     run_list("undefined ARM encodings, again at other addresses", code + 100, arm_undefined,
              ARRAY_SIZE(arm_undefined), 0);
-    run_list("undefined 32-bit Thumb encodings", code, thumb32_undefined, ARRAY_SIZE(thumb32_undefined), 1);
+    run_list("undefined 32-bit Thumb encodings", code, thumb32_undefined,
+             ARRAY_SIZE(thumb32_undefined), 1);
     run_thumb16(code);
     write_cpacr(0xf << 20);
     isb();

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Access to VFP and Advanced SIMD: CPACR and FPEXC enables, what is UNDEF when off, lazy switching by
- * the UNDEF handler, FPSCR fields, rounding modes, cumulative flags, flush-to-zero and default NaN.
- * Arm ARM A2.6, A2.7, B1.11.  Results of single instructions are left to the differential tests.
+ * Access to VFP and Advanced SIMD: CPACR and FPEXC enables, what is UNDEF when off, lazy switching
+ * by the UNDEF handler, FPSCR fields, rounding modes, cumulative flags, flush-to-zero and default
+ * NaN. Arm ARM A2.6, A2.7, B1.11.  Results of single instructions are left to the differential
+ * tests.
  */
 #include "lib/snip.h"
 #include "lib/vfp.h"
@@ -28,10 +29,18 @@ static const struct {
     struct snip s;
     enum class class;
 } all[] = {
-    {SNIP_BOTH(vadd), VFP},           {SNIP_BOTH(vaddd), VFP},         {SNIP_BOTH(neon), SIMD},
-    {SNIP_BOTH(neon_ld), SIMD},       {SNIP_BOTH(vldr), VFP},          {SNIP_BOTH(vmov), VFP},
-    {SNIP_BOTH(d16), VFP},            {SNIP_BOTH(get_fpscr), VFP},     {SNIP_BOTH(set_fpscr), VFP},
-    {SNIP_BOTH(get_fpexc), SYS_PRIV}, {SNIP_BOTH(get_fpsid), SYS_PRIV}, {SNIP_BOTH(get_mvfr0), SYS_PRIV},
+    {SNIP_BOTH(vadd), VFP},
+    {SNIP_BOTH(vaddd), VFP},
+    {SNIP_BOTH(neon), SIMD},
+    {SNIP_BOTH(neon_ld), SIMD},
+    {SNIP_BOTH(vldr), VFP},
+    {SNIP_BOTH(vmov), VFP},
+    {SNIP_BOTH(d16), VFP},
+    {SNIP_BOTH(get_fpscr), VFP},
+    {SNIP_BOTH(set_fpscr), VFP},
+    {SNIP_BOTH(get_fpexc), SYS_PRIV},
+    {SNIP_BOTH(get_fpsid), SYS_PRIV},
+    {SNIP_BOTH(get_mvfr0), SYS_PRIV},
     {SNIP_BOTH(set_fpexc), SYS_PRIV},
 };
 
@@ -62,10 +71,11 @@ static void test_enables(void)
                     bool access = cpacrs[c] == 3 || (cpacrs[c] == 1 && !user);
                     bool ok = access && (all[i].class == SYS_PRIV ? !user : en);
                     enum trap_kind kind = snip_run(&in, all[i].s.code[k & 1]);
-                    case_eq(&m, kind, ok ? TRAP_SVC : TRAP_UNDEF, "%s cpacr %u en %u user %u", all[i].s.name,
-                            (unsigned)cpacrs[c], en, user);
+                    case_eq(&m, kind, ok ? TRAP_SVC : TRAP_UNDEF, "%s cpacr %u en %u user %u",
+                            all[i].s.name, (unsigned)cpacrs[c], en, user);
                     if (!ok)
-                        case_eq(&m, regs_diff(&in, &this_cpu()->trap.regs), 0, "%s registers", all[i].s.name);
+                        case_eq(&m, regs_diff(&in, &this_cpu()->trap.regs), 0, "%s registers",
+                                all[i].s.name);
                 }
             }
         }
@@ -88,7 +98,8 @@ static void test_asedis(void)
     write_cpacr(keep);
     isb();
     tap_eq(vfp, TRAP_SVC, "CPACR.ASEDIS leaves VFP alone");
-    tap_eq(simd, exists ? TRAP_UNDEF : TRAP_SVC, "CPACR.ASEDIS makes Advanced SIMD undefined if it is kept");
+    tap_eq(simd, exists ? TRAP_UNDEF : TRAP_SVC,
+           "CPACR.ASEDIS makes Advanced SIMD undefined if it is kept");
 }
 
 /* The first use enables the unit in the UNDEF handler and runs again, as kernels do. */
@@ -131,7 +142,8 @@ static void test_lazy(void)
 static void test_fpscr(void)
 {
     struct matrix m = {.name = "FPSCR fields"};
-    static const uint32_t values[] = {0, 0xffc0009f, 0xf8000000, 0x07c00000, 0x0000009f, 0x50400011, 0xa8800082};
+    static const uint32_t values[] = {0,          0xffc0009f, 0xf8000000, 0x07c00000,
+                                      0x0000009f, 0x50400011, 0xa8800082};
     for (unsigned i = 0; i < ARRAY_SIZE(values); i++) {
         vfp_write_fpscr(values[i]);
         case_eq(&m, vfp_read_fpscr(), values[i], "value");
@@ -160,11 +172,11 @@ SNIP(n_add, "vmov s0, r0\n vmov s2, r1\n vadd.f32 d2, d0, d1\n vmov r2, s4\n vmr
 #define UFC 8u
 #define IXC 16u
 #define IDC 128u
-#define FZ (1u << 24)
-#define DN (1u << 25)
-#define RP (1u << 22)
-#define RM (2u << 22)
-#define RZ (3u << 22)
+#define FZ  (1u << 24)
+#define DN  (1u << 25)
+#define RP  (1u << 22)
+#define RM  (2u << 22)
+#define RZ  (3u << 22)
 
 static void test_arithmetic(void)
 {
@@ -172,7 +184,7 @@ static void test_arithmetic(void)
         struct snip s;
         uint32_t fpscr, a, b, result, flags;
     } c[] = {
-        {SNIP_BOTH(f_add), 0, 0x3f800000, 0x33800000, 0x3f800000, IXC},  /* 1 + 2^-24: tie to even */
+        {SNIP_BOTH(f_add), 0, 0x3f800000, 0x33800000, 0x3f800000, IXC}, /* 1 + 2^-24: tie to even */
         {SNIP_BOTH(f_add), RP, 0x3f800000, 0x33800000, 0x3f800001, IXC}, /* up */
         {SNIP_BOTH(f_add), RM, 0x3f800000, 0x33800000, 0x3f800000, IXC},
         {SNIP_BOTH(f_add), RZ, 0xbf800000, 0xb3800000, 0xbf800000, IXC},
@@ -186,7 +198,7 @@ static void test_arithmetic(void)
         {SNIP_BOTH(f_add), DN, 0xffc00123, 0x3f800000, 0x7fc00000, 0},  /* default NaN */
         {SNIP_BOTH(f_add), 0, 0x00000001, 0x00000001, 0x00000002, 0},   /* denormals */
         {SNIP_BOTH(f_add), FZ, 0x00000001, 0x00000001, 0x00000000, IDC},
-        {SNIP_BOTH(f_mul), 0, 0x00800000, 0x3f000000, 0x00400000, 0},   /* exact denormal result */
+        {SNIP_BOTH(f_mul), 0, 0x00800000, 0x3f000000, 0x00400000, 0}, /* exact denormal result */
         {SNIP_BOTH(f_mul), 0, 0x00800001, 0x3f000000, 0x00400000, UFC | IXC},
         {SNIP_BOTH(f_mul), FZ, 0x80800001, 0x3f000000, 0x80000000, UFC},
         {SNIP_BOTH(f_div), 0, 0x3f800000, 0x00000000, 0x7f800000, DZC},
@@ -226,7 +238,8 @@ static void test_arithmetic(void)
             in.r[1] = c[i].b;
             case_eq(&m, snip_run(&in, c[i].s.code[k & 1]), TRAP_SVC, "%u %s", i, c[i].s.name);
             case_eq(&m, this_cpu()->trap.regs.r[2], c[i].result, "%u %s result", i, c[i].s.name);
-            case_eq(&m, this_cpu()->trap.regs.r[3], c[i].flags | sticky | c[i].fpscr, "%u %s FPSCR", i, c[i].s.name);
+            case_eq(&m, this_cpu()->trap.regs.r[3], c[i].flags | sticky | c[i].fpscr, "%u %s FPSCR",
+                    i, c[i].s.name);
         }
     }
     vfp_write_fpscr(0);

@@ -13,10 +13,10 @@
 #include "cp15.h"
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
-#define MAX_CPUS 8
-#define PAGE_SIZE 4096u
-#define RAM_BASE 0x40000000u
-#define RAM_SIZE 0x10000000u /* the payloads ask for -m 256 */
+#define MAX_CPUS      8
+#define PAGE_SIZE     4096u
+#define RAM_BASE      0x40000000u
+#define RAM_SIZE      0x10000000u /* the payloads ask for -m 256 */
 
 extern const char payload_name[];
 void payload_main(void);
@@ -35,8 +35,8 @@ _Noreturn void tap_finish_by_reset(void); /* for an emulator started with -no-re
 _Noreturn void bail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /*
- * A matrix test counts thousands of cases under one name: case_eq() prints the first few mismatches,
- * matrix_end() reports one line.
+ * A matrix test counts thousands of cases under one name: case_eq() prints the first few
+ * mismatches, matrix_end() reports one line.
  */
 struct matrix {
     const char *name;
@@ -122,7 +122,8 @@ static inline struct cpu *this_cpu(void)
     return (struct cpu *)read_tpidrprw();
 }
 
-/* Call fn(a, b, c): TRAP_NONE and cpu->result, or the kind of trap that ended it (see cpu->trap). */
+/* Call fn(a, b, c): TRAP_NONE and cpu->result, or the kind of trap that ended it (see cpu->trap).
+ */
 enum trap_kind catch_call(const void *fn, uint32_t a, uint32_t b, uint32_t c);
 /* The same with fn running in User mode on the user stack. */
 enum trap_kind catch_user(const void *fn, uint32_t a, uint32_t b, uint32_t c);
@@ -146,8 +147,8 @@ enum {
 int32_t psci(uint32_t fn, uint32_t a, uint32_t b, uint32_t c);
 int32_t psci_smc(uint32_t fn, uint32_t a, uint32_t b, uint32_t c);
 extern char secondary_start[];
-unsigned smp_cpus(void);             /* how many the machine has */
-unsigned smp_start(unsigned want);   /* starts CPUs 1..want-1; returns how many run */
+unsigned smp_cpus(void);           /* how many the machine has */
+unsigned smp_start(unsigned want); /* starts CPUs 1..want-1; returns how many run */
 void smp_call(unsigned cpu, cpu_fn *fn, void *arg); /* another CPU; returns at once */
 void smp_wait(unsigned cpu);
 void smp_run_all(unsigned n, cpu_fn *fn, void *arg); /* on 0..n-1, waits for all */

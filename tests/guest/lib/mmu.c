@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The flat map and switching between page tables.  flat_l1 is written by CPU 0; other CPUs only load
- * it into TTBR0.  mmu_flat_build() and mmu_flat_enable() run before there are caches: straight code.
+ * The flat map and switching between page tables.  flat_l1 is written by CPU 0; other CPUs only
+ * load it into TTBR0.  mmu_flat_build() and mmu_flat_enable() run before there are caches: straight
+ * code.
  */
 #include "mmu.h"
 

@@ -5,8 +5,8 @@
  */
 #include "guest.h"
 
-#define UART_DR 0x09000000u
-#define UART_FR 0x09000018u
+#define UART_DR      0x09000000u
+#define UART_FR      0x09000018u
 #define UART_FR_TXFF (1u << 5)
 
 void uart_putc(char c)
@@ -23,7 +23,8 @@ static void put(char c)
     uart_putc(c);
 }
 
-/* Digits of v, least significant first; returns how many.  Division by 10 without a 64-bit divide. */
+/* Digits of v, least significant first; returns how many.  Division by 10 without a 64-bit divide.
+ */
 static unsigned digits(char *buf, uint64_t v, bool hex)
 {
     unsigned n = 0;

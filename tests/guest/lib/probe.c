@@ -8,12 +8,14 @@ uint32_t probe_ldr(uint32_t va);
 void probe_str(uint32_t va, uint32_t v);
 uint32_t probe_ldrt(uint32_t va);
 void probe_strt(uint32_t va, uint32_t v);
-__asm__(".pushsection .text.probe,\"ax\",%progbits\n .syntax unified\n .arm\n .balign 4\n"
-        ".macro FN n, insn:vararg\n .global \\n\n .type \\n,%function\n\\n: \\insn\n bx lr\n .endm\n"
-        " FN probe_ldr, ldr r0, [r0]\n FN probe_str, str r1, [r0]\n"
-        " FN probe_strt, strt r1, [r0]\n"
-        " .global probe_ldrt\n .type probe_ldrt,%function\nprobe_ldrt: mov r1, r0\n ldrt r0, [r1]\n bx lr\n"
-        " .popsection\n");
+__asm__(
+    ".pushsection .text.probe,\"ax\",%progbits\n .syntax unified\n .arm\n .balign 4\n"
+    ".macro FN n, insn:vararg\n .global \\n\n .type \\n,%function\n\\n: \\insn\n bx lr\n .endm\n"
+    " FN probe_ldr, ldr r0, [r0]\n FN probe_str, str r1, [r0]\n"
+    " FN probe_strt, strt r1, [r0]\n"
+    " .global probe_ldrt\n .type probe_ldrt,%function\nprobe_ldrt: mov r1, r0\n ldrt r0, [r1]\n bx "
+    "lr\n"
+    " .popsection\n");
 
 enum trap_kind probe(enum access acc, bool user, uint32_t va, uint32_t value)
 {

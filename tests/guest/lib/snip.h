@@ -8,26 +8,31 @@
 #include "guest.h"
 
 #define SNIP_TAIL "\n svc #0x52\n .popsection\n"
-#define SNIP_A(name, text)                                                                         \
-    __asm__(".pushsection .text.snip,\"ax\",%progbits\n .syntax unified\n .fpu neon-vfpv4\n .arm\n"  \
-            ".balign 4\n .global " #name "_arm\n .type " #name "_arm,%function\n" #name "_arm:\n"    \
-            text SNIP_TAIL);                                                                       \
+#define SNIP_A(name, text)                                                                      \
+    __asm__(                                                                                    \
+        ".pushsection .text.snip,\"ax\",%progbits\n .syntax unified\n .fpu neon-vfpv4\n .arm\n" \
+        ".balign 4\n .global " #name "_arm\n .type " #name "_arm,%function\n" #name             \
+        "_arm:\n" text SNIP_TAIL);                                                              \
     extern char name##_arm[]
-#define SNIP_T(name, text)                                                                         \
-    __asm__(".pushsection .text.snip,\"ax\",%progbits\n .syntax unified\n .fpu neon-vfpv4\n .thumb\n" \
-            ".balign 4\n .global " #name "_thumb\n .thumb_func\n" #name "_thumb:\n" text SNIP_TAIL); \
+#define SNIP_T(name, text)                                                                        \
+    __asm__(                                                                                      \
+        ".pushsection .text.snip,\"ax\",%progbits\n .syntax unified\n .fpu neon-vfpv4\n .thumb\n" \
+        ".balign 4\n .global " #name "_thumb\n .thumb_func\n" #name "_thumb:\n" text SNIP_TAIL);  \
     extern char name##_thumb[]
-#define SNIP(name, text)                                                                           \
-    SNIP_A(name, text);                                                                            \
+#define SNIP(name, text) \
+    SNIP_A(name, text);  \
     SNIP_T(name, text)
 
 struct snip {
     const char *name;
     const char *code[2]; /* ARM, Thumb (bit 0 set) */
 };
-#define SNIP_BOTH(name)                                                                            \
-    {                                                                                              \
-        #name, { name##_arm, name##_thumb }                                                        \
+#define SNIP_BOTH(name)              \
+    {                                \
+#name,                       \
+        {                            \
+            name##_arm, name##_thumb \
+        }                            \
     }
 
 /* Different recognisable values in r0-r12, lr; sp in the user stack; mode with A, I, F masked. */

@@ -6,7 +6,8 @@
  */
 #include "guest.h"
 
-_Static_assert(offsetof(struct cpu, catch_sp) == 0 && offsetof(struct cpu, user_sp) == 12, "catch.S");
+_Static_assert(offsetof(struct cpu, catch_sp) == 0 && offsetof(struct cpu, user_sp) == 12,
+               "catch.S");
 _Static_assert(offsetof(struct regs, new_sp) == 80 && sizeof(struct regs) == 96, "vectors.S");
 
 struct cpu cpus[MAX_CPUS];
@@ -35,16 +36,17 @@ static uint32_t lr_offset(uint32_t kind, bool thumb)
 
 void trap_dump(const struct regs *r)
 {
-    static const char *const names[] = {"none", "reset", "undef", "svc", "pabt", "dabt", "?", "irq", "fiq"};
+    static const char *const names[] = {"none", "reset", "undef", "svc", "pabt",
+                                        "dabt", "?",     "irq",   "fiq"};
     print("# trap %s cpu %u: pc %08x cpsr %08x exc_lr %08x exc_cpsr %08x\n",
           names[r->kind < 9 ? r->kind : 6], this_cpu()->index, (unsigned)r->pc, (unsigned)r->cpsr,
           (unsigned)r->exc_lr, (unsigned)r->exc_cpsr);
     for (int i = 0; i < 13; i++)
         print("%s r%d %08x", i % 7 ? "" : i ? "\n#" : "#", i, (unsigned)r->r[i]);
     print(" sp %08x lr %08x\n", (unsigned)r->sp, (unsigned)r->lr);
-    print("# dfsr %08x dfar %08x ifsr %08x ifar %08x sctlr %08x ttbr0 %08x\n", (unsigned)read_dfsr(),
-          (unsigned)read_dfar(), (unsigned)read_ifsr(), (unsigned)read_ifar(),
-          (unsigned)read_sctlr(), (unsigned)read_ttbr0());
+    print("# dfsr %08x dfar %08x ifsr %08x ifar %08x sctlr %08x ttbr0 %08x\n",
+          (unsigned)read_dfsr(), (unsigned)read_dfar(), (unsigned)read_ifsr(),
+          (unsigned)read_ifar(), (unsigned)read_sctlr(), (unsigned)read_ttbr0());
 }
 
 void trap_c(struct regs *regs)
