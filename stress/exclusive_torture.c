@@ -20,15 +20,15 @@
 #include <string.h>
 
 #define MAX_THREADS 16
-#define NODES 24
-#define NIL 0u
-#define BASE_GPA 0x40000000u
+#define NODES       24
+#define NIL         0u
+#define BASE_GPA    0x40000000u
 
 static struct {
     _Alignas(64) uint64_t words[8]; /* the counters: byte, half, word, double in each half */
     _Alignas(64) uint32_t head;     /* stack: index of the top node, NIL = empty */
     uint32_t next[NODES + 1];
-    _Alignas(64) uint32_t cell;     /* swap: a token */
+    _Alignas(64) uint32_t cell; /* swap: a token */
 } ram;
 
 static _Atomic int owner[NODES + 1]; /* 0: in the stack, else thread + 1 */
@@ -164,7 +164,8 @@ static void stack_run(struct vcpu *v, unsigned self)
         while (n < 3 && (held[n] = pop(v)) != NIL) {
             take(held[n++], self);
         }
-        /* The first one popped goes back last but one: the top comes back with another successor. */
+        /* The first one popped goes back last but one: the top comes back with another successor.
+         */
         for (unsigned k = 0; k < n; k++) {
             atomic_store(&owner[held[k]], 0);
             push(v, held[k]);
@@ -226,9 +227,9 @@ static void swap_check(void)
 }
 
 static const struct torture tortures[] = {
-    { "counters", counters_setup, counters_run, counters_check },
-    { "stack", stack_setup, stack_run, stack_check },
-    { "swap", swap_setup, swap_run, swap_check },
+    {"counters", counters_setup, counters_run, counters_check},
+    {"stack", stack_setup, stack_run, stack_check},
+    {"swap", swap_setup, swap_run, swap_check},
 };
 
 static void *thread_main(void *arg)
@@ -249,7 +250,8 @@ static void run_torture(const struct torture *t)
     memset(retries, 0, sizeof(retries));
     t->setup();
     for (unsigned i = 0; i < nthreads; i++) {
-        v[i] = aligned_alloc(CACHE_LINE, (sizeof(struct vcpu) + CACHE_LINE - 1) & ~(CACHE_LINE - 1ul));
+        v[i] =
+            aligned_alloc(CACHE_LINE, (sizeof(struct vcpu) + CACHE_LINE - 1) & ~(CACHE_LINE - 1ul));
         if (!v[i]) {
             exit(2);
         }

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Torture of the MMU's coherence (I-1, I-2) without a translator: each thread is a vCPU that loads through its soft
- * TLB or its SPT windows while the others remap pages, shoot them down, switch address spaces, and
- * write and "execute" code pages.
+ * Torture of the MMU's coherence (I-1, I-2) without a translator: each thread is a vCPU that loads
+ * through its soft TLB or its SPT windows while the others remap pages, shoot them down, switch
+ * address spaces, and write and "execute" code pages.
  *
- * Oracles. Data: every RAM page holds (page index, sequence number) of the mapping it was made for; when a
- * remap has completed (TLBI inner-shareable, DSB) its number is published; a load that began after that must
- * not return an older one, and the old page is poisoned at once. Code: a translation holds the version it was
- * made from; after a writer's store, instruction-cache maintenance and DSB have completed, nobody may use
- * an older one.
+ * Oracles. Data: every RAM page holds (page index, sequence number) of the mapping it was made for;
+ * when a remap has completed (TLBI inner-shareable, DSB) its number is published; a load that began
+ * after that must not return an older one, and the old page is poisoned at once. Code: a
+ * translation holds the version it was made from; after a writer's store, instruction-cache
+ * maintenance and DSB have completed, nobody may use an older one.
  *
  * Usage: mmu_torture [soft|spt|all] [seconds per mode] [vCPUs] [seed]
  */
@@ -20,22 +20,23 @@
 #include <stdio.h>
 #include <time.h>
 
-#define RAM_SIZE (UINT64_C(64) << 20)
-#define SPACES 4
-#define L1(n) (RIG_RAM_BASE + 0x10000 + (gpa_t)(n)*0x4000)
-#define L2 (RIG_RAM_BASE + 0x40000)
-#define VA 0x00100000u
-#define PAGES 48u          /* virtual pages that move around; the upper half is global */
-#define POOL (RIG_RAM_BASE + 0x100000)
-#define POOL_PAGES 64u     /* for each thread */
+#define RAM_SIZE   (UINT64_C(64) << 20)
+#define SPACES     4
+#define L1(n)      (RIG_RAM_BASE + 0x10000 + (gpa_t)(n)*0x4000)
+#define L2         (RIG_RAM_BASE + 0x40000)
+#define VA         0x00100000u
+#define PAGES      48u /* virtual pages that move around; the upper half is global */
+#define POOL       (RIG_RAM_BASE + 0x100000)
+#define POOL_PAGES 64u /* for each thread */
 #define CODE_PAGES 8u
-#define CODE (RIG_RAM_BASE + 0x2000000)
-#define CODE_VA 0xd0000000u /* section, global, read-write */
-#define POISON 0xffffffffu
-#define SEQ_MASK 0xffffffu
+#define CODE       (RIG_RAM_BASE + 0x2000000)
+#define CODE_VA    0xd0000000u /* section, global, read-write */
+#define POISON     0xffffffffu
+#define SEQ_MASK   0xffffffu
 
 static struct moving_page {
-    pthread_mutex_t lock; /* one remapper; only ever tried, since a waiter would have to be quiescent */
+    pthread_mutex_t
+        lock; /* one remapper; only ever tried, since a waiter would have to be quiescent */
     gpa_t gpa;
     uint32_t seq;
     _Atomic uint32_t completed;
@@ -81,7 +82,8 @@ static void poll(struct worker *w)
 }
 
 /* ---- guest accesses ---- */
-/* What generated code does in -mmu soft: compare, then load; between the two the entry may be shot down. */
+/* What generated code does in -mmu soft: compare, then load; between the two the entry may be shot
+ * down. */
 static bool inline_load(struct vcpu *v, uint32_t va, bool priv, uint32_t *value)
 {
     const struct softtlb_entry *e = &v->softtlb[priv][va >> GUEST_PAGE_BITS & (SOFTTLB_SIZE - 1)];
@@ -131,7 +133,8 @@ static void read_page(struct worker *w)
         return;
     }
     if (value >> 24 != i || ((value - completed) & SEQ_MASK) > SEQ_MASK / 2)
-        vm_bug("cpu%u: page %u: loaded %08x after sequence %x had completed", w->v->index, i, value, completed);
+        vm_bug("cpu%u: page %u: loaded %08x after sequence %x had completed", w->v->index, i, value,
+               completed);
     w->loads++;
 }
 
@@ -201,7 +204,8 @@ static void switch_space(struct worker *w)
     mmu_context_changed(w->v);
 }
 
-/* Between a first walk and that of a neighbour page the others get time to shoot down what was found. */
+/* Between a first walk and that of a neighbour page the others get time to shoot down what was
+ * found. */
 static void lose_cpu(void)
 {
     static _Thread_local unsigned n;
@@ -233,8 +237,8 @@ static void run_code(struct worker *w)
         w->translated[k] = __atomic_load_n((uint32_t *)rig_ram(gpa), __ATOMIC_RELAXED) + 1;
     }
     if ((int32_t)(w->translated[k] - 1 - completed) < 0)
-        vm_bug("cpu%u: code page %u: runs version %x after %x had completed", w->v->index, k, w->translated[k] - 1,
-               completed);
+        vm_bug("cpu%u: code page %u: runs version %x after %x had completed", w->v->index, k,
+               w->translated[k] - 1, completed);
     if (!rnd(w, 64)) {
         mmu_code_page_release(w->v, gpa);
         w->translated[k] = 0;
@@ -331,11 +335,13 @@ static void make_worker(unsigned i, uint64_t seed)
         w->pool[w->npool] = POOL + ((gpa_t)(i * POOL_PAGES + w->npool) << GUEST_PAGE_BITS);
         w->npool++;
     }
-    *arm_mmu_regs(w->v) = (struct arm_mmu_regs){.sctlr = SCTLR_M, .dacr = 1, .ttbr0 = L1(0), .contextidr = 1};
+    *arm_mmu_regs(w->v) =
+        (struct arm_mmu_regs){.sctlr = SCTLR_M, .dacr = 1, .ttbr0 = L1(0), .contextidr = 1};
     mmu_context_changed(w->v);
 }
 
-static void torture(enum mmu_mode m, unsigned seconds, unsigned ncpus, uint64_t seed, uint64_t budget)
+static void torture(enum mmu_mode m, unsigned seconds, unsigned ncpus, uint64_t seed,
+                    uint64_t budget)
 {
     struct timespec end = {.tv_sec = seconds};
     uint64_t loads = 0, remaps = 0, runs = 0, writes = 0, fills = 0, evictions = 0;
@@ -362,20 +368,23 @@ static void torture(enum mmu_mode m, unsigned seconds, unsigned ncpus, uint64_t 
         evictions += stats_vcpu[i].spt_evictions;
     }
     rig_stop();
-    printf("%s, %u vCPUs, budget %" PRIu64 ": %" PRIu64 " loads, %" PRIu64 " remaps, %" PRIu64 " code runs, %" PRIu64
-           " code writes; in all %" PRIu64 " fills, %" PRIu64 " evictions\n",
-           m == MMU_SPT ? "spt" : "soft", ncpus, budget, loads, remaps, runs, writes, fills, evictions);
+    printf("%s, %u vCPUs, budget %" PRIu64 ": %" PRIu64 " loads, %" PRIu64 " remaps, %" PRIu64
+           " code runs, %" PRIu64 " code writes; in all %" PRIu64 " fills, %" PRIu64 " evictions\n",
+           m == MMU_SPT ? "spt" : "soft", ncpus, budget, loads, remaps, runs, writes, fills,
+           evictions);
     rig_check(loads && remaps && runs && writes, "progress");
 }
 
 int main(int argc, char **argv)
 {
     const char *what = argc > 1 ? argv[1] : "all";
-    unsigned seconds = argc > 2 ? (unsigned)atoi(argv[2]) : 2, ncpus = argc > 3 ? (unsigned)atoi(argv[3]) : 3;
+    unsigned seconds = argc > 2 ? (unsigned)atoi(argv[2]) : 2,
+             ncpus = argc > 3 ? (unsigned)atoi(argv[3]) : 3;
     uint64_t seed = argc > 4 ? strtoull(argv[4], NULL, 0) : (uint64_t)time(NULL);
 
     if (!ncpus || ncpus > VCPU_MAX) {
-        fprintf(stderr, "usage: %s [soft|spt|all] [seconds] [1..%u vCPUs] [seed]\n", argv[0], VCPU_MAX);
+        fprintf(stderr, "usage: %s [soft|spt|all] [seconds] [1..%u vCPUs] [seed]\n", argv[0],
+                VCPU_MAX);
         return 2;
     }
     printf("seed %" PRIu64 "\n", seed);

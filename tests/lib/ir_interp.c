@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * See ir_interp.h. Values are kept zero-extended to 64 bits; a node is evaluated when it is reached, so
- * a value defined on a path not taken reads as a poison pattern that stands out.
+ * See ir_interp.h. Values are kept zero-extended to 64 bits; a node is evaluated when it is
+ * reached, so a value defined on a path not taken reads as a poison pattern that stands out.
  */
 #include "ir_interp.h"
 
@@ -36,11 +36,12 @@ static uint64_t call_helper(struct ir_interp *in, const struct ir_block *b, cons
         r = ((uint64_t(*)(struct vcpu *, uint64_t, uint64_t))c->fn)(in->v, a[0], a[1]);
         break;
     case 3:
-        r = ((uint64_t(*)(struct vcpu *, uint64_t, uint64_t, uint64_t))c->fn)(in->v, a[0], a[1], a[2]);
+        r = ((uint64_t(*)(struct vcpu *, uint64_t, uint64_t, uint64_t))c->fn)(in->v, a[0], a[1],
+                                                                              a[2]);
         break;
     case 4:
-        r = ((uint64_t(*)(struct vcpu *, uint64_t, uint64_t, uint64_t, uint64_t))c->fn)(in->v, a[0], a[1],
-                                                                                        a[2], a[3]);
+        r = ((uint64_t(*)(struct vcpu *, uint64_t, uint64_t, uint64_t, uint64_t))c->fn)(
+            in->v, a[0], a[1], a[2], a[3]);
         break;
     default:
         r = ((uint64_t(*)(struct vcpu *, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t))c->fn)(
@@ -95,11 +96,13 @@ static uint64_t load(struct ir_interp *in, const struct ir_node *n, uint64_t gva
 }
 
 /* One node without control flow. */
-static bool eval(struct ir_interp *in, const struct ir_block *b, const struct ir_node *n, const uint64_t *a,
-                 unsigned arg_type, uint64_t *result)
+static bool eval(struct ir_interp *in, const struct ir_block *b, const struct ir_node *n,
+                 const uint64_t *a, unsigned arg_type, uint64_t *result)
 {
     switch (n->op) {
-    case IR_NOP: case IR_LABEL: case IR_FENCE:
+    case IR_NOP:
+    case IR_LABEL:
+    case IR_FENCE:
         return true;
     case IR_INSN:
         in->insn_pc = n->imm & 0xffffffffu;
@@ -114,24 +117,53 @@ static bool eval(struct ir_interp *in, const struct ir_block *b, const struct ir
     case IR_PUT:
         memcpy((char *)in->v + n->off, &a[0], n->size);
         return n->size <= 8;
-    case IR_MOV: case IR_NOT: case IR_NEG: case IR_CLZ: case IR_BSWAP: case IR_ZEXT8: case IR_ZEXT16:
-    case IR_SEXT8: case IR_SEXT16: case IR_ZEXT32: case IR_SEXT32: case IR_TRUNC: case IR_HI32:
-        *result = ir_eval1(n->op, n->op == IR_SEXT32 || n->op == IR_ZEXT32 ? IR_I32 : n->type, a[0]);
+    case IR_MOV:
+    case IR_NOT:
+    case IR_NEG:
+    case IR_CLZ:
+    case IR_BSWAP:
+    case IR_ZEXT8:
+    case IR_ZEXT16:
+    case IR_SEXT8:
+    case IR_SEXT16:
+    case IR_ZEXT32:
+    case IR_SEXT32:
+    case IR_TRUNC:
+    case IR_HI32:
+        *result =
+            ir_eval1(n->op, n->op == IR_SEXT32 || n->op == IR_ZEXT32 ? IR_I32 : n->type, a[0]);
         if (n->op == IR_SEXT32) {
             *result = (uint64_t)ir_sext(a[0], 32);
         }
         return true;
-    case IR_ADD: case IR_SUB: case IR_AND: case IR_ANDN: case IR_OR: case IR_XOR: case IR_MUL: case IR_UDIV:
-    case IR_SDIV: case IR_SHL: case IR_SHR: case IR_SAR: case IR_ROR: case IR_PAIR:
+    case IR_ADD:
+    case IR_SUB:
+    case IR_AND:
+    case IR_ANDN:
+    case IR_OR:
+    case IR_XOR:
+    case IR_MUL:
+    case IR_UDIV:
+    case IR_SDIV:
+    case IR_SHL:
+    case IR_SHR:
+    case IR_SAR:
+    case IR_ROR:
+    case IR_PAIR:
         *result = ir_eval2(n->op, n->type, a[0], a[1]);
         return true;
-    case IR_ADD_C: case IR_ADD_V: case IR_SUB_V:
+    case IR_ADD_C:
+    case IR_ADD_V:
+    case IR_SUB_V:
         *result = ir_eval2(n->op, arg_type, a[0], a[1]);
         return true;
-    case IR_ADC: case IR_ADC_C: case IR_ADC_V:
+    case IR_ADC:
+    case IR_ADC_C:
+    case IR_ADC_V:
         *result = ir_eval_adc(n->op, arg_type, a[0], a[1], a[2]);
         return true;
-    case IR_EXTRACT: case IR_SEXTRACT:
+    case IR_EXTRACT:
+    case IR_SEXTRACT:
         *result = field(n, a[0], n->op == IR_SEXTRACT);
         return true;
     case IR_DEPOSIT:
@@ -162,7 +194,8 @@ bool ir_interp_run(struct ir_interp *in, const struct ir_block *b)
     static uint64_t value[IR_MAX_NODES]; /* static: a helper may leave by longjmp */
     bool ok = true;
 
-    for (uint32_t i = 0; i < b->n; i++) { /* constants are valid on every path, wherever they stand */
+    for (uint32_t i = 0; i < b->n;
+         i++) { /* constants are valid on every path, wherever they stand */
         value[i] = b->node[i].op == IR_CONST ? b->node[i].imm : POISON;
     }
     in->left_by = IR_NOP;

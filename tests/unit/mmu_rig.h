@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A machine reduced to what src/mmu needs, for its unit tests and stress programs: RAM, vCPUs without a
- * translator, system registers in a plain struct, a bus with one device, guest exceptions by longjmp.
+ * A machine reduced to what src/mmu needs, for its unit tests and stress programs: RAM, vCPUs
+ * without a translator, system registers in a plain struct, a bus with one device, guest exceptions
+ * by longjmp.
  *
- * The functions that other modules provide in the emulator are defined here, so a program includes this
- * header in exactly one file. mmu_rig_* is the only state; nothing is thread-safe but what it imitates.
+ * The functions that other modules provide in the emulator are defined here, so a program includes
+ * this header in exactly one file. mmu_rig_* is the only state; nothing is thread-safe but what it
+ * imitates.
  */
 #pragma once
 
@@ -24,8 +26,8 @@
 #include <sys/mman.h>
 
 #define RIG_RAM_BASE UINT64_C(0x40000000)
-#define RIG_DEVICE UINT64_C(0x09000000) /* 64 KiB: reads give the offset */
-#define RIG_NOTHING UINT64_C(0x10000000)
+#define RIG_DEVICE   UINT64_C(0x09000000) /* 64 KiB: reads give the offset */
+#define RIG_NOTHING  UINT64_C(0x10000000)
 
 struct rig_exception {
     enum arm_exception e;
@@ -75,7 +77,8 @@ void vcpu_quiescent_end(struct vcpu *v)
         mmu_serve_requests(v);
 }
 
-_Noreturn void vcpu_raise(struct vcpu *v, uintptr_t ra, enum arm_exception e, uint32_t fsr, gva_t far)
+_Noreturn void vcpu_raise(struct vcpu *v, uintptr_t ra, enum arm_exception e, uint32_t fsr,
+                          gva_t far)
 {
     (void)v;
     (void)ra;
@@ -105,8 +108,8 @@ void tcg_invalidate_page(struct vcpu *v, gpa_t page)
 }
 
 /*
- * "Generated code": one load and one store. A fault in them reaches the emulator's own SIGSEGV handler, which
- * resumes at the stub. Result: bit 32 = done, low half = value.
+ * "Generated code": one load and one store. A fault in them reaches the emulator's own SIGSEGV
+ * handler, which resumes at the stub. Result: bit 32 = done, low half = value.
  */
 uint64_t rig_asm_load(hva_t at);
 uint64_t rig_asm_store(hva_t at, uint32_t value);
@@ -161,7 +164,8 @@ static void rig_check(bool ok, const char *what)
 
 static struct vcpu *rig_add_vcpu(void)
 {
-    struct vcpu *v = mmap(NULL, sizeof(*v), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    struct vcpu *v =
+        mmap(NULL, sizeof(*v), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
     rig_check(v != MAP_FAILED, "mmap");
     v->vm = &rig_vm;
@@ -223,21 +227,21 @@ static inline uint32_t rig_get32(gpa_t gpa)
 }
 
 /* Run a call that may raise a guest exception; false when it did (rig_exc has it). */
-#define RIG_TRY(call)                        \
-    ({                                       \
-        jmp_buf env_;                        \
-        bool ok_ = !setjmp(env_);            \
-        rig_catch = ok_ ? &env_ : NULL;      \
-        if (ok_) {                           \
-            call;                            \
-        }                                    \
-        rig_catch = NULL;                    \
-        ok_;                                 \
+#define RIG_TRY(call)                   \
+    ({                                  \
+        jmp_buf env_;                   \
+        bool ok_ = !setjmp(env_);       \
+        rig_catch = ok_ ? &env_ : NULL; \
+        if (ok_) {                      \
+            call;                       \
+        }                               \
+        rig_catch = NULL;               \
+        ok_;                            \
     })
 
 /*
- * A guest access of 32 bits as SPT code makes it: the window first, a fill and a retry, else the slow path.
- * Needs rig_current = v. *how: 0 hit at once, n fills, -1 slow path.
+ * A guest access of 32 bits as SPT code makes it: the window first, a fill and a retry, else the
+ * slow path. Needs rig_current = v. *how: 0 hit at once, n fills, -1 slow path.
  */
 static inline uint32_t rig_spt_load(struct vcpu *v, uint32_t va, uint32_t memop, int *how)
 {
@@ -248,19 +252,22 @@ static inline uint32_t rig_spt_load(struct vcpu *v, uint32_t va, uint32_t memop,
 
         if (r >> 32)
             return (uint32_t)r;
-        if (mmu_spt_fault(v, v->fault_pc, v->fault_addr, v->fault_error & 2, memop) == MMU_FAULT_SLOW) {
+        if (mmu_spt_fault(v, v->fault_pc, v->fault_addr, v->fault_error & 2, memop) ==
+            MMU_FAULT_SLOW) {
             *how = -1;
             return (uint32_t)mmu_slow_load(v, va, memop, 1);
         }
     }
 }
 
-static inline void rig_spt_store(struct vcpu *v, uint32_t va, uint32_t value, uint32_t memop, int *how)
+static inline void rig_spt_store(struct vcpu *v, uint32_t va, uint32_t value, uint32_t memop,
+                                 int *how)
 {
     bool priv = (memop & MEMOP_PRIV) && !(memop & MEMOP_USER);
 
     for (*how = 0; !(rig_asm_store(v->win_base[priv] + va, value) >> 32); ++*how)
-        if (mmu_spt_fault(v, v->fault_pc, v->fault_addr, v->fault_error & 2, memop) == MMU_FAULT_SLOW) {
+        if (mmu_spt_fault(v, v->fault_pc, v->fault_addr, v->fault_error & 2, memop) ==
+            MMU_FAULT_SLOW) {
             *how = -1;
             mmu_slow_store(v, va, value, memop, 1);
             return;

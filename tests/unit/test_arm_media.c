@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The pure functions of the media instructions against their definition in wide integers, and worked
- * examples with GE. The comparison with another implementation is in tests/insn.
+ * The pure functions of the media instructions against their definition in wide integers, and
+ * worked examples with GE. The comparison with another implementation is in tests/insn.
  */
 #include <criterion/criterion.h>
 #include <stdlib.h>
@@ -14,9 +14,9 @@ struct parallel {
     uint64_t (*fn)(struct vcpu *v, uint32_t n, uint32_t m);
 };
 
-#define LIST(kind, op) { #kind, #op, arm_media_##kind##op },
-#define LIST_ALL(op) ARM_PARALLEL_KINDS(LIST, op)
-static const struct parallel table[] = { ARM_PARALLEL_OPS(LIST_ALL) };
+#define LIST(kind, op) {#kind, #op, arm_media_##kind##op},
+#define LIST_ALL(op)   ARM_PARALLEL_KINDS(LIST, op)
+static const struct parallel table[] = {ARM_PARALLEL_OPS(LIST_ALL)};
 
 /* Bits [pos, pos + bits) as a mathematical integer. */
 static int64_t lane(uint32_t v, unsigned pos, unsigned bits, bool is_signed)
@@ -49,7 +49,8 @@ static uint64_t model(const struct parallel *p, uint32_t n, uint32_t m)
 
     for (unsigned pos = 0; pos < 32; pos += bits) {
         bool subtract = cross ? (pos == 0) == !strcmp(p->op, "ASX") : !strncmp(p->op, "SUB", 3);
-        int64_t x = lane(n, pos, bits, is_signed), y = lane(m, cross ? 16 - pos : pos, bits, is_signed);
+        int64_t x = lane(n, pos, bits, is_signed),
+                y = lane(m, cross ? 16 - pos : pos, bits, is_signed);
         int64_t v = subtract ? x - y : x + y;
         bool flag = is_signed || subtract ? v >= 0 : v >= 1ll << bits;
 
@@ -61,7 +62,7 @@ static uint64_t model(const struct parallel *p, uint32_t n, uint32_t m)
 
 static uint32_t edge_word(void)
 {
-    static const uint8_t edge[] = { 0x00, 0x01, 0x7f, 0x80, 0x81, 0xff, 0xfe, 0x55 };
+    static const uint8_t edge[] = {0x00, 0x01, 0x7f, 0x80, 0x81, 0xff, 0xfe, 0x55};
     uint32_t v = 0;
 
     for (unsigned i = 0; i < 4; i++) {

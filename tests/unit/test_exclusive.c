@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The exclusive monitor, one step at a time: what a STREX must and must not succeed after. Two vCPUs
- * are two monitors here, called in turn from one thread; stress/exclusive_torture.c runs them in parallel.
+ * The exclusive monitor, one step at a time: what a STREX must and must not succeed after. Two
+ * vCPUs are two monitors here, called in turn from one thread; stress/exclusive_torture.c runs them
+ * in parallel.
  */
 #include <criterion/criterion.h>
 #include <stdlib.h>

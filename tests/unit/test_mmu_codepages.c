@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Pages with translated code: which writes are noticed, who is told, and that nobody pays twice. Soft
- * mode through the slow paths; SPT mode in test_mmu_spt.c.
+ * Pages with translated code: which writes are noticed, who is told, and that nobody pays twice.
+ * Soft mode through the slow paths; SPT mode in test_mmu_spt.c.
  */
 #include "mmu_rig.h"
 
 #include <criterion/criterion.h>
 #include <pthread.h>
 
-#define L1 (RIG_RAM_BASE + 0x10000)
+#define L1   (RIG_RAM_BASE + 0x10000)
 #define DATA (RIG_RAM_BASE + 0x100000)
-#define VA 0x50000000u
-#define P32 (MEMOP_32 | MEMOP_PRIV)
+#define VA   0x50000000u
+#define P32  (MEMOP_32 | MEMOP_PRIV)
 
 static unsigned invalidated[VCPU_MAX];
 static gpa_t last_page;

@@ -1,20 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Slow paths over the soft TLB: sizes, byte order, alignment, page crossing, devices, faults; what TLB
- * maintenance kills and what it keeps; contexts. Short descriptors with 4 KiB pages unless said otherwise.
+ * Slow paths over the soft TLB: sizes, byte order, alignment, page crossing, devices, faults; what
+ * TLB maintenance kills and what it keeps; contexts. Short descriptors with 4 KiB pages unless said
+ * otherwise.
  */
 #include "mmu_rig.h"
 
 #include <criterion/criterion.h>
 
-#define L1 (RIG_RAM_BASE + 0x10000)
-#define L1B (RIG_RAM_BASE + 0x20000)
-#define L2 (RIG_RAM_BASE + 0x30000)
-#define DATA (RIG_RAM_BASE + 0x100000)
-#define VA 0x00100000u /* second-level table L2 */
-#define NG (1u << 11)
+#define L1            (RIG_RAM_BASE + 0x10000)
+#define L1B           (RIG_RAM_BASE + 0x20000)
+#define L2            (RIG_RAM_BASE + 0x30000)
+#define DATA          (RIG_RAM_BASE + 0x100000)
+#define VA            0x00100000u /* second-level table L2 */
+#define NG            (1u << 11)
 #define SMALL(pa, ap) ((uint32_t)(pa) | 2u | (3u << 2) | ((ap)&3u) << 4 | ((ap) >> 2 & 1u) << 9)
-#define P32 (MEMOP_32 | MEMOP_PRIV)
+#define P32           (MEMOP_32 | MEMOP_PRIV)
 
 static struct vcpu *v;
 static struct arm_mmu_regs *r;
@@ -182,7 +183,8 @@ Test(mmu_soft, helper_host)
     gpa_t gpa = 0;
 
     map(VA, DATA, 3, 0);
-    cr_expect_eq(mmu_helper_host(v, VA + 8, MMU_WRITE, MEMOP_64 | MEMOP_PRIV, 1, &gpa), rig_ram(DATA + 8));
+    cr_expect_eq(mmu_helper_host(v, VA + 8, MMU_WRITE, MEMOP_64 | MEMOP_PRIV, 1, &gpa),
+                 rig_ram(DATA + 8));
     cr_expect_eq(gpa, DATA + 8);
     cr_expect(!RIG_TRY(mmu_helper_host(v, VA + 4, MMU_READ, MEMOP_64 | MEMOP_PRIV, 1, &gpa)));
     cr_expect_eq(rig_exc.fsr, 0x01);
@@ -427,8 +429,9 @@ Test(mmu_soft, broadcast_asks_only_whom_it_concerns)
     load(VA + 0x1000, P32);
     load(0x20001000, P32);
     mmu_serve_requests(u);
-#define ASKED(...) (sent = stats_vcpu[0].shootdowns_sent, mmu_tlbi(self, __VA_ARGS__, true), \
-                    stats_vcpu[0].shootdowns_sent - sent)
+#define ASKED(...)                                                            \
+    (sent = stats_vcpu[0].shootdowns_sent, mmu_tlbi(self, __VA_ARGS__, true), \
+     stats_vcpu[0].shootdowns_sent - sent)
     cr_expect_eq(ASKED(TLBI_VA, VA + 0x5000, 4), 0);
     cr_expect_eq(ASKED(TLBI_VA, VA, 9), 0, "non-global, of an ASID it never ran");
     cr_expect_eq(ASKED(TLBI_VA, VA, 4), 1);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * SPT mode with real host faults: fills and their runs, rights, what TLB maintenance and context
- * switches drop and keep, code pages, the VMA budget. Guest accesses go through the emulator's own SIGSEGV handler
- * (mmu_rig.h). Short descriptors; user = ASID 1.. with tables of their own.
+ * switches drop and keep, code pages, the VMA budget. Guest accesses go through the emulator's own
+ * SIGSEGV handler (mmu_rig.h). Short descriptors; user = ASID 1.. with tables of their own.
  */
 #include "mmu_rig.h"
 
@@ -12,18 +12,18 @@
 #include <criterion/criterion.h>
 #include <stdio.h>
 
-#define RAM_SIZE (UINT64_C(32) << 20)
-#define L1(n) (RIG_RAM_BASE + 0x10000 + (n)*0x4000)
-#define L2(n) (RIG_RAM_BASE + 0x80000 + (n)*0x400)
-#define DATA (RIG_RAM_BASE + 0x200000)
-#define VA 0x00100000u   /* pages, own table in each address space */
-#define KERNEL 0xc0000000u /* sections, global, privileged */
-#define NG (1u << 11)
-#define SMALL(pa, ap) ((uint32_t)(pa) | 2u | (3u << 2) | ((ap)&3u) << 4 | ((ap) >> 2 & 1u) << 9)
+#define RAM_SIZE        (UINT64_C(32) << 20)
+#define L1(n)           (RIG_RAM_BASE + 0x10000 + (n)*0x4000)
+#define L2(n)           (RIG_RAM_BASE + 0x80000 + (n)*0x400)
+#define DATA            (RIG_RAM_BASE + 0x200000)
+#define VA              0x00100000u /* pages, own table in each address space */
+#define KERNEL          0xc0000000u /* sections, global, privileged */
+#define NG              (1u << 11)
+#define SMALL(pa, ap)   ((uint32_t)(pa) | 2u | (3u << 2) | ((ap)&3u) << 4 | ((ap) >> 2 & 1u) << 9)
 #define SECTION(pa, ap) ((uint32_t)(pa) | 2u | (3u << 2) | ((ap)&3u) << 10 | ((ap) >> 2 & 1u) << 15)
-#define PRIV (MEMOP_32 | MEMOP_PRIV)
-#define USER MEMOP_32
-#define LDRT (MEMOP_32 | MEMOP_PRIV | MEMOP_USER)
+#define PRIV            (MEMOP_32 | MEMOP_PRIV)
+#define USER            MEMOP_32
+#define LDRT            (MEMOP_32 | MEMOP_PRIV | MEMOP_USER)
 
 static struct vcpu *v;
 static struct arm_mmu_regs *r;
@@ -122,7 +122,7 @@ Test(spt, first_access_fills_later_ones_hit)
 
 Test(spt, rights)
 {
-    map(1, VA, DATA, 2, NG); /* user read-only */
+    map(1, VA, DATA, 2, NG);                   /* user read-only */
     map(1, VA + 0x1000, DATA + 0x5000, 1, NG); /* privileged only */
     mode(v, false);
     cr_expect(load_ok(VA, USER));
@@ -255,7 +255,8 @@ Test(spt, tlbi_kills_the_whole_leaf_and_globals_of_any_asid)
     cr_expect(rec(true, KERNEL + 0x500000), "the other section of the run is another leaf");
     /* a 16 MiB leaf, seen from a part of it with nothing mapped */
     for (uint32_t i = 0; i < 16; i++)
-        rig_put32(L1(1) + (0x700 + i) * 4, (uint32_t)RIG_RAM_BASE | 2u | 1u << 18 | 3u << 2 | 3u << 10);
+        rig_put32(L1(1) + (0x700 + i) * 4,
+                  (uint32_t)RIG_RAM_BASE | 2u | 1u << 18 | 3u << 2 | 3u << 10);
     cr_expect_eq(load(0x70400000, PRIV), 0x400000);
     mmu_tlbi(v, TLBI_VA, 0x70f00000, 0, false);
     cr_expect(!rec(true, 0x70400000));
@@ -302,12 +303,12 @@ Test(spt, tlbi_all_drops_what_a_fresh_walk_would_not_give)
         load(VA + (i << 12), PRIV);
     load(KERNEL + 0x400000, PRIV);
     load(0x70000000, PRIV);
-    map(1, VA, DATA + 0x20000, 3, NG);                                 /* elsewhere */
-    map(1, VA + 0x1000, DATA + 0x2000, 7, NG);                         /* read-only */
-    map(1, VA + 0x2000, DATA + 0x4000, 3, 0);                          /* global */
-    rig_put32(L2(1) + 3 * 4, 0);                                       /* gone */
+    map(1, VA, DATA + 0x20000, 3, NG);                                            /* elsewhere */
+    map(1, VA + 0x1000, DATA + 0x2000, 7, NG);                                    /* read-only */
+    map(1, VA + 0x2000, DATA + 0x4000, 3, 0);                                     /* global */
+    rig_put32(L2(1) + 3 * 4, 0);                                                  /* gone */
     rig_put32(L2(1) + 4 * 4, (uint32_t)DATA + 0x8000 + (2u | 3u << 4 | 1u << 2)); /* Device */
-    rig_put32(L2(1) + 5 * 4, SMALL(DATA + 0xa000, 0) | NG);            /* no access */
+    rig_put32(L2(1) + 5 * 4, SMALL(DATA + 0xa000, 0) | NG);                       /* no access */
     rig_put32(L1(1) + 0x700 * 4, SECTION(RIG_RAM_BASE + 0x600000, 3)); /* section elsewhere */
     mmu_tlbi(v, TLBI_ALL, 0, 0, false);
     for (uint32_t i = 0; i < 6; i++)
@@ -321,7 +322,8 @@ Test(spt, tlbi_all_drops_what_a_fresh_walk_would_not_give)
     cr_expect_eq(load(0x70000000, PRIV), 0x600000);
 }
 
-/* A page that became part of a larger leaf with the same address must die with any page of that leaf. */
+/* A page that became part of a larger leaf with the same address must die with any page of that
+ * leaf. */
 Test(spt, revalidation_knows_the_leaf)
 {
     map(1, VA, RIG_RAM_BASE + 0x300000, 3, 0);

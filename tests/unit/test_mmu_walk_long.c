@@ -1,24 +1,24 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Long-descriptor walks on hand-made tables: start level and region by T0SZ/T1SZ, blocks and pages, every
- * fault with its status, hierarchical attributes, rights. Arm ARM DDI0406C B3.6, B3.7, B3.13.
+ * Long-descriptor walks on hand-made tables: start level and region by T0SZ/T1SZ, blocks and pages,
+ * every fault with its status, hierarchical attributes, rights. Arm ARM DDI0406C B3.6, B3.7, B3.13.
  */
 #include "mmu_rig.h"
 
 #include <criterion/criterion.h>
 
-#define T1 (RIG_RAM_BASE + 0x1000)
-#define T2 (RIG_RAM_BASE + 0x2000)
-#define T3 (RIG_RAM_BASE + 0x3000)
-#define U2 (RIG_RAM_BASE + 0x4000)
-#define R (1u << MMU_READ)
-#define W (1u << MMU_WRITE)
-#define X (1u << MMU_EXEC)
-#define AF (UINT64_C(1) << 10)
-#define AP(n) ((uint64_t)(n) << 6)
-#define NORMAL (UINT64_C(1) << 2) /* AttrIndx 1 */
+#define T1        (RIG_RAM_BASE + 0x1000)
+#define T2        (RIG_RAM_BASE + 0x2000)
+#define T3        (RIG_RAM_BASE + 0x3000)
+#define U2        (RIG_RAM_BASE + 0x4000)
+#define R         (1u << MMU_READ)
+#define W         (1u << MMU_WRITE)
+#define X         (1u << MMU_EXEC)
+#define AF        (UINT64_C(1) << 10)
+#define AP(n)     ((uint64_t)(n) << 6)
+#define NORMAL    (UINT64_C(1) << 2) /* AttrIndx 1 */
 #define BLOCK(pa) ((uint64_t)(pa) | 1u | AF | AP(1) | NORMAL)
-#define PAGE(pa) ((uint64_t)(pa) | 3u | AF | AP(1) | NORMAL)
+#define PAGE(pa)  ((uint64_t)(pa) | 3u | AF | AP(1) | NORMAL)
 #define TABLE(pa) ((uint64_t)(pa) | 3u)
 
 static struct vcpu *v;
@@ -71,7 +71,8 @@ Test(long_walk, block_sizes_and_pages)
     cr_expect_eq(t.gpa, 0x4025ffff);
     cr_expect_eq(t.page_size, 1 << 21);
     cr_expect(t.global);
-    rig_put64(T3 + 8 * 0x1ff, PAGE(UINT64_C(0xff40123000)) | UINT64_C(1) << 52); /* contiguous: ignored */
+    rig_put64(T3 + 8 * 0x1ff, PAGE(UINT64_C(0xff40123000)) | UINT64_C(1)
+                                                                 << 52); /* contiguous: ignored */
     cr_assert(walk(0x001ff008, MMU_READ, false));
     cr_expect_eq(t.gpa, UINT64_C(0xff40123008));
     cr_expect_eq(t.page_size, 4096);
@@ -134,7 +135,7 @@ Test(long_walk, permissions)
 
 Test(long_walk, hierarchical_permissions)
 {
-    rig_put64(T3, PAGE(0x40000000)); /* RW for all */
+    rig_put64(T3, PAGE(0x40000000));              /* RW for all */
     rig_put64(T1, TABLE(T2) | UINT64_C(1) << 61); /* no user access below */
     expect_fault(0, MMU_READ, false, 0x0f);
     cr_expect(walk(0, MMU_WRITE, true));

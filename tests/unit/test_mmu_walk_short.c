@@ -1,24 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Short-descriptor walks on hand-made tables: every descriptor type, every fault with its status, rights
- * by AP, AFE, domain, XN, PXN, WXN and UWXN against the tables of the manual.
- * Arm ARM DDI0406C B3.5, B3.7, B3.13.
+ * Short-descriptor walks on hand-made tables: every descriptor type, every fault with its status,
+ * rights by AP, AFE, domain, XN, PXN, WXN and UWXN against the tables of the manual. Arm ARM
+ * DDI0406C B3.5, B3.7, B3.13.
  */
 #include "mmu_rig.h"
 
 #include <criterion/criterion.h>
 
-#define L1 (RIG_RAM_BASE + 0x10000) /* 16 KiB aligned */
+#define L1  (RIG_RAM_BASE + 0x10000) /* 16 KiB aligned */
 #define L1B (RIG_RAM_BASE + 0x20000)
-#define L2 (RIG_RAM_BASE + 0x30000)
-#define R (1u << MMU_READ)
-#define W (1u << MMU_WRITE)
-#define X (1u << MMU_EXEC)
+#define L2  (RIG_RAM_BASE + 0x30000)
+#define R   (1u << MMU_READ)
+#define W   (1u << MMU_WRITE)
+#define X   (1u << MMU_EXEC)
 
-#define SECTION(pa, ap, dom) ((uint32_t)(pa) | 2u | (uint32_t)(dom) << 5 | ((ap)&3u) << 10 | ((ap) >> 2 & 1u) << 15)
+#define SECTION(pa, ap, dom) \
+    ((uint32_t)(pa) | 2u | (uint32_t)(dom) << 5 | ((ap)&3u) << 10 | ((ap) >> 2 & 1u) << 15)
 #define SMALL(pa, ap) ((uint32_t)(pa) | 2u | ((ap)&3u) << 4 | ((ap) >> 2 & 1u) << 9)
 #define LARGE(pa, ap) ((uint32_t)(pa) | 1u | ((ap)&3u) << 4 | ((ap) >> 2 & 1u) << 9)
-#define NORMAL (3u << 2) /* C, B */
+#define NORMAL        (3u << 2) /* C, B */
 
 static struct vcpu *v;
 static struct arm_mmu_regs *r;
@@ -145,8 +146,8 @@ Test(short_walk, domains)
 Test(short_walk, access_permissions)
 {
     /* rights by AP[2:0]: privileged, user */
-    static const uint8_t rights[8][2] = {{0, 0},     {R | W, 0}, {R | W, R}, {R | W, R | W},
-                                         {0, 0},     {R, 0},     {R, R},     {R, R}};
+    static const uint8_t rights[8][2] = {{0, 0}, {R | W, 0}, {R | W, R}, {R | W, R | W},
+                                         {0, 0}, {R, 0},     {R, R},     {R, R}};
 
     for (unsigned ap = 0; ap < 8; ap++)
         for (unsigned priv = 0; priv < 2; priv++)
@@ -162,7 +163,8 @@ Test(short_walk, access_permissions)
                         cr_expect_eq(t.prot & (R | W), want);
                         cr_expect_eq(!!(t.prot & X), !!(want & R));
                     } else {
-                        expect_fault(va, a, priv, (page ? 0x0f : 0x0d) | (a == MMU_WRITE ? 0x800 : 0));
+                        expect_fault(va, a, priv,
+                                     (page ? 0x0f : 0x0d) | (a == MMU_WRITE ? 0x800 : 0));
                     }
                 }
 }
@@ -239,7 +241,8 @@ Test(short_walk, ttbcr_split)
             cr_expect(walk(0x40000000, MMU_READ, true));
             cr_expect_eq(t.gpa, 0x40200000);
         }
-        rig_put32((((L1 + 0x80) >> (14 - n)) << (14 - n)) + ((top - 1) >> 20) * 4, SECTION(0x40100000, 3, 0));
+        rig_put32((((L1 + 0x80) >> (14 - n)) << (14 - n)) + ((top - 1) >> 20) * 4,
+                  SECTION(0x40100000, 3, 0));
         cr_expect(walk(top - 1, MMU_READ, true));
         cr_expect_eq(t.gpa, 0x401fffff);
         r->ttbcr = n | 1u << 4;
@@ -287,7 +290,8 @@ Test(short_walk, memory_types)
 
 Test(short_walk, par_attributes)
 {
-    l1(0x10000000, SECTION(0x40000000, 3, 0) | 1u << 12 | NORMAL | 1u << 16); /* TEX=001 C=B=1: WBWA, shareable */
+    l1(0x10000000, SECTION(0x40000000, 3, 0) | 1u << 12 | NORMAL |
+                       1u << 16); /* TEX=001 C=B=1: WBWA, shareable */
     cr_expect(walk(0x10000000, MMU_READ, true));
     cr_expect_eq(t.par_attr, 5u << 4 | 1u << 2 | 1u << 7);
     l1(0x10000000, SECTION(0x40000000, 3, 0));

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Property test of one SPT window against a simple model: random runs mapped, dropped, protected, cleared.
- * After each step records, page-descriptor counts, accessibility and the VMA count agree with the model, and
- * the VMA count with /proc/self/maps.
+ * Property test of one SPT window against a simple model: random runs mapped, dropped, protected,
+ * cleared. After each step records, page-descriptor counts, accessibility and the VMA count agree
+ * with the model, and the VMA count with /proc/self/maps.
  */
 #include "mmu_rig.h"
 
@@ -15,8 +15,8 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#define BITS 26 /* 64 MiB: 32 regions */
-#define PAGES (1u << (BITS - 12))
+#define BITS      26 /* 64 MiB: 32 regions */
+#define PAGES     (1u << (BITS - 12))
 #define RAM_PAGES 4096u
 
 static struct window w;
@@ -49,7 +49,9 @@ static void teardown(void)
 {
     window_clear_locked(&w);
     for (uint32_t i = 0; i < RAM_PAGES; i++)
-        cr_assert_eq(atomic_load(page_state(&rig_vm, RIG_RAM_BASE + ((uint64_t)i << 12))) >> PAGE_MAPPED_SHIFT, 0);
+        cr_assert_eq(atomic_load(page_state(&rig_vm, RIG_RAM_BASE + ((uint64_t)i << 12))) >>
+                         PAGE_MAPPED_SHIFT,
+                     0);
     window_fini(&w);
     munmap((void *)arena, (UINT64_C(1) << BITS) + 2 * WINDOW_GUARD);
     rig_stop();
@@ -114,7 +116,8 @@ static void check_all(void)
                      window_record(&w, (gva_t)p << 12), model[p]);
     }
     for (uint32_t i = 0; i < RAM_PAGES; i++)
-        cr_assert_eq(atomic_load(page_state(&rig_vm, RIG_RAM_BASE + ((uint64_t)i << 12))) >> PAGE_MAPPED_SHIFT,
+        cr_assert_eq(atomic_load(page_state(&rig_vm, RIG_RAM_BASE + ((uint64_t)i << 12))) >>
+                         PAGE_MAPPED_SHIFT,
                      writable[i]);
     cr_assert_eq(w.mapped, mapped);
     cr_assert_eq(w.nonglobal, nonglobal);
@@ -127,7 +130,8 @@ static bool cancel_some;
 
 static void map(uint32_t page, uint32_t ram_page, uint32_t n, uint32_t flags)
 {
-    struct window_run run = {.gva = (gva_t)page << 12, .ram_page = ram_page, .npages = n, .flags = REC_MAPPED | flags};
+    struct window_run run = {
+        .gva = (gva_t)page << 12, .ram_page = ram_page, .npages = n, .flags = REC_MAPPED | flags};
     unsigned cost = window_run_cost(&w, &run);
     uint64_t before = w.vmas;
     bool fresh = true;
@@ -157,7 +161,8 @@ static void random_map(void)
     if (n > room)
         n = room;
     /* half of them contiguous with the page before, so that runs merge */
-    ram = page && model[page - 1] && rnd(2) ? (model[page - 1] >> REC_GPA_SHIFT) + 1 : (uint32_t)rnd(RAM_PAGES);
+    ram = page && model[page - 1] && rnd(2) ? (model[page - 1] >> REC_GPA_SHIFT) + 1
+                                            : (uint32_t)rnd(RAM_PAGES);
     if (ram + n > RAM_PAGES)
         ram = RAM_PAGES - n;
     map(page, ram, n, (rnd(2) ? REC_WRITABLE : 0) | (rnd(4) ? 0 : REC_NONGLOBAL));
@@ -240,7 +245,8 @@ Test(window, ends_of_the_window)
 
 Test(window, watched_pages_cut_a_run)
 {
-    struct window_run run = {.gva = 0x10000, .ram_page = 16, .npages = 16, .flags = REC_MAPPED | REC_WRITABLE};
+    struct window_run run = {
+        .gva = 0x10000, .ram_page = 16, .npages = 16, .flags = REC_MAPPED | REC_WRITABLE};
 
     mmu_code_page_translate(rig_vm.cpu[0], RIG_RAM_BASE + (20 << 12));
     cr_assert_eq(window_prepare_locked(&w, &run), 0);
@@ -252,11 +258,13 @@ Test(window, watched_pages_cut_a_run)
     cr_assert_eq(w.mapped, 4);
 }
 
-/* With every mapping the host allows in use, the window still can be taken out of use, and comes back. */
+/* With every mapping the host allows in use, the window still can be taken out of use, and comes
+ * back. */
 Test(window, survives_the_host_limit)
 {
     enum { SPAN = 140000 };
-    uint8_t *filler = mmap(NULL, (size_t)SPAN * 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    uint8_t *filler = mmap(NULL, (size_t)SPAN * 4096, PROT_NONE,
+                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     struct window_run run = {.gva = 0x900000, .ram_page = 77, .npages = 1, .flags = REC_MAPPED};
     uint32_t value;
     int err = 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Exclusive loads and stores, the swap instructions, and ARMv8's load-acquire and store-release. The
- * monitor is vcpu/exclusive.c; each exclusive is one helper call. On a TSO host a load is an
+ * Exclusive loads and stores, the swap instructions, and ARMv8's load-acquire and store-release.
+ * The monitor is vcpu/exclusive.c; each exclusive is one helper call. On a TSO host a load is an
  * acquire and a store a release; a fence after STL keeps it before a later LDA, as ARMv8 asks.
  * Arm ARM A8.8.75-A8.8.78, A8.8.212-A8.8.215, A8.8.229 (SWP); ARMv8: F5.1 (LDA, STL, ...).
  *
@@ -28,9 +28,10 @@ static ir_ref excl_order(struct arm_ctx *s, ir_ref v, unsigned size)
     return size == MEMOP_16 ? ir_op2i(s->b, IR_SHR, v, 16) : v;
 }
 
-static ir_ref excl_load(struct arm_ctx *s, enum ir_type type, unsigned rn, uint32_t imm, unsigned size)
+static ir_ref excl_load(struct arm_ctx *s, enum ir_type type, unsigned rn, uint32_t imm,
+                        unsigned size)
 {
-    ir_ref args[2] = { ir_op2i(s->b, IR_ADD, arm_read_reg(s, rn), imm), excl_memop(s, size) };
+    ir_ref args[2] = {ir_op2i(s->b, IR_ADD, arm_read_reg(s, rn), imm), excl_memop(s, size)};
 
     return ir_call(s->b, type, "ldrex", (void *)exclusive_helper_load, CALL_RAISES, 2, args);
 }
@@ -57,10 +58,11 @@ static bool load_exclusive_dual(struct arm_ctx *s, unsigned rn, unsigned rt, uns
 static void excl_store(struct arm_ctx *s, unsigned rd, unsigned rn, uint32_t imm, ir_ref v,
                        unsigned size)
 {
-    ir_ref args[3] = { ir_op2i(s->b, IR_ADD, arm_read_reg(s, rn), imm), v, excl_memop(s, size) };
+    ir_ref args[3] = {ir_op2i(s->b, IR_ADD, arm_read_reg(s, rn), imm), v, excl_memop(s, size)};
 
-    arm_write_reg(s, rd, ir_call(s->b, IR_I32, "strex", (void *)exclusive_helper_store, CALL_RAISES,
-                                 3, args));
+    arm_write_reg(
+        s, rd,
+        ir_call(s->b, IR_I32, "strex", (void *)exclusive_helper_store, CALL_RAISES, 3, args));
 }
 
 /* The status register may be neither the base nor a source. */
@@ -74,7 +76,8 @@ static bool store_exclusive(struct arm_ctx *s, unsigned rd, unsigned rn, uint32_
     return true;
 }
 
-static bool store_exclusive_dual(struct arm_ctx *s, unsigned rd, unsigned rn, unsigned rt, unsigned rt2)
+static bool store_exclusive_dual(struct arm_ctx *s, unsigned rd, unsigned rn, unsigned rt,
+                                 unsigned rt2)
 {
     ir_ref lo, hi;
 
@@ -168,7 +171,8 @@ static bool load_acquire(struct arm_ctx *s, unsigned rn, unsigned rt, unsigned s
     if (!arm_has(s, ARM_FEAT_V8_AARCH32)) {
         return false;
     }
-    arm_write_reg(s, rt, ir_load(s->b, IR_I32, arm_read_reg(s, rn), arm_memop(s, size) | MEMOP_ALIGN));
+    arm_write_reg(s, rt,
+                  ir_load(s->b, IR_I32, arm_read_reg(s, rn), arm_memop(s, size) | MEMOP_ALIGN));
     return true;
 }
 
@@ -182,22 +186,23 @@ static bool store_release(struct arm_ctx *s, unsigned rn, unsigned rt, unsigned 
     return true;
 }
 
-#define ACQUIRE_RELEASE(suffix, size) \
-    bool trans_LDA##suffix(struct arm_ctx *s, const struct arg_LDA##suffix *a) \
-    { \
-        return load_acquire(s, a->rn, a->rt, size); \
-    } \
-    bool trans_STL##suffix(struct arm_ctx *s, const struct arg_STL##suffix *a) \
-    { \
-        return store_release(s, a->rn, a->rt, size); \
-    } \
-    bool trans_LDAEX##suffix(struct arm_ctx *s, const struct arg_LDAEX##suffix *a) \
-    { \
+#define ACQUIRE_RELEASE(suffix, size)                                                       \
+    bool trans_LDA##suffix(struct arm_ctx *s, const struct arg_LDA##suffix *a)              \
+    {                                                                                       \
+        return load_acquire(s, a->rn, a->rt, size);                                         \
+    }                                                                                       \
+    bool trans_STL##suffix(struct arm_ctx *s, const struct arg_STL##suffix *a)              \
+    {                                                                                       \
+        return store_release(s, a->rn, a->rt, size);                                        \
+    }                                                                                       \
+    bool trans_LDAEX##suffix(struct arm_ctx *s, const struct arg_LDAEX##suffix *a)          \
+    {                                                                                       \
         return arm_has(s, ARM_FEAT_V8_AARCH32) && load_exclusive(s, a->rn, 0, a->rt, size); \
-    } \
-    bool trans_STLEX##suffix(struct arm_ctx *s, const struct arg_STLEX##suffix *a) \
-    { \
-        return arm_has(s, ARM_FEAT_V8_AARCH32) && store_exclusive(s, a->rd, a->rn, 0, a->rt, size); \
+    }                                                                                       \
+    bool trans_STLEX##suffix(struct arm_ctx *s, const struct arg_STLEX##suffix *a)          \
+    {                                                                                       \
+        return arm_has(s, ARM_FEAT_V8_AARCH32) &&                                           \
+               store_exclusive(s, a->rd, a->rn, 0, a->rt, size);                            \
     }
 
 ACQUIRE_RELEASE(, MEMOP_32)

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Load and store multiple, PUSH and POP, the forms that reach the User bank, and the exception return
- * of LDM. Registers are transferred one by one, lowest number at the lowest address, and the base
- * register (in the list or written back) last: an abort in the middle finds it unchanged, so the
- * instruction can be run again. Only the first access checks alignment; the others are as aligned.
- * Arm ARM A8.8.57-A8.8.61 (LDM), A8.8.131, A8.8.133 (POP, PUSH), A8.8.199-A8.8.202 (STM), B9.3.5, B9.3.6,
- * B9.3.17; B1.9.10 (abort behaviour).
+ * Load and store multiple, PUSH and POP, the forms that reach the User bank, and the exception
+ * return of LDM. Registers are transferred one by one, lowest number at the lowest address, and the
+ * base register (in the list or written back) last: an abort in the middle finds it unchanged, so
+ * the instruction can be run again. Only the first access checks alignment; the others are as
+ * aligned. Arm ARM A8.8.57-A8.8.61 (LDM), A8.8.131, A8.8.133 (POP, PUSH), A8.8.199-A8.8.202 (STM),
+ * B9.3.5, B9.3.6, B9.3.17; B1.9.10 (abort behaviour).
  *
  * Threads: the translating vCPU thread; the helpers run on it too.
  */
@@ -59,7 +59,7 @@ static ir_ref read_listed(struct arm_ctx *s, const struct block_transfer *t, uns
 {
     if (t->user_bank && n >= 8 && n != 15) {
         return ir_call(s->b, IR_I32, "user_reg_read", (void *)helper_user_reg_read, CALL_READS, 1,
-                       (ir_ref[]){ arm_imm(s, n) });
+                       (ir_ref[]){arm_imm(s, n)});
     }
     return arm_read_reg(s, n);
 }
@@ -67,7 +67,8 @@ static ir_ref read_listed(struct arm_ctx *s, const struct block_transfer *t, uns
 static void write_listed(struct arm_ctx *s, const struct block_transfer *t, unsigned n, ir_ref v)
 {
     if (t->user_bank && n >= 8) {
-        arm_call(s, "user_reg_write", (void *)helper_user_reg_write, CALL_STATE, arm_imm(s, n), v, 0);
+        arm_call(s, "user_reg_write", (void *)helper_user_reg_write, CALL_STATE, arm_imm(s, n), v,
+                 0);
     } else {
         arm_write_reg(s, n, v);
     }
@@ -103,7 +104,8 @@ static ir_ref load_multiple(struct arm_ctx *s, const struct block_transfer *t)
         if (!(t->list & (1u << n))) {
             continue;
         }
-        v = ir_load(s->b, IR_I32, ir_op2i(s->b, IR_ADD, a.low, offset), block_memop(s, offset == 0));
+        v = ir_load(s->b, IR_I32, ir_op2i(s->b, IR_ADD, a.low, offset),
+                    block_memop(s, offset == 0));
         offset += 4;
         if (n == 15) {
             pc_value = v;
@@ -136,13 +138,13 @@ bool trans_LDM(struct arm_ctx *s, const struct arg_LDM *a)
     if (a->w && (a->list & (1u << a->rn))) {
         return false;
     }
-    load_multiple_and_branch(s, &(struct block_transfer){ a->rn, a->p, a->u, a->w, a->list, false });
+    load_multiple_and_branch(s, &(struct block_transfer){a->rn, a->p, a->u, a->w, a->list, false});
     return true;
 }
 
 bool trans_STM(struct arm_ctx *s, const struct arg_STM *a)
 {
-    store_multiple(s, &(struct block_transfer){ a->rn, a->p, a->u, a->w, a->list, false });
+    store_multiple(s, &(struct block_transfer){a->rn, a->p, a->u, a->w, a->list, false});
     return true;
 }
 
@@ -151,7 +153,7 @@ bool trans_LDM_t16(struct arm_ctx *s, const struct arg_LDM_t16 *a)
 {
     unsigned w = !(a->list & (1u << a->rn));
 
-    load_multiple_and_branch(s, &(struct block_transfer){ a->rn, 0, 1, w, a->list, false });
+    load_multiple_and_branch(s, &(struct block_transfer){a->rn, 0, 1, w, a->list, false});
     return true;
 }
 
@@ -168,7 +170,7 @@ bool trans_LDM_t32(struct arm_ctx *s, const struct arg_LDM_t32 *a)
     if (!t32_list_valid(list, a->rn, a->w)) {
         return false;
     }
-    load_multiple_and_branch(s, &(struct block_transfer){ a->rn, a->p, a->u, a->w, list, false });
+    load_multiple_and_branch(s, &(struct block_transfer){a->rn, a->p, a->u, a->w, list, false});
     return true;
 }
 
@@ -179,20 +181,19 @@ bool trans_STM_t32(struct arm_ctx *s, const struct arg_STM_t32 *a)
     if (!t32_list_valid(list, a->rn, a->w)) {
         return false;
     }
-    store_multiple(s, &(struct block_transfer){ a->rn, a->p, a->u, a->w, list, false });
+    store_multiple(s, &(struct block_transfer){a->rn, a->p, a->u, a->w, list, false});
     return true;
 }
 
 bool trans_PUSH(struct arm_ctx *s, const struct arg_PUSH *a)
 {
-    store_multiple(s, &(struct block_transfer){ 13, 1, 0, 1, a->m << 14 | a->list, false });
+    store_multiple(s, &(struct block_transfer){13, 1, 0, 1, a->m << 14 | a->list, false});
     return true;
 }
 
 bool trans_POP(struct arm_ctx *s, const struct arg_POP *a)
 {
-    load_multiple_and_branch(s,
-                             &(struct block_transfer){ 13, 0, 1, 1, a->m << 15 | a->list, false });
+    load_multiple_and_branch(s, &(struct block_transfer){13, 0, 1, 1, a->m << 15 | a->list, false});
     return true;
 }
 
@@ -202,7 +203,7 @@ bool trans_LDM_user(struct arm_ctx *s, const struct arg_LDM_user *a)
     if (!s->privileged) {
         return false;
     }
-    load_multiple(s, &(struct block_transfer){ a->rn, a->p, a->u, 0, a->list, true });
+    load_multiple(s, &(struct block_transfer){a->rn, a->p, a->u, 0, a->list, true});
     return true;
 }
 
@@ -211,7 +212,7 @@ bool trans_STM_user(struct arm_ctx *s, const struct arg_STM_user *a)
     if (!s->privileged) {
         return false;
     }
-    store_multiple(s, &(struct block_transfer){ a->rn, a->p, a->u, 0, a->list, true });
+    store_multiple(s, &(struct block_transfer){a->rn, a->p, a->u, 0, a->list, true});
     return true;
 }
 
@@ -220,7 +221,7 @@ bool trans_LDM_eret(struct arm_ctx *s, const struct arg_LDM_eret *a)
     if (!s->privileged || (a->w && (a->list & (1u << a->rn)))) {
         return false;
     }
-    arm_exception_return(s, load_multiple(s, &(struct block_transfer){ a->rn, a->p, a->u, a->w,
-                                                                       a->list | PC_BIT, false }));
+    arm_exception_return(s, load_multiple(s, &(struct block_transfer){a->rn, a->p, a->u, a->w,
+                                                                      a->list | PC_BIT, false}));
     return true;
 }

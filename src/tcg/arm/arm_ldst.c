@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Loads and stores of one register: word, halfword and byte, signed and unsigned, unprivileged, with
- * immediate, register and PC-relative addresses, and the memory hints. The base register is written
- * after the access, so an abort finds it unchanged; a loaded value wins over the written-back base.
- * Arm ARM A8.8.62-A8.8.93 (LDR...), A8.8.203-A8.8.219 (STR...), A4.6.
+ * Loads and stores of one register: word, halfword and byte, signed and unsigned, unprivileged,
+ * with immediate, register and PC-relative addresses, and the memory hints. The base register is
+ * written after the access, so an abort finds it unchanged; a loaded value wins over the
+ * written-back base. Arm ARM A8.8.62-A8.8.93 (LDR...), A8.8.203-A8.8.219 (STR...), A4.6.
  *
  * Threads: the translating vCPU thread.
  */
@@ -68,14 +68,15 @@ static struct arm_address address_rr(struct arm_ctx *s, const struct arg_LDR_rr 
     return arm_address_offset(s, a->rn, offset, a->p, a->u, a->w);
 }
 
-/* The trans functions of one access: immediate or register offset, load or store, and memory operation. */
-#define SINGLE(name, form, access, op) \
+/* The trans functions of one access: immediate or register offset, load or store, and memory
+ * operation. */
+#define SINGLE(name, form, access, op)                                                 \
     bool trans_##name##_##form(struct arm_ctx *s, const struct arg_##name##_##form *a) \
-    { \
-        struct arm_address addr = address_##form(s, a); \
-\
-        access##_at(s, &addr, a->rt, op); \
-        return true; \
+    {                                                                                  \
+        struct arm_address addr = address_##form(s, a);                                \
+                                                                                       \
+        access##_at(s, &addr, a->rt, op);                                              \
+        return true;                                                                   \
     }
 
 SINGLE(LDR, ri, load, MEMOP_32)

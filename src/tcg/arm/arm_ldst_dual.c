@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * LDRD and STRD: one 64-bit access, which makes them single-copy atomic at 8-byte alignment (Large
- * Physical Address Extension) and needs word alignment only. The word at the lower address belongs to
- * rt in both byte orders, so big-endian data is reversed word by word.
- * Arm ARM A8.8.72-A8.8.74, A8.8.210, A8.8.211, A3.5.3.
+ * Physical Address Extension) and needs word alignment only. The word at the lower address belongs
+ * to rt in both byte orders, so big-endian data is reversed word by word. Arm ARM A8.8.72-A8.8.74,
+ * A8.8.210, A8.8.211, A3.5.3.
  *
  * Threads: the translating vCPU thread.
  */
@@ -41,7 +41,8 @@ bool trans_LDRD_ri(struct arm_ctx *s, const struct arg_LDRD_ri *a)
 
 bool trans_LDRD_rr(struct arm_ctx *s, const struct arg_LDRD_rr *a)
 {
-    struct arm_address addr = arm_address_offset(s, a->rn, arm_read_reg(s, a->rm), a->p, a->u, a->w);
+    struct arm_address addr =
+        arm_address_offset(s, a->rn, arm_read_reg(s, a->rm), a->p, a->u, a->w);
 
     load_dual(s, &addr, a->rt, a->rt2);
     return true;
@@ -57,7 +58,8 @@ bool trans_STRD_ri(struct arm_ctx *s, const struct arg_STRD_ri *a)
 
 bool trans_STRD_rr(struct arm_ctx *s, const struct arg_STRD_rr *a)
 {
-    struct arm_address addr = arm_address_offset(s, a->rn, arm_read_reg(s, a->rm), a->p, a->u, a->w);
+    struct arm_address addr =
+        arm_address_offset(s, a->rn, arm_read_reg(s, a->rm), a->p, a->u, a->w);
 
     store_dual(s, &addr, a->rt, a->rt2);
     return true;

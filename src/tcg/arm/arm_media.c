@@ -2,8 +2,9 @@
 /*
  * SIMD on general registers: parallel addition and subtraction with the GE flags, SEL, packing,
  * saturation, and sums of absolute differences. Parallel operations are one call of a pure function
- * (arm_media_ops.c), but for those that string routines are made of: UADD8, USUB8, UQSUB8 and SEL are
- * inline. Arm ARM A5.4.1-A5.4.3, A6.3.13, A6.3.14, A8.8.125 (PKH), A8.8.166 (SEL), A8.8.193, A8.8.263 (SSAT, USAT).
+ * (arm_media_ops.c), but for those that string routines are made of: UADD8, USUB8, UQSUB8 and SEL
+ * are inline. Arm ARM A5.4.1-A5.4.3, A6.3.13, A6.3.14, A8.8.125 (PKH), A8.8.166 (SEL), A8.8.193,
+ * A8.8.263 (SSAT, USAT).
  *
  * Threads: the translating vCPU thread.
  */
@@ -14,7 +15,7 @@
 #include "t32_media_decode.h"
 
 #define LANES_LOW7 0x7f7f7f7fu
-#define LANES_TOP 0x80808080u
+#define LANES_TOP  0x80808080u
 
 static void put_ge(struct arm_ctx *s, ir_ref ge)
 {
@@ -25,11 +26,11 @@ typedef uint64_t parallel_fn(struct vcpu *v, uint32_t n, uint32_t m);
 
 static ir_ref call_pure2(struct arm_ctx *s, const char *name, void *fn, ir_ref x, ir_ref y)
 {
-    return ir_call(s->b, IR_I64, name, fn, CALL_PURE, 2, (ir_ref[]){ x, y });
+    return ir_call(s->b, IR_I64, name, fn, CALL_PURE, 2, (ir_ref[]){x, y});
 }
 
-static bool parallel(struct arm_ctx *s, const struct arg_SADD16 *a, const char *name, parallel_fn *fn,
-                     bool with_ge)
+static bool parallel(struct arm_ctx *s, const struct arg_SADD16 *a, const char *name,
+                     parallel_fn *fn, bool with_ge)
 {
     ir_ref v = call_pure2(s, name, (void *)fn, arm_read_reg(s, a->rn), arm_read_reg(s, a->rm));
 
@@ -40,10 +41,10 @@ static bool parallel(struct arm_ctx *s, const struct arg_SADD16 *a, const char *
     return true;
 }
 
-#define PARALLEL(name, ge) \
+#define PARALLEL(name, ge)                                           \
     bool trans_##name(struct arm_ctx *s, const struct arg_##name *a) \
-    { \
-        return parallel(s, a, #name, arm_media_##name, ge); \
+    {                                                                \
+        return parallel(s, a, #name, arm_media_##name, ge);          \
     }
 
 PARALLEL(SADD16, true)
@@ -81,7 +82,8 @@ PARALLEL(UHADD8, false)
 PARALLEL(UHSUB8, false)
 
 /* ---- four bytes at once in one word ---- */
-/* Bits 7, 15, 23, 31 to bits 3:0: the multiplication adds them up at 31:28 without carries between. */
+/* Bits 7, 15, 23, 31 to bits 3:0: the multiplication adds them up at 31:28 without carries between.
+ */
 static ir_ref gather_tops(struct arm_ctx *s, ir_ref tops)
 {
     ir_ref v = ir_op2i(s->b, IR_SHR, tops, 7);
@@ -95,12 +97,14 @@ static ir_ref spread_tops(struct arm_ctx *s, ir_ref tops)
     return ir_op2i(s->b, IR_MUL, ir_op2i(s->b, IR_SHR, tops, 7), 0xff);
 }
 
-/* Byte-wise x + y: the low seven bits cannot carry out of a byte; bit 7 is added by exclusive or. */
+/* Byte-wise x + y: the low seven bits cannot carry out of a byte; bit 7 is added by exclusive or.
+ */
 bool trans_UADD8(struct arm_ctx *s, const struct arg_UADD8 *a)
 {
     struct ir_block *b = s->b;
     ir_ref x = arm_read_reg(s, a->rn), y = arm_read_reg(s, a->rm);
-    ir_ref low = ir_op2(b, IR_ADD, ir_op2i(b, IR_AND, x, LANES_LOW7), ir_op2i(b, IR_AND, y, LANES_LOW7));
+    ir_ref low =
+        ir_op2(b, IR_ADD, ir_op2i(b, IR_AND, x, LANES_LOW7), ir_op2i(b, IR_AND, y, LANES_LOW7));
     ir_ref differ = ir_op2(b, IR_XOR, x, y);
     ir_ref sum = ir_op2(b, IR_XOR, low, ir_op2i(b, IR_AND, differ, LANES_TOP));
     /* Carry out of bit 7: both set, or one set and the sum's bit 7 clear. */
@@ -119,14 +123,16 @@ struct byte_difference {
 static struct byte_difference subtract_bytes(struct arm_ctx *s, ir_ref x, ir_ref y)
 {
     struct ir_block *b = s->b;
-    ir_ref low = ir_op2(b, IR_SUB, ir_op2i(b, IR_OR, x, LANES_TOP), ir_op2i(b, IR_AND, y, LANES_LOW7));
+    ir_ref low =
+        ir_op2(b, IR_SUB, ir_op2i(b, IR_OR, x, LANES_TOP), ir_op2i(b, IR_AND, y, LANES_LOW7));
     ir_ref differ = ir_op2(b, IR_XOR, x, y);
     ir_ref same = ir_op2i(b, IR_AND, ir_op1(b, IR_NOT, differ), LANES_TOP);
     ir_ref value = ir_op2(b, IR_XOR, low, same);
-    /* No borrow out of bit 7: x has it and y not, or they agree and the difference's bit 7 is clear. */
+    /* No borrow out of bit 7: x has it and y not, or they agree and the difference's bit 7 is
+     * clear. */
     ir_ref ge = ir_op2(b, IR_OR, ir_op2(b, IR_AND, x, differ), ir_op2(b, IR_ANDN, same, value));
 
-    return (struct byte_difference){ value, ir_op2i(b, IR_AND, ge, LANES_TOP) };
+    return (struct byte_difference){value, ir_op2i(b, IR_AND, ge, LANES_TOP)};
 }
 
 bool trans_USUB8(struct arm_ctx *s, const struct arg_USUB8 *a)
@@ -146,7 +152,8 @@ bool trans_UQSUB8(struct arm_ctx *s, const struct arg_UQSUB8 *a)
     return true;
 }
 
-/* GE bit i to bit 8 * i + 7 by a multiplication that copies the four bits to where one of each lands. */
+/* GE bit i to bit 8 * i + 7 by a multiplication that copies the four bits to where one of each
+ * lands. */
 bool trans_SEL(struct arm_ctx *s, const struct arg_SEL *a)
 {
     struct ir_block *b = s->b;
@@ -163,7 +170,8 @@ bool trans_SEL(struct arm_ctx *s, const struct arg_SEL *a)
 bool trans_PKH(struct arm_ctx *s, const struct arg_PKH *a)
 {
     ir_ref n = arm_read_reg(s, a->rn);
-    ir_ref m = arm_shift_imm(s, arm_read_reg(s, a->rm), a->tb ? ARM_ASR : ARM_LSL, a->shim, false).v;
+    ir_ref m =
+        arm_shift_imm(s, arm_read_reg(s, a->rm), a->tb ? ARM_ASR : ARM_LSL, a->shim, false).v;
 
     arm_write_reg(s, a->rd, ir_deposit(s->b, a->tb ? n : m, a->tb ? m : n, 0, 16));
     return true;
@@ -173,7 +181,8 @@ bool trans_PKH(struct arm_ctx *s, const struct arg_PKH *a)
 static bool saturate(struct arm_ctx *s, const struct arg_SSAT *a, int32_t min, int32_t max)
 {
     struct ir_block *b = s->b;
-    ir_ref v = arm_shift_imm(s, arm_read_reg(s, a->rn), a->sh ? ARM_ASR : ARM_LSL, a->shim, false).v;
+    ir_ref v =
+        arm_shift_imm(s, arm_read_reg(s, a->rn), a->sh ? ARM_ASR : ARM_LSL, a->shim, false).v;
     ir_ref lo = arm_imm(s, (uint32_t)min), hi = arm_imm(s, (uint32_t)max);
     ir_ref res = ir_select(b, IR_LTS, v, lo, lo, v);
 
@@ -195,7 +204,8 @@ bool trans_USAT(struct arm_ctx *s, const struct arg_USAT *a)
     return saturate(s, a, 0, (int32_t)((1u << a->sat) - 1));
 }
 
-static bool saturate16(struct arm_ctx *s, const struct arg_SSAT16 *a, parallel_fn *fn, unsigned bits)
+static bool saturate16(struct arm_ctx *s, const struct arg_SSAT16 *a, parallel_fn *fn,
+                       unsigned bits)
 {
     ir_ref v = call_pure2(s, "saturate16", (void *)fn, arm_read_reg(s, a->rn), arm_imm(s, bits));
 
@@ -215,11 +225,13 @@ bool trans_USAT16(struct arm_ctx *s, const struct arg_USAT16 *a)
 }
 
 /* ---- sum of absolute differences ---- */
-static bool absolute_differences(struct arm_ctx *s, unsigned rd, unsigned rn, unsigned rm, ir_ref acc)
+static bool absolute_differences(struct arm_ctx *s, unsigned rd, unsigned rn, unsigned rm,
+                                 ir_ref acc)
 {
-    ir_ref args[3] = { arm_read_reg(s, rn), arm_read_reg(s, rm), acc };
+    ir_ref args[3] = {arm_read_reg(s, rn), arm_read_reg(s, rm), acc};
 
-    arm_write_reg(s, rd, ir_call(s->b, IR_I32, "usada8", (void *)arm_media_usada8, CALL_PURE, 3, args));
+    arm_write_reg(s, rd,
+                  ir_call(s->b, IR_I32, "usada8", (void *)arm_media_usada8, CALL_PURE, 3, args));
     return true;
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The arithmetic of the media instructions as pure functions, apart from the front end so that tests can
- * call them. Arguments and results are 32-bit registers in 64-bit words; see arm_media_ops.c.
+ * The arithmetic of the media instructions as pure functions, apart from the front end so that
+ * tests can call them. Arguments and results are 32-bit registers in 64-bit words; see
+ * arm_media_ops.c.
  */
 #pragma once
 
@@ -9,9 +10,9 @@
 
 struct vcpu;
 
-/* name: bits 31:0 the result, bits 35:32 the GE flags of the S and U kinds. The vCPU is not looked at. */
-#define ARM_PARALLEL_OPS(X) \
-    X(ADD16) X(ASX) X(SAX) X(SUB16) X(ADD8) X(SUB8)
+/* name: bits 31:0 the result, bits 35:32 the GE flags of the S and U kinds. The vCPU is not looked
+ * at. */
+#define ARM_PARALLEL_OPS(X)       X(ADD16) X(ASX) X(SAX) X(SUB16) X(ADD8) X(SUB8)
 #define ARM_PARALLEL_KINDS(X, op) X(S, op) X(Q, op) X(SH, op) X(U, op) X(UQ, op) X(UH, op)
 
 #define ARM_PARALLEL_DECLARE(kind, op) \

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Parallel addition and subtraction, 16-bit saturation and sums of absolute differences, lane by lane
- * as the manual's pseudocode has them. Pure functions, any thread; called from generated code.
+ * Parallel addition and subtraction, 16-bit saturation and sums of absolute differences, lane by
+ * lane as the manual's pseudocode has them. Pure functions, any thread; called from generated code.
  * Arm ARM A8.8.113-A8.8.280: SADD16 ... UHSUB8, SSAT16, USAT16, USAD8, USADA8; A2.4 (GE flags).
  */
 #include "arm_media.h"
@@ -57,7 +57,8 @@ lane_op(enum lane_kind kind, unsigned bits, uint32_t n, uint32_t m, bool subtrac
     return r;
 }
 
-/* Halfwords: `subtract` bit 0 for the low lane, bit 1 for the high one; `cross` exchanges m's halves. */
+/* Halfwords: `subtract` bit 0 for the low lane, bit 1 for the high one; `cross` exchanges m's
+ * halves. */
 static inline __attribute__((always_inline)) uint64_t
 parallel16(enum lane_kind kind, uint32_t n, uint32_t m, unsigned subtract, bool cross)
 {
@@ -86,16 +87,16 @@ static inline __attribute__((always_inline)) uint64_t parallel8(enum lane_kind k
 
 #define OP_ADD16(kind, n, m) parallel16(kind, n, m, 0, false)
 #define OP_SUB16(kind, n, m) parallel16(kind, n, m, 3, false)
-#define OP_ASX(kind, n, m) parallel16(kind, n, m, 1, true)
-#define OP_SAX(kind, n, m) parallel16(kind, n, m, 2, true)
-#define OP_ADD8(kind, n, m) parallel8(kind, n, m, false)
-#define OP_SUB8(kind, n, m) parallel8(kind, n, m, true)
+#define OP_ASX(kind, n, m)   parallel16(kind, n, m, 1, true)
+#define OP_SAX(kind, n, m)   parallel16(kind, n, m, 2, true)
+#define OP_ADD8(kind, n, m)  parallel8(kind, n, m, false)
+#define OP_SUB8(kind, n, m)  parallel8(kind, n, m, true)
 
-#define DEFINE(kind, op) \
+#define DEFINE(kind, op)                                                  \
     uint64_t arm_media_##kind##op(struct vcpu *v, uint32_t n, uint32_t m) \
-    { \
-        (void)v; \
-        return OP_##op(KIND_##kind, n, m); \
+    {                                                                     \
+        (void)v;                                                          \
+        return OP_##op(KIND_##kind, n, m);                                \
     }
 #define DEFINE_ALL(op) ARM_PARALLEL_KINDS(DEFINE, op)
 ARM_PARALLEL_OPS(DEFINE_ALL)

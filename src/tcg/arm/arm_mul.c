@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Multiply, multiply-accumulate, long multiply and divide of 32-bit values. The S forms set N and Z and
- * leave C and V. Arm ARM A8.8.100, A8.8.101 (MLA, MLS), A8.8.114 (MUL), A8.8.165 (SDIV), A8.8.176-A8.8.189,
- * A8.8.248-A8.8.257; A4.4.3.
+ * Multiply, multiply-accumulate, long multiply and divide of 32-bit values. The S forms set N and Z
+ * and leave C and V. Arm ARM A8.8.100, A8.8.101 (MLA, MLS), A8.8.114 (MUL), A8.8.165 (SDIV),
+ * A8.8.176-A8.8.189, A8.8.248-A8.8.257; A4.4.3.
  *
  * Threads: the translating vCPU thread.
  */
@@ -125,7 +125,8 @@ bool trans_UMAAL(struct arm_ctx *s, const struct arg_UMAAL *a)
     return true;
 }
 
-/* Division by zero gives zero (SCTLR.DZ belongs to the R profile); IR_SDIV and IR_UDIV say the same. */
+/* Division by zero gives zero (SCTLR.DZ belongs to the R profile); IR_SDIV and IR_UDIV say the
+ * same. */
 bool trans_SDIV(struct arm_ctx *s, const struct arg_SDIV *a)
 {
     arm_write_reg(s, a->rd, ir_op2(s->b, IR_SDIV, arm_read_reg(s, a->rn), arm_read_reg(s, a->rm)));

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the multiply files of the ARM front end (arm_mul*.c) share: 64-bit products and register pairs.
+ * What the multiply files of the ARM front end (arm_mul*.c) share: 64-bit products and register
+ * pairs.
  */
 #pragma once
 

@@ -2,7 +2,8 @@
 /*
  * Multiplies of 16-bit halves, single and dual, and saturating addition and subtraction: the DSP
  * instructions that set Q when a sum overflows (never on the way of a 16 x 16 product alone).
- * Arm ARM A8.8.134-A8.8.141 (QADD...), A8.8.176-A8.8.193 (SMLAxy, SMLAD, SMLALxy, SMULWy, SMUSD...).
+ * Arm ARM A8.8.134-A8.8.141 (QADD...), A8.8.176-A8.8.193 (SMLAxy, SMLAD, SMLALxy, SMULWy,
+ * SMUSD...).
  *
  * Threads: the translating vCPU thread.
  */
@@ -35,7 +36,8 @@ static void accumulate_long(struct arm_ctx *s, unsigned lo, unsigned hi, ir_ref 
 
 bool trans_SMULxy(struct arm_ctx *s, const struct arg_SMULxy *a)
 {
-    arm_write_reg(s, a->rd, half_product(s, arm_read_reg(s, a->rn), a->nh, arm_read_reg(s, a->rm), a->mh));
+    arm_write_reg(s, a->rd,
+                  half_product(s, arm_read_reg(s, a->rn), a->nh, arm_read_reg(s, a->rm), a->mh));
     return true;
 }
 
@@ -85,7 +87,7 @@ static struct products dual_products(struct arm_ctx *s, unsigned rn, unsigned rm
     ir_ref x = arm_read_reg(s, rn);
     ir_ref y = arm_read_reg(s, rm);
 
-    return (struct products){ half_product(s, x, 0, y, cross), half_product(s, x, 1, y, !cross) };
+    return (struct products){half_product(s, x, 0, y, cross), half_product(s, x, 1, y, !cross)};
 }
 
 /* The sum overflows only for four times -0x8000. */
@@ -102,7 +104,8 @@ bool trans_SMUAD(struct arm_ctx *s, const struct arg_SMUAD *a)
 bool trans_SMLAD(struct arm_ctx *s, const struct arg_SMLAD *a)
 {
     struct products p = dual_products(s, a->rn, a->rm, a->x);
-    ir_ref sum = ir_op2(s->b, IR_ADD, ir_op1(s->b, IR_SEXT32, p.low), ir_op1(s->b, IR_SEXT32, p.high));
+    ir_ref sum =
+        ir_op2(s->b, IR_ADD, ir_op1(s->b, IR_SEXT32, p.low), ir_op1(s->b, IR_SEXT32, p.high));
     ir_ref res;
 
     sum = ir_op2(s->b, IR_ADD, sum, ir_op1(s->b, IR_SEXT32, arm_read_reg(s, a->ra)));

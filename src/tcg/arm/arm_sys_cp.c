@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Coprocessors 14 and 15, and the calls to firmware. What a register is and who may access it is the
- * business of vcpu/arm_sysreg*.c: each access is one helper call, which raises UNDEF itself. A write
- * that can change translation or execution state ends the block.
- * Arm ARM A8.8.98, A8.8.99, A8.8.107, A8.8.108 (MCR, MCRR, MRC, MRRC), B9.3.4 (HVC), B9.3.14 (SMC).
+ * Coprocessors 14 and 15, and the calls to firmware. What a register is and who may access it is
+ * the business of vcpu/arm_sysreg*.c: each access is one helper call, which raises UNDEF itself. A
+ * write that can change translation or execution state ends the block. Arm ARM A8.8.98, A8.8.99,
+ * A8.8.107, A8.8.108 (MCR, MCRR, MRC, MRRC), B9.3.4 (HVC), B9.3.14 (SMC).
  *
  * Threads: the translating vCPU thread.
  */
@@ -15,7 +15,7 @@
 static ir_ref read_register(struct arm_ctx *s, uint32_t key)
 {
     return ir_call(s->b, IR_I64, "sysreg_read", (void *)arm_helper_sysreg_read, CALL_RAISES, 1,
-                   (ir_ref[]){ arm_imm(s, key) });
+                   (ir_ref[]){arm_imm(s, key)});
 }
 
 /* A register that is nothing but a word of the state (thread pointers): no call. */
@@ -35,7 +35,7 @@ static void after_access(struct arm_ctx *s, unsigned flags)
 static void write_register(struct arm_ctx *s, uint32_t key, ir_ref value)
 {
     unsigned flags = arm_sysreg_access_flags(key, true);
-    ir_ref args[2] = { arm_imm(s, key), value };
+    ir_ref args[2] = {arm_imm(s, key), value};
 
     if ((flags & SYSREG_NOP) && s->privileged) {
         return;
@@ -124,7 +124,8 @@ bool trans_MRRC(struct arm_ctx *s, const struct arg_MRRC *a)
     return true;
 }
 
-/* ---- firmware calls: they may power the vCPU off, so its PC is the next one before the run loop looks ---- */
+/* ---- firmware calls: they may power the vCPU off, so its PC is the next one before the run loop
+ * looks ---- */
 static bool firmware_call(struct arm_ctx *s, const char *name, void *fn, uint32_t imm)
 {
     if (!s->privileged) {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * MRS, MSR, CPS and SETEND. Kernels mask and unmask interrupts with these all the time, so a change of A, I and
- * F alone stays inside the block: it leaves to the run loop only when an interrupt line is up.
- * A change of mode is a helper call and a return to the run loop.
- * Arm ARM A8.8.109, A8.8.111, A8.8.112, B9.3.2, B9.3.8, B9.3.11, B9.3.12; B1.3.3 (CPSRWriteByInstr).
+ * MRS, MSR, CPS and SETEND. Kernels mask and unmask interrupts with these all the time, so a change
+ * of A, I and F alone stays inside the block: it leaves to the run loop only when an interrupt line
+ * is up. A change of mode is a helper call and a return to the run loop. Arm ARM A8.8.109,
+ * A8.8.111, A8.8.112, B9.3.2, B9.3.8, B9.3.11, B9.3.12; B1.3.3 (CPSRWriteByInstr).
  *
  * Threads: the translating vCPU thread; the helpers run on it too.
  */
@@ -13,16 +13,16 @@
 #include "t16_sys_decode.h"
 #include "t32_sys_decode.h"
 
-#define PSR_N (1u << 31)
-#define PSR_Z (1u << 30)
-#define PSR_C (1u << 29)
-#define PSR_V (1u << 28)
-#define PSR_Q (1u << 27)
+#define PSR_N     (1u << 31)
+#define PSR_Z     (1u << 30)
+#define PSR_C     (1u << 29)
+#define PSR_V     (1u << 28)
+#define PSR_Q     (1u << 27)
 #define PSR_NZCVQ (PSR_N | PSR_Z | PSR_C | PSR_V | PSR_Q)
-#define PSR_GE 0x000f0000u
-#define PSR_E (1u << 9)
-#define PSR_AIF 0x1c0u
-#define PSR_MODE 0x1fu
+#define PSR_GE    0x000f0000u
+#define PSR_E     (1u << 9)
+#define PSR_AIF   0x1c0u
+#define PSR_MODE  0x1fu
 
 /* Bits of the PSR that the four bits of MSR's mask name. */
 static uint32_t field_mask(unsigned mask)
@@ -32,14 +32,15 @@ static uint32_t field_mask(unsigned mask)
 }
 
 /* ---- MRS ---- */
-/* The CPSR as MRS shows it (T, J and IT read as zero), put together inline: kernels save masks with it. */
+/* The CPSR as MRS shows it (T, J and IT read as zero), put together inline: kernels save masks with
+ * it. */
 static ir_ref read_cpsr(struct arm_ctx *s)
 {
     struct ir_block *b = s->b;
     const struct {
         uint32_t off;
         unsigned shift;
-    } part[] = { { ARM_OFF(cf), 29 }, { ARM_OFF(vf), 28 }, { ARM_OFF(qf), 27 }, { ARM_OFF(ge), 16 } };
+    } part[] = {{ARM_OFF(cf), 29}, {ARM_OFF(vf), 28}, {ARM_OFF(qf), 27}, {ARM_OFF(ge), 16}};
     ir_ref n = ir_op2i(b, IR_AND, ir_get(b, IR_I32, ARM_OFF(nf), 4), PSR_N);
     ir_ref z = ir_setc(b, IR_EQ, ir_get(b, IR_I32, ARM_OFF(zf), 4), arm_imm(s, 0));
     ir_ref v = ir_op2(b, IR_OR, n, ir_op2i(b, IR_SHL, z, 30));
@@ -117,7 +118,8 @@ static void put_flags(struct arm_ctx *s, ir_ref value, uint32_t mask)
     }
 }
 
-/* Replace the A, I, F bits in `mask`; leave to the run loop when that may have unmasked an interrupt. */
+/* Replace the A, I, F bits in `mask`; leave to the run loop when that may have unmasked an
+ * interrupt. */
 static void put_interrupt_masks(struct arm_ctx *s, ir_ref value, uint32_t mask)
 {
     struct ir_block *b = s->b;
@@ -127,8 +129,8 @@ static void put_interrupt_masks(struct arm_ctx *s, ir_ref value, uint32_t mask)
 }
 
 /*
- * An interrupt line that goes up after this look sets the poll word, which every way out of the block
- * tests. All masks set in `known` (a constant value) need no look.
+ * An interrupt line that goes up after this look sets the poll word, which every way out of the
+ * block tests. All masks set in `known` (a constant value) need no look.
  */
 static void leave_if_interrupted(struct arm_ctx *s)
 {
@@ -162,7 +164,8 @@ static void write_control(struct arm_ctx *s, ir_ref value, uint32_t mask)
 
 static void write_cpsr(struct arm_ctx *s, ir_ref value, uint32_t mask)
 {
-    mask &= s->privileged ? PSR_NZCVQ | PSR_GE | PSR_E | PSR_AIF | PSR_MODE : PSR_NZCVQ | PSR_GE | PSR_E;
+    mask &= s->privileged ? PSR_NZCVQ | PSR_GE | PSR_E | PSR_AIF | PSR_MODE
+                          : PSR_NZCVQ | PSR_GE | PSR_E;
     if (mask & PSR_E) {
         write_by_helper(s, value, mask);
     } else if (mask & PSR_MODE) {
