@@ -37,7 +37,7 @@ grep -nP '\t' $code /dev/null | report "tab" || status=1 || status=1
 # shellcheck disable=SC2086
 grep -nE ' +$' $code /dev/null | report "blank at the end of a line" || status=1 || status=1
 # Tables of macros and command lines may run on; the text of programs may not.
-long_lines=$(printf '%s\n' $code | grep -E '^src/|\.c$' | grep -E '\.(c|h)$')
+long_lines=$(printf '%s\n' "$code" | grep -E '^src/|\.c$' | grep -E '\.(c|h)$')
 # shellcheck disable=SC2086
 grep -nE '^.{101,}' $long_lines /dev/null | report "line over 100 columns" || status=1 || status=1
 # shellcheck disable=SC2086
