@@ -355,7 +355,7 @@ static int take_signals(void)
     }
     pthread_sigmask(SIG_BLOCK, &set, NULL);
     signal(SIGPIPE, SIG_IGN);
-    signal(SIGXFSZ, SIG_IGN); /* a disk image at the size limit is an I/O error of the guest, not our end */
+    signal(SIGXFSZ, SIG_IGN); /* a write past a file size limit is an I/O error of the guest */
     int fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     return fd < 0 ? -errno : fd;
 }
