@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * VFP arithmetic in generated code against src/fp, which is compared with the oracle elsewhere:
- * operands that cancel, overflow, vanish or meet exceptional values, under all controls of FPSCR.
- * Most of these instructions run on the host's FPU, so results and cumulative flags must be equal
- * for every operand, products that round up to the smallest normal number included.
+ * VFP and Advanced SIMD arithmetic in generated code against src/fp, which is compared with the
+ * oracle elsewhere: operands that cancel, overflow, vanish or meet exceptional values, under all
+ * controls of FPSCR. Most of these instructions run on the host's FPU, so results and cumulative
+ * flags must be equal for every operand, products that round up to the smallest normal number
+ * included.
  */
 #include <criterion/criterion.h>
 #include <inttypes.h>
@@ -134,6 +135,72 @@ static unsigned check_smallest(const struct vfp_op *op, struct fp_gen *g)
     return wrong;
 }
 
+/* ---- Advanced SIMD: Q0, Q1 and Q2 (c) to Q2, with the standard FPSCR ---- */
+#define LANES 4
+#define VECTOR_OPS(X)                                                                \
+    X(vadd_v, 32, 32, 0xf2004d42, fp_add_f32(a, b, e))                               \
+    X(vsub_v, 32, 32, 0xf2204d42, fp_sub_f32(a, b, e))                               \
+    X(vmul_v, 32, 32, 0xf3004d52, fp_mul_f32(a, b, e))                               \
+    X(vmla_v, 32, 32, 0xf2004d52, fp_add_f32(c, fp_mul_f32(a, b, e), e))             \
+    X(vmls_v, 32, 32, 0xf2204d52, fp_add_f32(c, fp_neg_f32(fp_mul_f32(a, b, e)), e)) \
+    X(vfma_v, 32, 32, 0xf2004c52, fp_muladd_f32(c, a, b, e))                         \
+    X(vfms_v, 32, 32, 0xf2204c52, fp_muladd_f32(c, fp_neg_f32(a), b, e))
+VECTOR_OPS(DEFINE)
+static const struct vfp_op vector_ops[] = {VECTOR_OPS(LIST)};
+
+static bool is_normal(uint64_t v)
+{
+    return (v >> 23 & 0xff) - 1 < 254;
+}
+
+/* Operands of one lane; `plain`: no zeros, subnormals, infinities and NaNs. */
+static void lane_operands(struct fp_gen *g, bool plain, uint64_t v[3])
+{
+    do
+        fp_gen_operands(g, FP_OPERAND_F32, v);
+    while (plain && !(is_normal(v[0]) && is_normal(v[1]) && is_normal(v[2])));
+}
+
+static bool check_vector(const struct vfp_op *op, struct fp_gen *g, uint32_t fpscr)
+{
+    struct insn_test t = {.code_len = 4, .flags = INSN_USES_VFP, .in.fpscr = fpscr};
+    struct fp_env e = fp_env_standard(fpscr);
+    bool plain = fp_gen_below(g, 8) != 0;
+    struct insn_result got;
+    uint64_t want[2] = {0};
+
+    for (unsigned i = 0; i < 4; i++)
+        t.code[i] = (uint8_t)(op->word >> 8 * i);
+    for (unsigned i = 0; i < LANES; i++) {
+        uint64_t v[3];
+
+        lane_operands(g, plain, v);
+        for (unsigned k = 0; k < 3; k++)
+            t.in.d[2 * k + i / 2] |= (v[k] & 0xffffffffu) << 32 * (i & 1);
+        want[i / 2] |= op->eval(v[0], v[1], v[2], &e) << 32 * (i & 1);
+    }
+    machine_subject_run(&t, &got);
+    if (got.out.d[4] == want[0] && got.out.d[5] == want[1] &&
+        ((got.out.fpscr ^ (fpscr | e.flags)) & FPSCR_FLAGS) == 0)
+        return true;
+    fprintf(stderr,
+            "%s: got %016" PRIx64 " %016" PRIx64 " %08x, expected %016" PRIx64 " %016" PRIx64
+            " %08x\n",
+            op->name, got.out.d[4], got.out.d[5], got.out.fpscr, want[0], want[1], fpscr | e.flags);
+    return false;
+}
+
+static void check_vectors(struct fp_gen *g)
+{
+    for (unsigned k = 0; k < sizeof(vector_ops) / sizeof(vector_ops[0]); k++) {
+        unsigned wrong = 0;
+
+        for (unsigned i = 0; i < 4 * COUNT && wrong < 4; i++)
+            wrong += !check_vector(&vector_ops[k], g, i & 3 ? 0 : fp_gen_fpscr(g) & ~(1u << 19));
+        cr_expect_eq(wrong, 0, "%s", vector_ops[k].name);
+    }
+}
+
 static void check_all(enum mmu_mode mode)
 {
     const char *seed = getenv("UMBRA_FP_SEED");
@@ -144,6 +211,7 @@ static void check_all(enum mmu_mode mode)
         cr_expect_eq(check_op(&ops[i], &g), 0, "%s", ops[i].name);
         cr_expect_eq(check_smallest(&ops[i], &g), 0, "%s near the smallest normal", ops[i].name);
     }
+    check_vectors(&g);
     machine_subject_destroy();
 }
 

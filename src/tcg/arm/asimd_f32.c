@@ -8,6 +8,7 @@
  * Threads: the translating vCPU thread; the helpers run on it too.
  */
 #include "asimd_f32.h"
+#include "asimd_f32_host.h"
 #include "asimd_vec.h"
 
 #include "asimd_three_decode.h"
@@ -71,9 +72,38 @@ PAIRWISE(padd, fp_add_f32)
 PAIRWISE(pmax, fp_max_f32)
 PAIRWISE(pmin, fp_min_f32)
 
-const struct asimd_fn asimd_mul_f32 = {"mul_f32", helper_mul};
-const struct asimd_fn asimd_mla_f32 = {"mla_f32", helper_mla};
-const struct asimd_fn asimd_mls_f32 = {"mls_f32", helper_mls};
+/*
+ * On the host's vectors if all lanes allow it. The lanes above a D register are zero, and raise
+ * nothing.
+ */
+#define HOSTED(name)                                                                          \
+    static void helper_host_##name(struct vcpu *v, uint32_t arg)                              \
+    {                                                                                         \
+        union asimd_vec n = asimd_read(v, ARG_FN(arg), ARG_Q(arg));                           \
+        union asimd_vec m = asimd_operand_m(v, arg, ARG_Q(arg), 4);                           \
+        union asimd_vec d = asimd_read(v, ARG_FD(arg), ARG_Q(arg));                           \
+        unsigned csr = _mm_getcsr();                                                          \
+        __m128 x = asimd_host_pin(n.f32), y = asimd_host_pin(m.f32), r;                       \
+                                                                                              \
+        if (asimd_host_fits(x) && asimd_host_fits(y) && asimd_host_##name(x, y, d.f32, &r)) { \
+            d.f32 = r;                                                                        \
+            asimd_write(v, ARG_FD(arg), ARG_Q(arg), &d);                                      \
+            return;                                                                           \
+        }                                                                                     \
+        _mm_setcsr(csr);                                                                      \
+        helper_##name(v, arg);                                                                \
+    }
+HOSTED(add)
+HOSTED(sub)
+HOSTED(mul)
+HOSTED(mla)
+HOSTED(mls)
+HOSTED(fma)
+HOSTED(fms)
+
+const struct asimd_fn asimd_mul_f32 = {"mul_f32", helper_host_mul};
+const struct asimd_fn asimd_mla_f32 = {"mla_f32", helper_host_mla};
+const struct asimd_fn asimd_mls_f32 = {"mls_f32", helper_host_mls};
 
 static bool call(struct arm_ctx *s, const struct args_fd_fm_fn_q *a, const struct asimd_fn *f)
 {
@@ -90,13 +120,13 @@ static bool call(struct arm_ctx *s, const struct args_fd_fm_fn_q *a, const struc
         return call(s, a, &(const struct asimd_fn){#helper "_f32", helper_##helper}); \
     }
 
-THREE(VADD, add)
-THREE(VSUB, sub)
-THREE(VMUL, mul)
-THREE(VMLA, mla)
-THREE(VMLS, mls)
-THREE(VFMA, fma)
-THREE(VFMS, fms)
+THREE(VADD, host_add)
+THREE(VSUB, host_sub)
+THREE(VMUL, host_mul)
+THREE(VMLA, host_mla)
+THREE(VMLS, host_mls)
+THREE(VFMA, host_fma)
+THREE(VFMS, host_fms)
 THREE(VABD, abd)
 THREE(VMAX, max)
 THREE(VMIN, min)

@@ -8,6 +8,7 @@
 
 #include "asimd.h"
 
+#include <immintrin.h>
 #include <string.h>
 
 union asimd_vec {
@@ -19,6 +20,7 @@ union asimd_vec {
     int16_t s16[8];
     int32_t s32[4];
     int64_t s64[2];
+    __m128 f32;
 };
 
 static inline union asimd_vec asimd_read(const struct vcpu *v, unsigned d, unsigned q)
