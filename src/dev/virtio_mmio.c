@@ -294,6 +294,9 @@ int virtio_mmio_create(struct vm *vm, unsigned slot, gpa_t base, const struct ir
         err = create_device(vm, dev, &m->dev);
     }
     if (err != 0) {
+        if (err == -ENOMEM) {
+            log_error("-device %s: out of memory", dev != NULL ? dev->driver : "(none)");
+        }
         free(m);
         return err;
     }

@@ -50,7 +50,7 @@ struct block_job {
 
 /*
  * Open and lock `file` (for us alone, or among readers when `readonly`); `id` is its name in
- * messages. Errors are reported here.
+ * messages. Errors but -ENOMEM are reported here.
  */
 int block_open(const char *id, const char *file, bool readonly, struct block **out) MUST_CHECK;
 /* Finish what is queued, make it durable, close. */

@@ -117,7 +117,6 @@ int block_open(const char *id, const char *file, bool readonly, struct block **o
     struct block *b = allocate(id, file, readonly);
 
     if (b == NULL) {
-        log_error("drive %s: out of memory", id);
         return -ENOMEM;
     }
     int err = open_file(b);

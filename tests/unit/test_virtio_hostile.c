@@ -114,6 +114,11 @@ Test(virtio_hostile, loops)
     set_desc(TABLE, 0, (struct gdesc){HEADER, 16, D_NEXT, 1});
     set_desc(TABLE, 1, (struct gdesc){0, 0, D_NEXT, 0});
     CHAIN("loop in an indirect table", {TABLE, 32, D_INDIRECT, 0});
+    set_desc(TABLE, 0, (struct gdesc){DATA, 0, D_NEXT, 1});
+    CHAIN("loop of nothing", {TABLE, 32, D_INDIRECT, 0});
+    set_desc(q.desc, 0, (struct gdesc){DATA, 0, D_NEXT, 0});
+    publish(&q, 0);
+    expect_broken("itself, with nothing in it");
     set_desc(TABLE, 0, (struct gdesc){HEADER, 16, D_NEXT, 2});
     CHAIN("next outside an indirect table", {TABLE, 32, D_INDIRECT, 0});
     set_desc(TABLE, 0, (struct gdesc){TABLE, 32, D_INDIRECT, 0});
