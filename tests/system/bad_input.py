@@ -137,9 +137,9 @@ def limit_address_space():
     resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30))
 
 
-def limit_file_size():
-    """Writes to a disk beyond 4 MiB fail, as on a full file system."""
-    resource.setrlimit(resource.RLIMIT_FSIZE, (4 << 20, 4 << 20))
+def limit_file_size(pid):
+    """Writes to a disk beyond 4 MiB fail, as on a full file system. Only now: RAM is a larger file."""
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (4 << 20, 4 << 20))
 
 
 def check_no_room(files):
@@ -149,7 +149,7 @@ def check_no_room(files):
     return judge_refusal(result, "reserve|allocate|memory|window|address space")
 
 
-def guest_script(files, body, drive_options="", preexec=None, shrink=None):
+def guest_script(files, body, drive_options="", harm=None):
     """Boot with an 8 MiB disk and a script that finds it as $disk. Returns (problem, output)."""
     script = ("#!/bin/sh\nfor d in vda vdb; do [ $(cat /sys/block/$d/size) = 16384 ] && "
               "disk=/dev/$d; done\n" + body + "\n").encode()
@@ -162,10 +162,10 @@ def guest_script(files, body, drive_options="", preexec=None, shrink=None):
                  "-device", "virtio-blk-device,drive=s",
                  "-drive", f"if=none,id=d,format=raw,file={disk}{drive_options}",
                  "-device", "virtio-blk-device,drive=d"]
-    if shrink is None:
-        result = run(arguments, 180, preexec)
+    if harm is None:
+        result = run(arguments, 180)
     else:
-        result = run_and_shrink(arguments, disk, shrink)
+        result = run_and_harm(arguments, lambda pid: harm(pid, disk))
     if result is None:
         return "hangs", "", before, disk
     text = (result.stdout + result.stderr).decode("utf-8", "replace")
@@ -176,16 +176,16 @@ def guest_script(files, body, drive_options="", preexec=None, shrink=None):
     return None, text, before, disk
 
 
-def run_and_shrink(arguments, disk, size):
-    """Run; when the guest says so, cut the disk's file short behind its back."""
+def run_and_harm(arguments, harm):
+    """Run; when the guest says so, do something to the disk behind its back: harm(pid)."""
     command = [str(UMBRA)] + [str(word) for word in BASE + arguments]
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT) as process:
         output = b""
         for line in process.stdout:
             output += line
-            if line.startswith(b"TEST: shrink now"):
-                os.truncate(disk, size)
+            if line.startswith(b"TEST: harm now"):
+                harm(process.pid)
         process.wait()
         return subprocess.CompletedProcess(command, process.returncode, output, b"")
 
@@ -212,9 +212,10 @@ def check_disk_read_only(files):
 def check_disk_full(files):
     """Writes that the host refuses are I/O errors in the guest; others arrive."""
     problem, text, before, disk = guest_script(
-        files, "dd if=/dev/zero of=$disk bs=64k count=1 conv=fsync && echo TEST: low ok\n"
+        files, "echo TEST: harm now; sleep 1\n"
+        "dd if=/dev/zero of=$disk bs=64k count=1 conv=fsync && echo TEST: low ok\n"
         "dd if=/dev/zero of=$disk bs=64k seek=100 count=2 conv=fsync && echo TEST: high ok || "
-        "echo TEST: high refused", preexec=limit_file_size)
+        "echo TEST: high refused", harm=lambda pid, disk: limit_file_size(pid))
     after = disk.read_bytes()
     if not problem and (after[:65536] != b"\0" * 65536 or after[65536:] != before[65536:]):
         problem = "the file does not hold what was written, and only that"
@@ -224,16 +225,16 @@ def check_disk_full(files):
 def check_disk_short(files):
     """A file cut short while the guest runs: reads beyond its end are I/O errors."""
     problem, text, _, _ = guest_script(
-        files, "echo TEST: shrink now; sleep 1\n"
+        files, "echo TEST: harm now; sleep 1\n"
         "dd if=$disk of=/dev/null bs=64k count=1 iflag=direct && echo TEST: low ok\n"
         "dd if=$disk of=/dev/null bs=64k skip=100 count=1 iflag=direct && echo TEST: high ok || "
-        "echo TEST: high refused", shrink=1 << 20)
+        "echo TEST: high refused", harm=lambda pid, disk: os.truncate(disk, 1 << 20))
     return problem or expect(text, "TEST: low ok", "TEST: high refused")
 
 
 def check_disk_odd(files):
-    """A disk that is no whole number of sectors: the guest sees the whole ones only."""
-    script = b"#!/bin/sh\nfor d in vda vdb; do echo TEST: size $(cat /sys/block/$d/size); done\n"
+    """A disk that is no whole number of sectors: the guest sees the last one filled with zeroes."""
+    script = b"#!/bin/sh\nfor d in vda vdb; do echo TEST: size $(cat /sys/block/$d/size).; done\n"
     script_disk = files.make("script", script + b"\0" * (65536 - len(script)))
     result = run(["-m", "256", "-kernel", KERNEL, "-initrd", INITRD,
                   "-append", "console=ttyAMA0 umbra.script=auto",
@@ -243,7 +244,7 @@ def check_disk_odd(files):
                   "-device", "virtio-blk-device,drive=d"], 180)
     if result is None or result.returncode != 0:
         return f"{result and result.stderr[-300:]}"
-    return expect(result.stdout.decode("utf-8", "replace"), "TEST: size 1")
+    return expect(result.stdout.decode("utf-8", "replace"), "TEST: size 2.")
 
 
 def check_few_mappings(files):
