@@ -27,7 +27,7 @@ static void chase(void)
         next[i] = next[j];
         next[j] = t;
     }
-    for (n = 0; n < 300000000u; n++)
+    for (n = 0; n < 100000000u; n++)
         at = next[at];
     printf("chase %u\n", at);
 }
@@ -36,7 +36,7 @@ static void copy(void)
     size_t len = 8u << 20;
     char *a = malloc(len), *b = malloc(len);
     memset(a, 1, len);
-    for (int i = 0; i < 1200; i++)
+    for (int i = 0; i < 400; i++)
         memcpy(i & 1 ? a : b, i & 1 ? b : a, len);
     printf("memcpy %d\n", b[12345]);
 }

@@ -25,6 +25,7 @@
 #include <unistd.h>
 
 static _Thread_local struct vcpu *current;
+static unsigned host_cpus; /* processors online when the first vCPU was made */
 
 struct vcpu *vcpu_current(void)
 {
@@ -77,6 +78,7 @@ int vcpu_create(struct vm *vm, unsigned index, struct vcpu **out)
     if (v == MAP_FAILED)
         return -errno;
     vm_bug_dump = dump_current;
+    host_cpus = (unsigned)sysconf(_SC_NPROCESSORS_ONLN);
     v->vm = vm;
     v->index = index;
     v->exc = ARM_EXC_NONE;
@@ -168,7 +170,7 @@ static void handle_exit(struct vcpu *v, enum tcg_exit why)
         vcpu_wait_for_event(v);
         break;
     case TCG_EXIT_YIELD:
-        if (v->vm->ncpus > (unsigned)sysconf(_SC_NPROCESSORS_ONLN))
+        if (v->vm->ncpus > host_cpus)
             sched_yield();
         break;
     default:
