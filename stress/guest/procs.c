@@ -32,6 +32,11 @@ const char payload_name[] = "procs";
 #ifndef PAN
 #define PAN 0
 #endif
+#ifndef HIGH
+#define HIGH 0 /* with LPAE: frames through TTBR1 at 3 GiB, as kernels have it */
+#endif
+#define KERNEL_VA   0xc0000000u
+#define K(p)        ((volatile uint32_t *)(HIGH ? (uint32_t)(p)-RAM_BASE + KERNEL_VA : (uint32_t)(p)))
 
 #define CODE_VA     0x80000000u
 #define DATA_VA     0x80010000u
@@ -113,7 +118,7 @@ static uint8_t *frame_get(void)
     if (!f)
         bail("out of frames");
     for (unsigned i = 0; i < PAGE_SIZE / 4; i++)
-        if (((volatile uint32_t *)f)[i] != POISON)
+        if (K(f)[i] != POISON)
             pool.dirtied++; /* somebody still wrote to it after it was free */
     return f;
 }
@@ -121,7 +126,7 @@ static uint8_t *frame_get(void)
 static void frame_put(uint8_t *f)
 {
     for (unsigned i = 0; i < PAGE_SIZE / 4; i++)
-        ((volatile uint32_t *)f)[i] = POISON;
+        K(f)[i] = POISON;
     spin_lock(&pool.lock);
     pool.free[pool.n++] = f;
     spin_unlock(&pool.lock);
@@ -145,6 +150,16 @@ static void tables_make(struct proc *p)
             p->l1[i] = flat_l1[i] ? (flat_l1[i] & ~S_AP(7)) | S_AP(AP_RW_NA) : 0;
         p->l1[CODE_VA >> 20] = L1_TABLE(p->l2, USER_DOMAIN);
     }
+    dsb();
+}
+
+/* T1SZ = 2: the walk for the last GiB starts at level 2. */
+static uint64_t *high_l2;
+static void high_make(void)
+{
+    high_l2 = mem_alloc(PAGE_SIZE, PAGE_SIZE);
+    for (uint32_t i = 0; i < RAM_SIZE >> 21; i++)
+        high_l2[i] = (RAM_BASE + (i << 21)) | LD_BLOCK | LD_NORMAL | LD_XN;
     dsb();
 }
 
@@ -207,7 +222,7 @@ static bool page_in(struct proc *p, uint32_t va, bool write, uint32_t *seed)
     bool fresh = !p->slot[i];
     if (fresh) {
         p->slot[i] = frame_get();
-        memset(p->slot[i], 0, PAGE_SIZE);
+        memset((void *)K(p->slot[i]), 0, PAGE_SIZE);
     }
     bool was = p->mapped[i];
     p->mapped[i] = true;
@@ -243,9 +258,9 @@ static void evict(uint32_t r)
         flush_page(p, va, r >> 16);
         p->mapped[i] = false;
         uint8_t *to = frame_get();
-        const uint32_t *src = (uint32_t *)p->slot[i];
+        volatile uint32_t *src = K(p->slot[i]);
         for (unsigned k = 0; k < PAGE_SIZE / 4; k++)
-            ((uint32_t *)to)[k] = src[k];
+            K(to)[k] = src[k];
         frame_put(p->slot[i]);
         p->slot[i] = to;
         kern.evictions++;
@@ -290,7 +305,7 @@ static void finish(struct proc *p, unsigned cpu, bool self_check)
         /* the last page is the stack: its end differs */
         unsigned n = i == DATA_PAGES - 1 ? 64 : PAGE_SIZE;
         if (p->slot[i]) {
-            kern.wrong_memory += memcmp(p->slot[i], want + i * PAGE_SIZE, n) != 0;
+            kern.wrong_memory += memcmp((void *)K(p->slot[i]), want + i * PAGE_SIZE, n) != 0;
             frame_put(p->slot[i]);
         }
         p->slot[i] = NULL;
@@ -400,7 +415,8 @@ static void cpu_main(unsigned cpu, void *arg)
     uint32_t seed = SEED * 747796405u + cpu * 2891336453u + 1;
     struct proc *last = NULL;
     if (LPAE)
-        mmu_switch((uint32_t)procs[0].ll1, 0, TTBCR_LONG);
+        mmu_switch((uint32_t)procs[0].ll1, HIGH ? (uint32_t)high_l2 : 0,
+                   TTBCR_LONG | (HIGH ? 2u << 16 : 0));
     write_dacr(PAN ? 1 : 1 | 1u << 2 * USER_DOMAIN);
     gic_init_cpu();
     gic_enable(IRQ_VTIMER);
@@ -435,8 +451,13 @@ void payload_main(void)
     tap_diag("seed %u: %u lives of %u rounds in %u processes, %s descriptors%s, %u CPUs", SEED,
              LIVES, ROUNDS, PROCS, LPAE ? "long" : "short", PAN ? ", PAN" : "", n);
     gic_init_dist();
-    for (unsigned i = 0; i < FRAMES; i++)
-        frame_put(mem_alloc(PAGE_SIZE, PAGE_SIZE));
+    for (unsigned i = 0; i < FRAMES; i++) {
+        uint8_t *f = mem_alloc(PAGE_SIZE, PAGE_SIZE);
+        for (unsigned k = 0; k < PAGE_SIZE / 4; k++)
+            ((uint32_t *)f)[k] = POISON;
+        pool.free[pool.n++] = f;
+    }
+    high_make();
     for (unsigned i = 0; i < n; i++)
         expect_mem[i] = mem_alloc(DATA_PAGES * PAGE_SIZE, PAGE_SIZE);
     for (unsigned i = 0; i < PROCS; i++) {
