@@ -5,6 +5,7 @@
  * the corners of addressing.
  */
 #include "tcg/x64/x64_emit.h"
+#include "tcg/x64/x64_emit_sse.h"
 #include <capstone/capstone.h>
 #include <criterion/criterion.h>
 #include <inttypes.h>

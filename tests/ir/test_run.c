@@ -240,3 +240,25 @@ Test(run, same_ir_gives_same_code)
     cr_assert(!memcmp(copy, rig.rw + rig.code_at, bytes));
     free(copy);
 }
+
+/* Code that may run at any page: exits give the pc of the page it runs at. */
+Test(run, pc_relative_exits)
+{
+    static const struct {
+        uint64_t to;
+        enum tcg_exit why;
+    } cases[] = {{0x5ff0, TCG_EXIT_LINK}, {0x4000, TCG_EXIT_LOOKUP}, {0x80006010, TCG_EXIT_LOOKUP}};
+    for (unsigned k = 0; k < ARRAY_SIZE(cases); k++) {
+        struct ir_block *b = start(0x5010);
+        b->pc_relative = true;
+        ir_put(b, OFF_R(3), 4, ir_get(b, IR_I32, OFF_R(2), 4));
+        ir_goto(b, cases[k].to);
+        rig.v->r[15] = 0xabc010; /* moved by 0xab7000 */
+        cr_assert_eq(compile_and_run(), cases[k].why);
+        cr_assert_eq(rig.v->r[15], (uint32_t)cases[k].to + 0xab7000);
+        rig.v->r[15] = 0xabc010;
+        atomic_store(&rig.v->poll, POLL_IRQ);
+        cr_assert_eq(rig_run(), TCG_EXIT_POLL);
+        cr_assert_eq(rig.v->r[15], 0xabc010u);
+    }
+}

@@ -17,6 +17,7 @@
 #include "tcg/tcg.h"
 #include "vcpu/vcpu.h"
 #include "x64_emit.h"
+#include "x64_emit_sse.h"
 #include <errno.h>
 
 #define FRAME_EXIT        0

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The emitter's vector forms; see x64_emit.h.
+ */
+#pragma once
+
+#include "x64_emit.h"
+
+/* ---- SSE: op is an opcode word with map and prefix ---- */
+static inline void x_sse_rr(struct x_buf *e, unsigned op, struct x_xmm d, struct x_xmm s)
+{
+    x_enc_rr(e, X_32, op, d.n, s.n);
+}
+
+/* Also stores: op decides the direction. */
+static inline void x_sse_rm(struct x_buf *e, unsigned op, struct x_xmm d, struct x_mem m)
+{
+    x_enc_rm(e, X_32, op, d.n, m);
+}
+
+static inline void x_sse_rri(struct x_buf *e, unsigned op, struct x_xmm d, struct x_xmm s,
+                             uint8_t imm)
+{
+    x_enc_rr(e, X_32, op, d.n, s.n);
+    x_byte(e, imm);
+}
+
+/* Shift by immediate: the r/m register is the destination, `ext` selects the operation. */
+static inline void x_sse_shift(struct x_buf *e, unsigned op, unsigned ext, struct x_xmm d,
+                               uint8_t imm)
+{
+    x_enc_rr(e, X_32, op, ext, d.n);
+    x_byte(e, imm);
+}
+
+/* movd / movq between register files */
+static inline void x_movd_xr(struct x_buf *e, enum x_width w, struct x_xmm d, struct x_gpr s)
+{
+    x_enc_rr(e, w, 0x6e | X_0F | X_66, d.n, s.n);
+}
+
+static inline void x_movd_rx(struct x_buf *e, enum x_width w, struct x_gpr d, struct x_xmm s)
+{
+    x_enc_rr(e, w, 0x7e | X_0F | X_66, s.n, d.n);
+}
+
+#define X_MOVAPS       (0x28u | X_0F)
+#define X_MOVUPS_LOAD  (0x10u | X_0F)
+#define X_MOVUPS_STORE (0x11u | X_0F)
+#define X_MOVSS_LOAD   (0x10u | X_0F | X_F3)
+#define X_MOVSS_STORE  (0x11u | X_0F | X_F3)
+#define X_MOVSD_LOAD   (0x10u | X_0F | X_F2)
+#define X_MOVSD_STORE  (0x11u | X_0F | X_F2)
