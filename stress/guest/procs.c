@@ -11,6 +11,7 @@
 #include "lib/gic.h"
 #include "lib/mmu.h"
 #include "lib/snip.h"
+#include "lib/vfp.h"
 
 const char payload_name[] = "procs";
 
@@ -56,6 +57,7 @@ struct proc {
     uint64_t *ll1, *ll2, *ll3;
     uint8_t *slot[DATA_PAGES]; /* the frame of a page, mapped or not; NULL: never touched */
     bool mapped[DATA_PAGES], code_mapped;
+    uint64_t d[32]; /* while it does not run */
     uint32_t faults, switches;
 };
 static struct proc procs[PROCS];
@@ -82,15 +84,17 @@ static struct barrier gate;
     " and r4, r2, r1\n ldr r5, [r0, r4]\n add r6, r6, r5\n add r5, r5, r2\n str r5, [r0, r4]\n" \
     " bic r4, r4, #3\n add r4, r0, r4\n ldm r4, {r7, r8}\n eor r6, r6, r7\n add r7, r7, r8\n"   \
     " add r8, r8, r6\n stm r4, {r7, r8}\n"                                                      \
+    " vmov d0, r5, r7\n vadd.i32 d1, d1, d0\n vadd.i32 d31, d31, d1\n vmov r9, r10, d31\n"      \
+    " add r6, r6, r9, ror #3\n eor r6, r6, r10\n"                                               \
     " ldrd r8, r9, [r4]\n add r6, r6, r9, ror #7\n"                                             \
     " push {r2, r6}\n pop {r7, r10}\n cmp r10, r6\n bne 9f\n cmp r7, r2\n bne 9f\n"             \
     " subs r3, r3, #1\n bne 1b\n svc #2\n9: svc #3\n"
-__asm__(".pushsection .text.snip,\"ax\",%progbits\n .balign 512\n .popsection\n");
+__asm__(".pushsection .text.snip,\"ax\",%progbits\n .balign 1024\n .popsection\n");
 SNIP(program, PROGRAM);
 
 static uint32_t model(uint8_t *mem, uint32_t seed)
 {
-    uint32_t s = seed, sum = 0, v, a, b;
+    uint32_t s = seed, sum = 0, v, a, b, d1[2] = {0, 0}, d31[2] = {0, 0};
     memset(mem, 0, DATA_PAGES * PAGE_SIZE);
     for (uint32_t i = 0; i < ROUNDS; i++) {
         uint32_t off = rnd(&s) & (DATA_SIZE - 1);
@@ -104,6 +108,10 @@ static uint32_t model(uint8_t *mem, uint32_t seed)
         a += b;
         b += sum;
         w[0] = a, w[1] = b;
+        d1[0] += v, d1[1] += a;
+        d31[0] += d1[0], d31[1] += d1[1];
+        sum += d31[0] >> 3 | d31[0] << 29;
+        sum ^= d31[1];
         sum += b >> 7 | b << 25;
     }
     return sum;
@@ -283,6 +291,7 @@ static void spawn(struct proc *p)
     p->regs.sp = DATA_VA + DATA_PAGES * PAGE_SIZE - 64;
     p->regs.pc = CODE_VA + ((uint32_t)code & 0xffe);
     p->regs.cpsr = MODE_USR | ((uint32_t)code & 1 ? PSR_T : 0);
+    memset(p->d, 0, sizeof(p->d));
     p->state = READY;
 }
 
@@ -335,6 +344,24 @@ static struct proc *pick(uint32_t *seed)
     return got;
 }
 
+/*
+ * VFP registers, lazily: off at the start of a slice, loaded at the first use, which is UNDEF and
+ * runs again, and saved at the end if they were used.
+ */
+static void vfp_open(struct proc *p)
+{
+    vfp_write_fpexc(FPEXC_EN);
+    vfp_load(p->d);
+}
+
+static void vfp_close(struct proc *p)
+{
+    if (!(vfp_read_fpexc() & FPEXC_EN))
+        return;
+    vfp_store(p->d);
+    vfp_write_fpexc(0);
+}
+
 static void ack_irq(void)
 {
     uint32_t iar = gicc_read(GICC_IAR);
@@ -369,11 +396,17 @@ static bool slice(struct proc *p, unsigned cpu, uint32_t *seed)
         uint32_t dfsr = me->trap.dfsr;
         switch (k) {
         case TRAP_IRQ:
+            vfp_close(p);
             ack_irq();
             kern.preemptions++;
             if (!(rnd(seed) & 3))
                 check_door(rnd(seed));
             return true;
+        case TRAP_UNDEF:
+            if (vfp_read_fpexc() & FPEXC_EN)
+                goto bad;
+            vfp_open(p);
+            break;
         case TRAP_DABT:
             p->faults++;
             if (rnd(seed) & 1)
@@ -390,6 +423,7 @@ static bool slice(struct proc *p, unsigned cpu, uint32_t *seed)
             spin_unlock(&p->vm);
             break;
         case TRAP_SVC: {
+            vfp_close(p);
             uint32_t pc = p->regs.pc;
             uint32_t insn = p->regs.cpsr & PSR_T
                                 ? *(uint16_t *)(code_page + (pc & 0xfff) - 2) & 0xff
@@ -403,6 +437,7 @@ static bool slice(struct proc *p, unsigned cpu, uint32_t *seed)
             tap_diag("trap %u dfsr %x dfar %x ifsr %x ifar %x", k, (unsigned)dfsr,
                      (unsigned)me->trap.dfar, (unsigned)me->trap.ifsr, (unsigned)me->trap.ifar);
             kern.bad_trap++;
+            vfp_close(p);
             finish(p, cpu, false);
             return false;
         }
@@ -418,6 +453,8 @@ static void cpu_main(unsigned cpu, void *arg)
         mmu_switch((uint32_t)procs[0].ll1, HIGH ? (uint32_t)high_l2 : 0,
                    TTBCR_LONG | (HIGH ? 2u << 16 : 0));
     write_dacr(PAN ? 1 : 1 | 1u << 2 * USER_DOMAIN);
+    vfp_enable(true);
+    vfp_write_fpexc(0);
     gic_init_cpu();
     gic_enable(IRQ_VTIMER);
     this_cpu()->irq = NULL; /* interrupts of User mode end the slice */
@@ -468,7 +505,7 @@ void payload_main(void)
     code_page = mem_alloc(PAGE_SIZE, PAGE_SIZE);
     memcpy(code_page, (void *)((uint32_t)program_arm & ~0xfffu), PAGE_SIZE);
     code_sync(code_page, PAGE_SIZE);
-    if (((uint32_t)program_arm ^ ((uint32_t)program_thumb + 128)) & ~0xfffu)
+    if (((uint32_t)program_arm ^ ((uint32_t)program_thumb + 256)) & ~0xfffu)
         bail("the user program is not in one page");
     barrier_init(&gate, n);
     smp_run_all(n, cpu_main, NULL);
