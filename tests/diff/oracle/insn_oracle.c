@@ -142,6 +142,7 @@ static void on_signal(int sig, siginfo_t *info, void *context)
         _exit(0);
     }
     load(uc, &tests[current]);
+    __asm__ volatile("clrex"); /* the test before may have left the monitor armed */
 }
 
 static void *map(uint32_t at, uint32_t size)
