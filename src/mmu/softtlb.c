@@ -22,7 +22,7 @@ static struct softtlb_entry *entry_of(struct vcpu *v, gva_t gva, bool privileged
 }
 
 /* All MiBs of a leaf are marked together: one that knows this size speaks for the others. */
-static void note_leaf(struct mmu_vcpu *m, gva_t gva, uint64_t size)
+void softtlb_note_leaf(struct mmu_vcpu *m, gva_t gva, uint64_t size)
 {
     uint8_t log2 = (uint8_t)__builtin_ctzll(size);
     gva_t first = gva & ~(size - 1);
@@ -44,11 +44,13 @@ static void insert(struct vcpu *v, gva_t gva, bool privileged, const struct mmu_
     uint64_t tag =
         page | v->ctx_tag | (t->device && t->page_size <= UINT64_C(1) << 30 ? SOFT_DEVICE : 0);
 
-    note_leaf(v->mmu, page, t->page_size);
+    softtlb_note_leaf(v->mmu, page, t->page_size);
     if (!host)
         tag |= SOFT_MMIO;
     for (unsigned a = 0; a < 3; a++)
         e->tag[a] = t->prot & 1u << a ? tag : SOFT_INVALID;
+    if (!t->global && (t->prot & 1u << MMU_EXEC))
+        e->tag[MMU_EXEC] |= SOFT_NONGLOBAL;
     if (host && (t->prot & 1u << MMU_WRITE) && page_add_writer(v, gpa))
         e->tag[MMU_WRITE] |= SOFT_CODE;
     e->addend = (host ? (uint64_t)(uintptr_t)host : gpa) - page;
@@ -94,6 +96,7 @@ bool softtlb_locate(struct vcpu *v, gva_t gva, enum mmu_access access, bool priv
         return false;
     at = e->addend + gva;
     out->device = e->tag[access] & SOFT_DEVICE;
+    out->nonglobal = e->tag[access] & SOFT_NONGLOBAL;
     if (e->tag[access] & SOFT_MMIO) {
         out->host = NULL;
         out->gpa = at;
