@@ -2,14 +2,14 @@
 /*
  * Which jump-cache entries privileged code may use. User code is looked up under the id of its
  * translation context. A kernel is the same in every address space: its entries are tagged by an
- * execution context, one for each set of control bits (context_key without table bases and ASID), so
- * that a new process does not look the whole kernel up again.
+ * execution context, one for each set of control bits (context_key without table bases and ASID),
+ * so that a new process does not look the whole kernel up again.
  *
  * What an entry relies on is remembered: the page's physical address, found by a global
- * translation. A TLBI by address drops the entries of its pages, as ever; after a TLBI of everything
- * the pages are walked again, and only those that changed lose their entries. Pages fetched through
- * non-global translations are not remembered; they make the context give up its id at the next
- * address-space switch.
+ * translation. A TLBI by address drops the entries of its pages, as ever; after a TLBI of
+ * everything the pages are walked again, and only those that changed lose their entries. Pages
+ * fetched through non-global translations are not remembered; they make the context give up its id
+ * at the next address-space switch.
  *
  * Owner only.
  */

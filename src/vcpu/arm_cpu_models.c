@@ -2,7 +2,7 @@
 /*
  * The CPUs a guest can see, and their identification registers. Values as in the Cortex-A15 (r4p0)
  * and Cortex-A7 (r0p5) Technical Reference Manuals, but that the fields for the Security and
- * Virtualization extensions read as "not implemented" (ID_PFR1, ID_ISAR4.SMC): this machine starts
+ * Virtualization extensions read as "not implemented" (ID_PFR1, ID_DFR0, ID_ISAR4.SMC): this machine starts
  * its guests at EL1.
  */
 #include "vcpu/arm_sys_internal.h"
@@ -15,7 +15,7 @@
 
 #define A15_COMMON                                                                          \
     .compatible = "arm,cortex-a15", .ctr = 0x8444c004, .id_pfr0 = 0x00001131,               \
-    .id_pfr1 = 0x00010001, .id_dfr0 = 0x02010555,                                           \
+    .id_pfr1 = 0x00010001, .id_dfr0 = 0x02010505,                                           \
     .id_mmfr = {0x10201105, 0x20000000, 0x01240000, 0x02102211}, .clidr = 0x0a200023,       \
     .ccsidr_l1d = 0x701fe00a, .ccsidr_l1i = 0x201fe00a, .ccsidr_l2 = 0x711fe07a,            \
     .actlr = A15_ACTLR_SMP | A15_ACTLR_IBE, .sctlr_reset = 0x00c50078, .fpsid = 0x410430f0, \
@@ -38,7 +38,7 @@ static const struct arm_cpu_model models[] = {
         .ctr = 0x84448003,
         .id_pfr0 = 0x00001131,
         .id_pfr1 = 0x00010001,
-        .id_dfr0 = 0x02010555,
+        .id_dfr0 = 0x02010505,
         .id_mmfr = {0x10101105, 0x40000000, 0x01240000, 0x02102211},
         .id_isar = {0x02101110, 0x13112111, 0x21232041, 0x11112131, 0x10010142, 0},
         .clidr = 0x0a200023,
@@ -125,6 +125,12 @@ static void csselr_write(struct vcpu *v, const struct sysreg *r, uint64_t value)
 
 #define PERIPHBASE 0x08000000u /* where the board has the interrupt controller */
 
+#define ID_RESERVED(crm) \
+    CP15("ID_RES" #crm, 0, 0, crm, 0, PL1_R), CP15("ID_RES" #crm, 0, 0, crm, 1, PL1_R), \
+        CP15("ID_RES" #crm, 0, 0, crm, 2, PL1_R), CP15("ID_RES" #crm, 0, 0, crm, 3, PL1_R), \
+        CP15("ID_RES" #crm, 0, 0, crm, 4, PL1_R), CP15("ID_RES" #crm, 0, 0, crm, 5, PL1_R), \
+        CP15("ID_RES" #crm, 0, 0, crm, 6, PL1_R), CP15("ID_RES" #crm, 0, 0, crm, 7, PL1_R)
+
 static const struct sysreg id_regs[] = {
     CP15("MIDR", 0, 0, 0, 0, PL1_R, .read = midr_read),
     CP15("CTR", 0, 0, 0, 1, PL1_R, .read = ctr_read),
@@ -159,6 +165,10 @@ static const struct sysreg id_regs[] = {
     CP15("ID_RES35", 0, 0, 3, 5, PL1_R),
     CP15("ID_RES36", 0, 0, 3, 6, PL1_R),
     CP15("ID_RES37", 0, 0, 3, 7, PL1_R),
+    ID_RESERVED(4),
+    ID_RESERVED(5),
+    ID_RESERVED(6),
+    ID_RESERVED(7),
     CP15("CCSIDR", 0, 1, 0, 0, PL1_R, .read = ccsidr_read),
     CP15("CLIDR", 0, 1, 0, 1, PL1_R, .read = clidr_read),
     CP15("AIDR", 0, 1, 0, 7, PL1_R, .read = aidr_read),

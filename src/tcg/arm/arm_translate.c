@@ -86,11 +86,17 @@ static uint8_t it_advance(uint8_t it)
     return (it & 7) ? (uint8_t)((it & 0xe0) | (it << 1 & 0x1f)) : 0;
 }
 
-/* Condition of the instruction at hand; 1111 stands for unconditional in A32. */
+static bool is_t16_bkpt(const struct arm_ctx *s)
+{
+    return s->insn_len == 2 && (s->insn & 0xff00) == 0xbe00;
+}
+
+/* Condition of the instruction at hand; 1111 stands for unconditional in A32. BKPT is unconditional
+ * inside an IT block too (A8.8.24). */
 static uint8_t condition(const struct arm_ctx *s)
 {
     if (s->thumb) {
-        return s->it ? s->it >> 4 : ARM_COND_AL;
+        return s->it && !is_t16_bkpt(s) ? s->it >> 4 : ARM_COND_AL;
     }
     return (uint8_t)(s->insn >> 28);
 }
