@@ -2,8 +2,8 @@
 /*
  * The CPUs a guest can see, and their identification registers. Values as in the Cortex-A15 (r4p0)
  * and Cortex-A7 (r0p5) Technical Reference Manuals, but that the fields for the Security and
- * Virtualization extensions read as "not implemented" (ID_PFR1, ID_DFR0, ID_ISAR4.SMC): this machine starts
- * its guests at EL1.
+ * Virtualization extensions read as "not implemented" (ID_PFR1, ID_DFR0, ID_ISAR4.SMC): this
+ * machine starts its guests at EL1.
  */
 #include "vcpu/arm_sys_internal.h"
 #include "vm.h"
@@ -125,8 +125,8 @@ static void csselr_write(struct vcpu *v, const struct sysreg *r, uint64_t value)
 
 #define PERIPHBASE 0x08000000u /* where the board has the interrupt controller */
 
-#define ID_RESERVED(crm) \
-    CP15("ID_RES" #crm, 0, 0, crm, 0, PL1_R), CP15("ID_RES" #crm, 0, 0, crm, 1, PL1_R), \
+#define ID_RESERVED(crm)                                                                    \
+    CP15("ID_RES" #crm, 0, 0, crm, 0, PL1_R), CP15("ID_RES" #crm, 0, 0, crm, 1, PL1_R),     \
         CP15("ID_RES" #crm, 0, 0, crm, 2, PL1_R), CP15("ID_RES" #crm, 0, 0, crm, 3, PL1_R), \
         CP15("ID_RES" #crm, 0, 0, crm, 4, PL1_R), CP15("ID_RES" #crm, 0, 0, crm, 5, PL1_R), \
         CP15("ID_RES" #crm, 0, 0, crm, 6, PL1_R), CP15("ID_RES" #crm, 0, 0, crm, 7, PL1_R)
