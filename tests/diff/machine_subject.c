@@ -80,8 +80,8 @@ static void start_ticks(void)
     struct sigaction sa = {.sa_handler = on_tick, .sa_flags = SA_RESTART};
     struct itimerval tick = {{0, 100000}, {0, 100000}};
 
-    cr_assert_eq(sigaction(SIGALRM, &sa, NULL), 0);
-    cr_assert_eq(setitimer(ITIMER_REAL, &tick, NULL), 0);
+    cr_assert_eq(sigaction(SIGVTALRM, &sa, NULL), 0);
+    cr_assert_eq(setitimer(ITIMER_VIRTUAL, &tick, NULL), 0);
 }
 
 void machine_subject_create(enum mmu_mode mode, const char *cpu)
@@ -179,7 +179,7 @@ void machine_subject_destroy(void)
 {
     struct itimerval off = {{0, 0}, {0, 0}};
 
-    setitimer(ITIMER_REAL, &off, NULL);
+    setitimer(ITIMER_VIRTUAL, &off, NULL);
     vcpu_quiescent_begin(v);
     vcpu_set_current(NULL);
     vcpu_destroy(v);

@@ -559,3 +559,77 @@ void insn_generate_sequence(struct insn_random *r, enum arm_isa isa, struct insn
         sequence_t32(r, t, n);
     }
 }
+
+/* ---- sequences of VFP and Advanced SIMD data processing ---- */
+static bool in_vector_sequences(const struct arm_table *t, const struct decode_encoding *e)
+{
+    static const char *const out[] = {"VLD", "VST", "VMSR"};
+
+    for (unsigned i = 0; i < sizeof(out) / sizeof(out[0]); i++) {
+        if (!strncmp(e->name, out[i], strlen(out[i]))) {
+            return false;
+        }
+    }
+    return insn_is_vfp(t) && strcmp(t->name, "vfp_v8") != 0 && strcmp(t->name, "asimd_crypto") != 0;
+}
+
+/* Few registers, so that S, D and Q registers of neighbouring instructions overlap: S0-S7, D0-D3.
+ */
+static uint32_t overlapping(struct insn_random *r, const struct arm_table *t,
+                            const struct decode_encoding *e, uint32_t insn)
+{
+    bool vfp = strstr(t->name, "vfp") != NULL, single = strstr(e->name, "_s") != NULL;
+
+    for (unsigned i = 0; i < e->fields; i++) {
+        const struct decode_field *f = &e->field[i];
+
+        if (f->name[0] != 'f' || width(f) != 5) {
+            continue;
+        }
+        if (vfp) {
+            insn = set_field(insn, f, below(r, single ? 8 : 4));
+        } else {
+            insn = set_field(insn, f, below(r, 4) & (below(r, 8) ? 2 : 3));
+        }
+    }
+    return insn;
+}
+
+static uint32_t vector_word(struct insn_random *r, enum arm_isa isa)
+{
+    for (;;) {
+        unsigned n;
+        const struct arm_table *t = arm_tables(ARM_ISA_A32, &n);
+        const struct decode_encoding *e;
+        uint32_t insn;
+
+        t += below(r, n);
+        e = &t->encoding[below(r, *t->count)];
+        if (!in_vector_sequences(t, e) || insn_excluded(e, "cortex-a15")) {
+            continue;
+        }
+        insn = overlapping(r, t, e, random_word(r, isa, t, e, false));
+        if (clashes(e, insn, false) || !plain_registers(e, insn)) {
+            continue;
+        }
+        return strstr(t->name, "asimd") && isa == ARM_ISA_T32 ? asimd_to_t32(insn) : insn;
+    }
+}
+
+void insn_generate_vector_sequence(struct insn_random *r, enum arm_isa isa, struct insn_test *t)
+{
+    static const struct arm_table plain = {.name = "vfp sequence"};
+    unsigned n = 2 + below(r, SEQUENCE_MAX - 1);
+
+    memset(t, 0, sizeof(*t));
+    random_state(r, isa, &plain, &t->in);
+    t->in.r[13] = FAULT_ADDRESS;
+    t->flags |= INSN_USES_VFP;
+    for (unsigned i = 0; i < n; i++) {
+        if (below(r, 2 * n)) {
+            put_plain(isa, vector_word(r, isa), t);
+        } else {
+            put_plain(isa == ARM_ISA_A32 ? isa : ARM_ISA_T16, faulting_load(isa), t);
+        }
+    }
+}

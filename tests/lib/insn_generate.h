@@ -28,3 +28,5 @@ void insn_generate(struct insn_random *r, enum arm_isa isa, const struct arm_tab
  * instructions.
  */
 void insn_generate_sequence(struct insn_random *r, enum arm_isa isa, struct insn_test *t);
+/* The same of VFP and Advanced SIMD data processing, whose registers overlap. */
+void insn_generate_vector_sequence(struct insn_random *r, enum arm_isa isa, struct insn_test *t);

@@ -126,7 +126,7 @@ static void on_signal(int sig, siginfo_t *info, void *context)
     (void)info;
     __asm__ volatile(
         "vmsr fpscr, %0" ::"r"(0)); /* a test may leave what library code cannot run with */
-    if (sig == SIGALRM) {           /* a loop: give up a test that has not moved for a whole tick */
+    if (sig == SIGVTALRM) {           /* a loop: give up a test that has not moved for a whole tick */
         if (last_tick != current) {
             last_tick = current;
             return;
@@ -178,12 +178,11 @@ static void read_tests(void)
 
 int main(void)
 {
-    static const int signals[] = {SIGILL, SIGSEGV, SIGBUS, SIGTRAP, SIGFPE, SIGALRM};
+    static const int signals[] = {SIGILL, SIGSEGV, SIGBUS, SIGTRAP, SIGFPE, SIGVTALRM};
     stack_t stack = {.ss_sp = malloc(65536), .ss_size = 65536};
     struct sigaction sa = {.sa_sigaction = on_signal, .sa_flags = SA_SIGINFO | SA_ONSTACK};
     struct itimerval tick = {{0, 300000}, {0, 300000}};
 
-    read_tests();
     map(INSN_CODE_BASE, INSN_CODE_SIZE);
     for (uint32_t i = 0; i < INSN_CODE_SIZE / 4; i++) {
         ((uint32_t *)INSN_CODE_BASE)[i] = INSN_TRAP;
@@ -192,12 +191,13 @@ int main(void)
     for (uint32_t i = 0; i < INSN_DATA_SIZE / 4; i++) {
         ((uint32_t *)INSN_DATA_BASE)[i] = insn_data_word(i);
     }
+    read_tests(); /* after the areas have their addresses */
     sigfillset(&sa.sa_mask);
     sigaltstack(&stack, NULL);
     for (unsigned i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
         sigaction(signals[i], &sa, NULL);
     }
-    setitimer(ITIMER_REAL, &tick, NULL);
+    setitimer(ITIMER_VIRTUAL, &tick, NULL);
     __asm__ volatile(".inst 0xe7f000f0" ::: "memory"); /* enter the loop */
     return 1;
 }
