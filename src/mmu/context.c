@@ -112,7 +112,7 @@ static struct context *find_or_add(struct vcpu *v, const struct context_key *k)
     return c;
 }
 
-static uint32_t new_id(struct vcpu *v)
+static void assign_id(struct vcpu *v, struct context *c)
 {
     struct mmu_vcpu *m = v->mmu;
 
@@ -123,35 +123,18 @@ static uint32_t new_id(struct vcpu *v)
         m->last_id = 0;
         m->epoch++;
     }
-    return ++m->last_id;
+    c->id = ++m->last_id;
+    c->epoch = m->epoch;
 }
 
-void context_publish_id(struct vcpu *v)
+static void publish_id(struct vcpu *v)
 {
-    struct mmu_vcpu *m = v->mmu;
-    struct context *c = m->current;
-    struct exec_context *e = m->exec_current;
+    struct context *c = v->mmu->current;
 
-    /* Twice at most: when the ids run out between the two. */
-    while (c->epoch != m->epoch || e->epoch != m->epoch) {
-        if (c->epoch != m->epoch) {
-            c->id = new_id(v);
-            c->epoch = m->epoch;
-        }
-        if (e->epoch != m->epoch) {
-            e->id = new_id(v);
-            e->epoch = m->epoch;
-            exec_start(e);
-        }
-    }
-    v->ctx_id = v->exec_flags & EXEC_PRIV ? e->id : c->id;
+    if (c->epoch != v->mmu->epoch)
+        assign_id(v, c);
+    v->ctx_id = c->id;
     v->ctx_tag = (uint64_t)c->id << 32;
-}
-
-void mmu_mode_changed(struct vcpu *v)
-{
-    context_publish_id(v);
-    spt_mode_changed(v);
 }
 
 void mmu_context_changed(struct vcpu *v)
@@ -166,8 +149,7 @@ void mmu_context_changed(struct vcpu *v)
     m->current->last_used = ++m->clock;
     seen_note_asid(&m->seen, k.asid);
     seen_note_asid(&m->mapped, k.asid);
-    exec_select(m, m->current);
-    context_publish_id(v);
+    publish_id(v);
     spt_select(v);
     STAT_INC(&stats_vcpu[v->index], context_switches);
 }
@@ -181,45 +163,30 @@ void context_renew_asid(struct vcpu *v, uint32_t asid)
             m->ctx[i].epoch = m->epoch - 1;
     if (m->current->key.asid != asid)
         seen_forget_asid(&m->seen, asid);
-    exec_renew_nonglobal(m);
-    context_publish_id(v);
-}
-
-/* New ids for everything, except that the current kernel's code keeps its own where it may. */
-static void new_epoch(struct vcpu *v)
-{
-    struct mmu_vcpu *m = v->mmu;
-    struct exec_context *e = m->exec_current;
-    bool live = e->epoch == m->epoch;
-
-    m->epoch++;
-    if (live && exec_revalidate(v))
-        e->epoch = m->epoch;
+    publish_id(v);
 }
 
 void context_renew_all(struct vcpu *v)
 {
-    new_epoch(v);
+    v->mmu->epoch++;
     v->mmu->seen_stale = true;
     atomic_fetch_or(&v->poll, POLL_MMU); /* mmu_serve_requests() renews `seen` */
-    context_publish_id(v);
+    publish_id(v);
 }
 
-/*
- * Once more new ids for all: entries made since the flush that asked for this must not outlive
- * their notes. Those that are kept are noted again.
- */
+/* Once more new ids for all: entries made since the flush that asked for this must not outlive
+ * their notes. */
 void context_start_afresh(struct vcpu *v)
 {
     struct mmu_vcpu *m = v->mmu;
 
+    m->epoch++;
+    publish_id(v);
     seen_forget_all(&m->seen);
     seen_note_asid(&m->seen, m->current->key.asid);
     memset(m->soft_leaf, 0, sizeof(m->soft_leaf));
     memset(m->fetched, 0, sizeof(m->fetched));
     m->seen_stale = false;
-    new_epoch(v);
-    context_publish_id(v);
 }
 
 void context_reset(struct vcpu *v)
@@ -231,8 +198,6 @@ void context_reset(struct vcpu *v)
             spt_context_forget(v, &m->ctx[i]);
     memset(m->ctx, 0, sizeof(m->ctx));
     memset(m->hash, 0, sizeof(m->hash));
-    memset(m->exec, 0, sizeof(m->exec));
-    m->exec_current = NULL;
     m->current = NULL;
     m->epoch++;
     seen_forget_all(&m->seen);

@@ -51,8 +51,6 @@ bool walk_read64(const struct walk *w, gpa_t gpa, uint64_t *desc);
 /* Rights of a leaf for the walk's privilege: the common part of both formats. */
 uint8_t walk_rights(const struct walk *w, unsigned ap21, bool ap0_restricts, bool xn, bool pxn);
 
-struct mmu_vcpu;
-
 /* ---- soft TLB (softtlb.c) ---- */
 /*
  * Flags in the low bits of a tag make the inline compare miss. They lie above the bits that an
@@ -61,15 +59,13 @@ struct mmu_vcpu;
 #define SOFT_MMIO    UINT64_C(0x100) /* not RAM: addend is gpa - gva */
 #define SOFT_DEVICE  UINT64_C(0x200) /* Device memory: alignment is checked */
 #define SOFT_CODE    UINT64_C(0x400) /* write tag: the page holds watched code */
-#define SOFT_NONGLOBAL UINT64_C(0x800) /* exec tag: generated code does not compare it */
-#define SOFT_FLAGS     (SOFT_MMIO | SOFT_DEVICE | SOFT_CODE | SOFT_NONGLOBAL)
+#define SOFT_FLAGS   (SOFT_MMIO | SOFT_DEVICE | SOFT_CODE)
 #define SOFT_INVALID UINT64_MAX
 
 struct located {
     uint8_t *host; /* NULL: MMIO */
     gpa_t gpa;
     bool device;
-    bool nonglobal; /* of a fetch */
 };
 struct guest_fault {
     uint32_t fsr;
@@ -81,8 +77,6 @@ bool softtlb_locate(struct vcpu *v, gva_t gva, enum mmu_access access, bool priv
                     struct located *out, struct guest_fault *f);
 /* The page is fetched from: the jump cache may hold its blocks from now on. */
 void softtlb_note_fetch(struct vcpu *v, gva_t pc);
-/* Blocks or entries of a leaf of this size may be cached. */
-void softtlb_note_leaf(struct mmu_vcpu *m, gva_t gva, uint64_t size);
 void softtlb_drop_all(struct vcpu *v); /* by new context ids, O(1) */
 void softtlb_drop_va(struct vcpu *v, gva_t va);
 /* Write tags of the RAM page at gpa miss from now on. */
@@ -112,33 +106,6 @@ struct context {
 #define CONTEXT_HASH   256
 #define CONTEXT_ID_MAX 0xffffu
 
-/* ---- execution contexts of privileged code (exec_context.c) ---- */
-#define EXEC_CONTEXTS 8
-#define EXEC_HASH     2048
-#define EXEC_PAGES    1536
-struct exec_page {
-    gva_t va;
-    gpa_t gpa;
-};
-struct exec_context {
-    struct context_key key; /* table bases and ASID are 0 */
-    uint32_t id, epoch;     /* as in struct context */
-    uint64_t last_used;
-    uint64_t serial;        /* the context it was last used in */
-    bool used;
-    bool nonglobal; /* some entries are valid in that context only */
-    unsigned npages;
-    struct exec_page page[EXEC_PAGES];
-    uint16_t hash[EXEC_HASH]; /* index of the page + 1 */
-};
-/* Choose the one of this context; its id may need to be assigned (epoch). */
-void exec_select(struct mmu_vcpu *m, const struct context *c);
-void exec_start(struct exec_context *e); /* it got a new id: no entries */
-void exec_renew_nonglobal(struct mmu_vcpu *m);
-void exec_note_fetch(struct vcpu *v, gva_t pc, gpa_t gpa, bool global);
-/* After a TLBI of everything: drop the entries of pages that changed. False: all must go. */
-bool exec_revalidate(struct vcpu *v);
-
 /* Kill soft-TLB and jump-cache entries of every context with this ASID, or of all contexts. */
 void context_renew_asid(struct vcpu *v, uint32_t asid);
 void context_renew_all(struct vcpu *v);
@@ -146,8 +113,6 @@ void context_renew_all(struct vcpu *v);
  */
 void context_start_afresh(struct vcpu *v);
 void context_reset(struct vcpu *v);
-/* Ids of the current contexts, assigned where needed, to where generated code reads them. */
-void context_publish_id(struct vcpu *v);
 
 /* ---- what a vCPU may have cached (seen.c) ---- */
 #define LEAF_REGION_BITS 20 /* unit in which leaf sizes are remembered */
@@ -220,6 +185,8 @@ void page_unwrite(struct vcpu *v, gpa_t page);
 void page_drain_dirty(struct vcpu *v);
 
 /* ---- per-vCPU and per-machine state ---- */
+#define FETCHED_WORDS (1u << (GUEST_VA_BITS - GUEST_PAGE_BITS - 6))
+
 struct mmu_vcpu {
     /* owner */
     struct context *current;
@@ -231,10 +198,7 @@ struct mmu_vcpu {
     uint32_t served_epoch;           /* mmu_epoch() */
     uint8_t soft_leaf[LEAF_REGIONS]; /* largest leaf the soft TLB and jump cache may hold there, 0 =
                                         small */
-    uint64_t fetched[SEEN_WORDS]; /* pages that the jump cache may hold, by the low bits of the page
-                                     number */
-    struct exec_context *exec_current;
-    struct exec_context exec[EXEC_CONTEXTS];
+    uint64_t fetched[FETCHED_WORDS]; /* a bit for each page that the jump cache may hold */
     bool seen_stale; /* everything cached has died: `seen` starts afresh at the next safe point */
     bool waiting;    /* inside request_wait(): generated code may be up the stack */
     uint32_t wait_seq[VCPU_MAX]; /* requests of ours not yet waited for */

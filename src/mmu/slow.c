@@ -282,8 +282,6 @@ bool mmu_fetch_page(struct vcpu *v, gva_t pc, struct mmu_fetch *out)
         return false;
     }
     softtlb_note_fetch(v, pc);
-    if (v->exec_flags & EXEC_PRIV)
-        exec_note_fetch(v, (uint32_t)pc, at.gpa, !at.nonglobal);
     out->page = at.host - (pc & ~GUEST_PAGE_MASK);
     out->gpa = at.gpa;
     return true;

@@ -15,6 +15,7 @@
 #include "tcg/tcg.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 static struct softtlb_entry *entry_of(struct vcpu *v, gva_t gva, bool privileged)
 {
@@ -22,7 +23,7 @@ static struct softtlb_entry *entry_of(struct vcpu *v, gva_t gva, bool privileged
 }
 
 /* All MiBs of a leaf are marked together: one that knows this size speaks for the others. */
-void softtlb_note_leaf(struct mmu_vcpu *m, gva_t gva, uint64_t size)
+static void note_leaf(struct mmu_vcpu *m, gva_t gva, uint64_t size)
 {
     uint8_t log2 = (uint8_t)__builtin_ctzll(size);
     gva_t first = gva & ~(size - 1);
@@ -44,13 +45,11 @@ static void insert(struct vcpu *v, gva_t gva, bool privileged, const struct mmu_
     uint64_t tag =
         page | v->ctx_tag | (t->device && t->page_size <= UINT64_C(1) << 30 ? SOFT_DEVICE : 0);
 
-    softtlb_note_leaf(v->mmu, page, t->page_size);
+    note_leaf(v->mmu, page, t->page_size);
     if (!host)
         tag |= SOFT_MMIO;
     for (unsigned a = 0; a < 3; a++)
         e->tag[a] = t->prot & 1u << a ? tag : SOFT_INVALID;
-    if (!t->global && (t->prot & 1u << MMU_EXEC))
-        e->tag[MMU_EXEC] |= SOFT_NONGLOBAL;
     if (host && (t->prot & 1u << MMU_WRITE) && page_add_writer(v, gpa))
         e->tag[MMU_WRITE] |= SOFT_CODE;
     e->addend = (host ? (uint64_t)(uintptr_t)host : gpa) - page;
@@ -96,7 +95,6 @@ bool softtlb_locate(struct vcpu *v, gva_t gva, enum mmu_access access, bool priv
         return false;
     at = e->addend + gva;
     out->device = e->tag[access] & SOFT_DEVICE;
-    out->nonglobal = e->tag[access] & SOFT_NONGLOBAL;
     if (e->tag[access] & SOFT_MMIO) {
         out->host = NULL;
         out->gpa = at;
@@ -114,23 +112,23 @@ void softtlb_drop_all(struct vcpu *v)
     context_renew_all(v);
 }
 
-static unsigned fetch_bit(gva_t gva)
-{
-    return gva >> GUEST_PAGE_BITS & (SEEN_WORDS * 64 - 1);
-}
-
 void softtlb_note_fetch(struct vcpu *v, gva_t pc)
 {
-    v->mmu->fetched[fetch_bit(pc) / 64] |= UINT64_C(1) << (fetch_bit(pc) % 64);
+    gva_t page = (uint32_t)pc >> GUEST_PAGE_BITS;
+
+    v->mmu->fetched[page / 64] |= UINT64_C(1) << (page % 64);
 }
 
 /* Blocks of the page and of the one before, whose last instruction may end in this one. */
-static void drop_blocks(struct vcpu *v, gva_t page)
+static void drop_blocks(struct vcpu *v, gva_t gva)
 {
-    if (!(v->mmu->fetched[fetch_bit(page) / 64] >> (fetch_bit(page) % 64) & 1))
+    gva_t page = gva >> GUEST_PAGE_BITS;
+
+    if (!(v->mmu->fetched[page / 64] >> (page % 64) & 1))
         return;
-    tcg_jump_cache_flush_page(v, page);
-    tcg_jump_cache_flush_page(v, (uint32_t)(page - GUEST_PAGE_SIZE));
+    v->mmu->fetched[page / 64] &= ~(UINT64_C(1) << (page % 64));
+    tcg_jump_cache_flush_page(v, gva);
+    tcg_jump_cache_flush_page(v, (uint32_t)(gva - GUEST_PAGE_SIZE));
 }
 
 /* Drop the entry of this page whatever its context: it is the only one the slot can hold. */
@@ -157,6 +155,7 @@ static void drop_scan(struct vcpu *v, gva_t first, uint64_t size)
                     *tag = SOFT_INVALID;
             }
     tcg_jump_cache_flush(v);
+    memset(v->mmu->fetched, 0, sizeof(v->mmu->fetched));
     /* Nothing of these leaves is left, so that the next page of a kernel's flush loop is cheap. */
     for (gva_t r = first >> LEAF_REGION_BITS; r <= (first + size - 1) >> LEAF_REGION_BITS; r++)
         v->mmu->soft_leaf[r] = 0;

@@ -54,7 +54,6 @@ void spt_reset(struct vcpu *v);
 
 /* The current context changed, or user mode was entered: choose windows, set win_base. */
 void spt_select(struct vcpu *v);
-void spt_mode_changed(struct vcpu *v);
 /* Before an unprivileged access: true when the context had no user window yet (win_base[0] may have
  * changed). */
 bool spt_need_user_window(struct vcpu *v);

@@ -271,7 +271,7 @@ void spt_select(struct vcpu *v)
     make_current(v, 0, c);
 }
 
-void spt_mode_changed(struct vcpu *v)
+void mmu_mode_changed(struct vcpu *v)
 {
     if (v->mmu->spt && !(v->exec_flags & EXEC_PRIV) && !v->mmu->current->win[0])
         spt_select(v);
