@@ -126,7 +126,7 @@ static void on_signal(int sig, siginfo_t *info, void *context)
     (void)info;
     __asm__ volatile(
         "vmsr fpscr, %0" ::"r"(0)); /* a test may leave what library code cannot run with */
-    if (sig == SIGVTALRM) {           /* a loop: give up a test that has not moved for a whole tick */
+    if (sig == SIGVTALRM) { /* a loop: give up a test that has not moved for a whole tick */
         if (last_tick != current) {
             last_tick = current;
             return;
