@@ -145,7 +145,9 @@ static struct tb *lookup(struct vcpu *v)
 
 /*
  * Follow a direct exit that is not linked yet and link it, unless finding the target emptied the
- * cache. PC-relative code links only to its like: it may come by at another address next time.
+ * cache. PC-relative code links only to its like: it may come by at another address next time. A
+ * block that crosses into the next page is never linked to, since a link is not looked up again
+ * when that page changes (I-1).
  */
 static struct tb *lookup_and_link(struct vcpu *v)
 {
@@ -156,8 +158,8 @@ static struct tb *lookup_and_link(struct vcpu *v)
 
     if (to && pc_relative && !to->pc_relative)
         to = enter_in_jump_cache(v, find_or_translate(v, true));
-    if (to && !log_on(LOG_EXEC) && stats_vcpu[v->index].cache_flushes == flushes &&
-        to->exec_flags == from->exec_flags) {
+    if (to && to->page[1] == NO_PAGE && !log_on(LOG_EXEC) &&
+        stats_vcpu[v->index].cache_flushes == flushes && to->exec_flags == from->exec_flags) {
         tb_link_to(v->tcg, &from->link[v->exit_arg], to);
         STAT_INC(&stats_vcpu[v->index], links);
     }
