@@ -5,6 +5,7 @@
  */
 #include "base/log.h"
 #include "options.h"
+#include "tcg/perf_map.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -44,7 +45,11 @@ int main(int argc, char **argv)
             status = EXIT_FAILURE;
         } else {
             log_mask = o.log_mask;
+            err = o.perf_map ? perf_map_open() : 0;
+            if (err != 0)
+                log_warn("no perf map: %s", strerror(-err));
             status = run(&o);
+            perf_map_close();
             log_close();
         }
     }

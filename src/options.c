@@ -253,6 +253,13 @@ static int parse_no_reboot(struct options *o, const char *value)
 }
 
 /* ---- observation ---- */
+static int parse_perf_map(struct options *o, const char *value)
+{
+    (void)value;
+    o->perf_map = true;
+    return 0;
+}
+
 static int parse_log(struct options *o, const char *value)
 {
     const char *bad;
@@ -306,6 +313,7 @@ static const struct option {
     {"nographic", NULL, parse_nothing, "no display, console in the terminal (as always)"},
     {"display", "none", parse_display, "no display"},
     {"no-reboot", NULL, parse_no_reboot, "quit when the guest resets"},
+    {"perf-map", NULL, parse_perf_map, "write /tmp/perf-PID.map, by which perf names guest blocks"},
     {"mmu", "MODE", parse_mmu,
      "guest memory: soft (software TLB), spt (embedded shadow page tables)"},
     {"vma-budget", "N", parse_vma_budget, "host mappings the shadow page tables may use"},

@@ -15,6 +15,7 @@ struct options {
     struct vm_options vm;
     enum options_action action;
     unsigned log_mask;
+    bool perf_map; /* -perf-map */
     const char *log_path;
 };
 
