@@ -182,8 +182,7 @@ void context_start_afresh(struct vcpu *v)
 
     m->epoch++;
     publish_id(v);
-    seen_forget_all(&m->seen);
-    seen_note_asid(&m->seen, m->current->key.asid);
+    seen_forget_all(&m->seen, m->current->key.asid);
     memset(m->soft_leaf, 0, sizeof(m->soft_leaf));
     memset(m->fetched, 0, sizeof(m->fetched));
     m->seen_stale = false;
@@ -200,8 +199,8 @@ void context_reset(struct vcpu *v)
     memset(m->hash, 0, sizeof(m->hash));
     m->current = NULL;
     m->epoch++;
-    seen_forget_all(&m->seen);
-    seen_forget_all(&m->mapped);
+    seen_forget_all(&m->seen, 0);
+    seen_forget_all(&m->mapped, 0);
     memset(m->soft_leaf, 0, sizeof(m->soft_leaf));
     memset(m->fetched, 0, sizeof(m->fetched));
     m->seen_stale = false;

@@ -127,7 +127,8 @@ struct seen {
 bool seen_note(struct seen *s, gva_t gva, uint64_t leaf_size, bool global);
 void seen_note_asid(struct seen *s, uint32_t asid);
 void seen_forget_asid(struct seen *s, uint32_t asid);
-void seen_forget_all(struct seen *s);
+/* But for the ASID of the current context, which stays noted all the time. */
+void seen_forget_all(struct seen *s, uint32_t current_asid);
 /* May something the operation kills be cached? Any vCPU, after it advanced the target's generation.
  */
 bool seen_concerns(const struct seen *s, enum tlbi_kind kind, gva_t va, uint32_t asid);

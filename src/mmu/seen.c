@@ -4,7 +4,8 @@
  * running code, so that other vCPUs ask it (and wait for it at their DSB) only when their TLB
  * maintenance concerns it; one for its windows, so that nobody looks through them in vain (a kernel
  * flushes its whole vmalloc range page by page). Written by the owner, read by everybody; bits are
- * only ever added until everything cached has died, for windows until reset.
+ * only ever added until everything cached has died, for windows until reset. The ASID of the current
+ * context is noted without a gap, since its windows are used without a note of their own.
  *
  * Order: the owner reads its generation, walks, adds the note (a read-modify-write when it is
  * news), then reads the generation again and walks again if it moved. Whoever maintains advances
@@ -78,11 +79,16 @@ static void clear(_Atomic uint64_t *words, unsigned n)
         atomic_store_explicit(&words[i], 0, memory_order_relaxed);
 }
 
-void seen_forget_all(struct seen *s)
+void seen_forget_all(struct seen *s, uint32_t current_asid)
 {
+    uint64_t keep = UINT64_C(1) << (current_asid % 64);
+
     clear(s->page[0], SEEN_WORDS);
     clear(s->page[1], SEEN_WORDS);
-    clear(s->asid, ARRAY_SIZE(s->asid));
+    /* Not cleared and then noted again: maintenance by ASID that looks in between would ask nobody
+     * to clean the current windows it has just marked stale. */
+    for (unsigned i = 0; i < ARRAY_SIZE(s->asid); i++)
+        atomic_store(&s->asid[i], i == (current_asid & 0xff) / 64 ? keep : 0);
     for (unsigned i = 0; i < ARRAY_SIZE(s->leaf_log2); i++)
         atomic_store_explicit(&s->leaf_log2[i], 0, memory_order_relaxed);
 }

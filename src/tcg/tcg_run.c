@@ -147,7 +147,8 @@ static struct tb *lookup(struct vcpu *v)
  * Follow a direct exit that is not linked yet and link it, unless finding the target emptied the
  * cache. PC-relative code links only to its like: it may come by at another address next time. A
  * block that crosses into the next page is never linked to, since a link is not looked up again
- * when that page changes (I-1).
+ * when that page changes (I-1). Nor is a block of another physical page: the mapping may change
+ * between the run of one and the look-up of the other, and the link would outlive the maintenance.
  */
 static struct tb *lookup_and_link(struct vcpu *v)
 {
@@ -158,7 +159,7 @@ static struct tb *lookup_and_link(struct vcpu *v)
 
     if (to && pc_relative && !to->pc_relative)
         to = enter_in_jump_cache(v, find_or_translate(v, true));
-    if (to && to->page[1] == NO_PAGE && !log_on(LOG_EXEC) &&
+    if (to && to->page[1] == NO_PAGE && to->page[0] == from->page[0] && !log_on(LOG_EXEC) &&
         stats_vcpu[v->index].cache_flushes == flushes && to->exec_flags == from->exec_flags) {
         tb_link_to(v->tcg, &from->link[v->exit_arg], to);
         STAT_INC(&stats_vcpu[v->index], links);

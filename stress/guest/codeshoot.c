@@ -211,8 +211,8 @@ static void worker(unsigned cpu, void *arg)
         if (page < PAGES)
             change(page, r);
     }
+    barrier_wait(&gate); /* others may still wait for our answer to their SGI */
     shoot_leave();
-    barrier_wait(&gate);
 }
 
 static void total(const char *name, size_t off, unsigned n)

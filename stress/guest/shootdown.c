@@ -238,8 +238,8 @@ static void worker(unsigned cpu, void *arg)
         if (page < PAGES)
             change(page, cpu, r);
     }
+    barrier_wait(&gate); /* others may still wait for our answer to their SGI */
     shoot_leave();
-    barrier_wait(&gate);
     this_cpu()->hook = NULL;
 }
 

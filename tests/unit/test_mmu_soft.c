@@ -445,3 +445,30 @@ Test(mmu_soft, broadcast_asks_only_whom_it_concerns)
     cr_expect_eq(ASKED(TLBI_VA, VA + 0x1000, 9), 0, "everything died with the last one");
     mmu_dsb(self);
 }
+
+static atomic_bool forgetting;
+
+static void *forget_often(void *seen)
+{
+    for (unsigned i = 0; i < 20000; i++)
+        seen_forget_all(seen, 70);
+    atomic_store(&forgetting, false);
+    return NULL;
+}
+
+/* Maintenance by ASID of another CPU at any moment while the owner starts afresh. */
+Test(mmu_soft, the_current_asid_is_noted_without_a_gap)
+{
+    static struct seen seen;
+    unsigned missed = 0;
+    pthread_t owner;
+
+    seen_note_asid(&seen, 70);
+    atomic_store(&forgetting, true);
+    cr_assert(!pthread_create(&owner, NULL, forget_often, &seen));
+    while (atomic_load(&forgetting))
+        missed += !seen_concerns(&seen, TLBI_ASID, 0, 70);
+    pthread_join(owner, NULL);
+    cr_expect_eq(missed, 0, "missed %u times", missed);
+    cr_expect(!seen_concerns(&seen, TLBI_ASID, 0, 71));
+}
