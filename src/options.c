@@ -315,7 +315,8 @@ static const struct option {
     {"no-reboot", NULL, parse_no_reboot, "quit when the guest resets"},
     {"perf-map", NULL, parse_perf_map, "write /tmp/perf-PID.map, by which perf names guest blocks"},
     {"mmu", "MODE", parse_mmu,
-     "guest memory: soft (software TLB), spt (embedded shadow page tables)"},
+     "guest memory: auto (default), soft (software TLB), spt[=private], spt=shared or "
+     "spt=group,windows=N[,prefill=W]"},
     {"vma-budget", "N", parse_vma_budget, "host mappings the shadow page tables may use"},
     {"exclusive", "MODE", parse_exclusive, "exclusive monitor: fast (default), strict"},
     {"pin", "WHERE", parse_pin, "place CPU threads: none, spread, compact, or a list of host CPUs"},
@@ -392,6 +393,7 @@ int options_parse(int argc, char *const *argv, struct options *o)
                                  .cpu = "cortex-a15",
                                  .smp = 1,
                                  .ram_size = 256 * MIB,
+                                 .mmu = {.mode = MMU_SPT, .tiered = true},
                                  .pin = "none"}};
     for (int i = 1; i < argc; i++) {
         const struct option *d = find_option(argv[i]);

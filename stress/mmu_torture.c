@@ -340,16 +340,18 @@ static void make_worker(unsigned i, uint64_t seed)
     mmu_context_changed(w->v);
 }
 
-static void torture(enum mmu_mode m, unsigned seconds, unsigned ncpus, uint64_t seed,
+static void torture(const char *value, unsigned seconds, unsigned ncpus, uint64_t seed,
                     uint64_t budget)
 {
+    const char *why;
     struct timespec end = {.tv_sec = seconds};
     uint64_t loads = 0, remaps = 0, runs = 0, writes = 0, fills = 0, evictions = 0;
 
-    mode = m;
+    rig_check(!mmu_options_parse(&rig_options, value, &why), "mode");
+    mode = rig_options.mode;
     rig_on_invalidate = on_invalidate;
     rig_on_walk = lose_cpu;
-    rig_start(m, RAM_SIZE, ncpus, budget);
+    rig_start(mode, RAM_SIZE, ncpus, budget);
     make_tables();
     for (unsigned i = 0; i < ncpus; i++)
         make_worker(i, seed);
@@ -370,8 +372,7 @@ static void torture(enum mmu_mode m, unsigned seconds, unsigned ncpus, uint64_t 
     rig_stop();
     printf("%s, %u vCPUs, budget %" PRIu64 ": %" PRIu64 " loads, %" PRIu64 " remaps, %" PRIu64
            " code runs, %" PRIu64 " code writes; in all %" PRIu64 " fills, %" PRIu64 " evictions\n",
-           m == MMU_SPT ? "spt" : "soft", ncpus, budget, loads, remaps, runs, writes, fills,
-           evictions);
+           value, ncpus, budget, loads, remaps, runs, writes, fills, evictions);
     rig_check(loads && remaps && runs && writes, "progress");
 }
 
@@ -389,10 +390,13 @@ int main(int argc, char **argv)
     }
     printf("seed %" PRIu64 "\n", seed);
     if (strcmp(what, "spt"))
-        torture(MMU_SOFT, seconds, ncpus, seed, 0);
+        torture("soft", seconds, ncpus, seed, 0);
     if (strcmp(what, "soft")) {
-        torture(MMU_SPT, seconds, ncpus, seed + 1, 0);
-        torture(MMU_SPT, seconds, ncpus, seed + 2, 150);
+        torture("spt=private", seconds, ncpus, seed + 1, 0);
+        torture("spt=private", seconds, ncpus, seed + 2, 150);
+        torture("spt=shared", seconds, ncpus, seed + 3, 0);
+        torture("spt=group,windows=2,prefill=20", seconds, ncpus, seed + 4, 0);
+        torture("auto", seconds, ncpus, seed + 5, 0);
     }
     return 0;
 }

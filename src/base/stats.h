@@ -27,9 +27,14 @@
     X(spt_fills, "SPT fills") \
     X(spt_fill_pages, "pages mapped by SPT fills") \
     X(spt_global_fills, "SPT fills of global pages") \
+    X(spt_prefills, "SPT fills replayed for an address space that got a window again") \
     X(spt_drops, "SPT pages dropped") \
     X(spt_retires, "SPT windows retired or cleared") \
     X(spt_evictions, "SPT windows evicted for the VMA budget") \
+    X(sites_patched, "access sites sent to the soft TLB") \
+    X(sites_unpatched, "access sites returned to their window") \
+    X(spt_promotions, "address spaces whose user code moved to windows") \
+    X(spt_demotions, "address spaces whose user code moved back to the soft TLB") \
     X(spt_faults, "host faults taken in generated code") \
     X(fill_stall_max_ns, "longest fill, ns") \
     X(tlbi_local, "TLB maintenance operations, local") \

@@ -29,20 +29,6 @@ void mmu_zfree(void *p, size_t bytes)
         munmap(p, bytes);
 }
 
-int mmu_options_parse(struct mmu_options *o, const char *value, const char **why)
-{
-    if (!strcmp(value, "soft")) {
-        o->mode = MMU_SOFT;
-        return 0;
-    }
-    if (!strcmp(value, "spt")) {
-        o->mode = MMU_SPT;
-        return 0;
-    }
-    *why = "accepted are soft and spt";
-    return -EINVAL;
-}
-
 /* Words of the dirty bitmap and of its summary. */
 static size_t dirty_words(const struct mmu_vm *m)
 {
@@ -61,7 +47,7 @@ int mmu_create(struct vm *vm, const struct mmu_options *o)
     m->npages = vm->ram.size >> GUEST_PAGE_BITS;
     m->page = mmu_zalloc(m->npages * sizeof(m->page[0]));
     if (m->page)
-        err = o->mode == MMU_SPT ? spt_create(vm, o->vma_budget) : 0;
+        err = o->mode == MMU_SPT ? spt_create(vm, o) : 0;
     if (!err)
         err = fault_install(vm);
     if (err)
@@ -126,15 +112,23 @@ void mmu_vcpu_reset(struct vcpu *v)
     spt_reset(v);
     context_reset(v);
     tcg_jump_cache_flush(v);
+    v->mmu->user_since = 0;
 }
 
-int spt_create(struct vm *vm, uint64_t vma_budget)
+int spt_create(struct vm *vm, const struct mmu_options *o)
 {
     struct spt_vm *s = mmu_zalloc(sizeof(*s));
 
     if (!s)
         return -ENOMEM;
-    s->budget = vma_budget ? vma_budget : budget_read_limit();
+    s->opt = *o;
+    s->reclaimer = reclaim_create();
+    if (!s->reclaimer) {
+        mmu_zfree(s, sizeof(*s));
+        return -ENOMEM;
+    }
+    s->ticks_per_us = tier_ticks_per_us();
+    s->budget = o->vma_budget ? o->vma_budget : budget_read_limit();
     if (s->budget < BUDGET_MIN)
         s->budget = BUDGET_MIN;
     vm->mmu->spt = s;
@@ -143,6 +137,8 @@ int spt_create(struct vm *vm, uint64_t vma_budget)
 
 void spt_destroy(struct vm *vm)
 {
+    if (vm->mmu->spt)
+        reclaim_destroy(vm->mmu->spt->reclaimer);
     mmu_zfree(vm->mmu->spt, sizeof(*vm->mmu->spt));
     vm->mmu->spt = NULL;
 }

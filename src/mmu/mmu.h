@@ -14,7 +14,7 @@ struct vm;
 struct vcpu;
 
 enum mmu_access { MMU_READ, MMU_WRITE, MMU_EXEC };
-enum mmu_mode { MMU_SOFT, MMU_SPT }; /* -mmu; the hybrid and other organisations join here */
+enum mmu_mode { MMU_SOFT, MMU_SPT };
 
 /* ---- RAM (ram.c) ---- */
 struct ram {
@@ -31,6 +31,10 @@ void *ram_ptr(const struct ram *ram, gpa_t gpa, uint64_t len);
 /* ---- life cycle ---- */
 struct mmu_options {
     enum mmu_mode mode;
+    bool tiered;      /* auto: user code starts on the soft TLB, what runs long moves to windows */
+    unsigned windows; /* user windows of each vCPU: 0 = one for each address space (private),
+                         1 = shared, N = group */
+    unsigned prefill; /* pages replayed when an address space gets a window again */
     uint64_t vma_budget; /* 0 = from vm.max_map_count */
 };
 /* Parse the value of -mmu; on an unknown one -EINVAL and *why names what is accepted. */
@@ -75,9 +79,14 @@ void *mmu_helper_host(struct vcpu *v, gva_t gva, enum mmu_access access, uint32_
  * again) or MMU_FAULT_SLOW (use the site's slow path, which performs the access or raises the guest
  * fault).
  */
-enum mmu_fault_action { MMU_FAULT_RETRY, MMU_FAULT_SLOW };
-enum mmu_fault_action mmu_spt_fault(struct vcpu *v, uintptr_t host_pc, hva_t addr, bool is_write,
-                                    uint32_t memop);
+enum mmu_fault_action {
+    MMU_FAULT_RETRY,
+    MMU_FAULT_SLOW, /* this access takes the slow path */
+    MMU_FAULT_SOFT, /* and this site, until it proves hot: the page has no place in the window */
+};
+enum mmu_fault_action mmu_spt_fault(struct vcpu *v, hva_t addr, bool is_write, uint32_t memop);
+/* A hot site of MMU_FAULT_SOFT touches gva: true when the page is now in the current window. */
+bool mmu_spt_promote(struct vcpu *v, gva_t gva, bool is_write, uint32_t memop);
 /* Is addr in one of this vCPU's windows (guards included)? Async-signal-safe. */
 bool mmu_window_contains_sig(const struct vcpu *v, hva_t addr);
 

@@ -91,6 +91,14 @@ struct context_key {
 
 struct window;
 
+/* Where the user code of a context runs in -mmu auto (tier.c). */
+struct tier {
+    uint64_t user_ticks; /* host ticks in user mode */
+    uint64_t cost_us;    /* of fills */
+    uint8_t demotions;
+    bool windowed;
+};
+
 struct context {
     struct context_key key;
     uint32_t id; /* valid when epoch is the vCPU's */
@@ -98,7 +106,9 @@ struct context {
     uint64_t last_used;
     uint64_t serial;       /* unique for the life of the vCPU */
     struct window *win[2]; /* user, privileged; NULL: not allocated */
-    int16_t hash_next;     /* index + 1 */
+    struct tier tier;
+    uint32_t record_len; /* pages ever recorded for the replay (spt_record.c) */
+    int16_t hash_next;   /* index + 1 */
     bool used;
 };
 
@@ -192,7 +202,9 @@ struct mmu_vcpu {
     /* owner */
     struct context *current;
     uint32_t epoch, last_id;
-    uint64_t clock; /* context switches, for LRU */
+    uint64_t clock;      /* context switches, for LRU */
+    uint64_t user_since; /* host ticks when user mode was entered, or time was last accounted; 0 =
+                            not in user mode */
     uint64_t last_serial;
     struct context ctx[CONTEXT_COUNT];
     int16_t hash[CONTEXT_HASH];      /* index + 1 */

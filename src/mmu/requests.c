@@ -138,8 +138,11 @@ void mmu_serve_requests(struct vcpu *v)
     if (atomic_load(&q->seq) != atomic_load_explicit(&q->acked, memory_order_relaxed))
         serve_queue(v);
     /* Not below a helper: the block that called it runs on, from a page that `seen` must keep. */
-    if (v->mmu->seen_stale && !v->mmu->waiting)
+    if (v->mmu->waiting)
+        return;
+    if (v->mmu->seen_stale)
         context_start_afresh(v);
+    spt_apply_tier(v);
 }
 
 uint32_t mmu_epoch(const struct vcpu *v)

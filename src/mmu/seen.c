@@ -4,8 +4,8 @@
  * running code, so that other vCPUs ask it (and wait for it at their DSB) only when their TLB
  * maintenance concerns it; one for its windows, so that nobody looks through them in vain (a kernel
  * flushes its whole vmalloc range page by page). Written by the owner, read by everybody; bits are
- * only ever added until everything cached has died, for windows until reset. The ASID of the current
- * context is noted without a gap, since its windows are used without a note of their own.
+ * only ever added until everything cached has died, for windows until reset. The ASID of the
+ * current context is noted without a gap, since its windows are used without a note of their own.
  *
  * Order: the owner reads its generation, walks, adds the note (a read-modify-write when it is
  * news), then reads the generation again and walks again if it moved. Whoever maintains advances

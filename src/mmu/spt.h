@@ -3,10 +3,11 @@
  * Embedded shadow page tables: the windows of each vCPU and what connects them to contexts, guest
  * tables and TLB maintenance. All functions do nothing in soft mode. Private to src/mmu.
  *
- * Organisation "private": a user window for each translation context; privileged windows apart from
- * them, one for each set of control bits (context_key without table bases and ASID), which keep
- * global pages over address-space switches. Other organisations differ in who gets which window
- * (spt_window.c).
+ * A user window belongs to one translation context. How many there may be is the organisation: one
+ * (shared), N (group), or one for each context (private). Privileged windows are apart from them:
+ * one for each set of control bits (context_key without table bases and ASID), which keep global
+ * pages over address-space switches. -mmu auto is private with the choice, for each context,
+ * whether its user code uses windows at all (tier.c).
  */
 #pragma once
 
@@ -22,7 +23,12 @@
 #define SPT_WINDOWS_MIN   4
 #define SPT_WINDOW_STRIDE ((UINT64_C(1) << GUEST_VA_BITS) + 2 * WINDOW_GUARD)
 
+struct reclaimer;
+
 struct spt_vm {
+    struct mmu_options opt;
+    uint64_t ticks_per_us; /* host's time-stamp counter */
+    struct reclaimer *reclaimer;
     _Atomic uint64_t vmas; /* of all windows, beyond one for each arena */
     uint64_t budget;
     _Atomic uint32_t warned;
@@ -31,7 +37,8 @@ struct spt_vm {
 #define CHURN_ENTRIES 256
 struct churn_entry {
     uint32_t page; /* GVA page number */
-    uint8_t drops, limit, uses;
+    uint32_t drops;
+    uint64_t last_drop; /* host ticks */
 };
 
 struct spt_vcpu {
@@ -43,10 +50,12 @@ struct spt_vcpu {
     _Atomic uint32_t *tag;                   /* [nwindows] */
     struct context_key *win_key;             /* [nwindows] of privileged windows; owner only */
     struct window *cur[2];                   /* user, privileged; owner only */
+    unsigned nuser;                          /* user windows in use; owner only */
+    uint32_t *record;                        /* [CONTEXT_COUNT][prefill]; owner only */
     struct churn_entry churn[CHURN_ENTRIES]; /* owner only */
 };
 
-int spt_create(struct vm *vm, uint64_t vma_budget) MUST_CHECK; /* -errno */
+int spt_create(struct vm *vm, const struct mmu_options *o) MUST_CHECK; /* -errno */
 void spt_destroy(struct vm *vm);
 int spt_vcpu_create(struct vcpu *v) MUST_CHECK;
 void spt_vcpu_destroy(struct vcpu *v);
@@ -54,9 +63,10 @@ void spt_reset(struct vcpu *v);
 
 /* The current context changed, or user mode was entered: choose windows, set win_base. */
 void spt_select(struct vcpu *v);
-/* Before an unprivileged access: true when the context had no user window yet (win_base[0] may have
- * changed). */
-bool spt_need_user_window(struct vcpu *v);
+/* Has the current context a user window? One that is due is given to it now. */
+bool spt_has_user_window(struct vcpu *v);
+/* exec_flags follow what the tiers chose; where no generated code is up the stack. */
+void spt_apply_tier(struct vcpu *v);
 /* What whole-window maintenance asked of the current windows is done when this returns. */
 void spt_clean_current(struct vcpu *v);
 /* Drop what a fresh walk of the owner would not give; pages dropped (spt_revalidate.c). */
@@ -74,12 +84,37 @@ void spt_tlbi(struct vcpu *v, struct vcpu *target, enum tlbi_kind kind, gva_t va
  * thread. */
 void spt_protect_page(struct vm *vm, gpa_t page, uint64_t count);
 
+/*
+ * Fill the page in the current window of this privilege, as for a read, if the guest's tables map
+ * it and nothing is there yet; true when it did.
+ */
+bool spt_fill_page(struct vcpu *v, gva_t gva, bool privileged);
+
 /* ---- pages not worth a window (churn.c); owner ---- */
-void churn_note_tlbi(struct vcpu *v, gva_t gva, bool was_mapped);
-bool churn_refuses(struct vcpu *v, gva_t gva); /* this access takes the slow path */
-bool churn_worth(struct vcpu *v, gva_t gva);   /* dropped often, and used in earnest in between */
-/* Fill the page in the current privileged window if the guest's tables map it now (spt_fill.c). */
-void spt_prefill(struct vcpu *v, gva_t gva);
+void churn_note_drop(struct vcpu *v, gva_t gva);
+bool churn_refuses(struct vcpu *v, gva_t gva);  /* accesses take the soft TLB */
+bool churn_forgives(struct vcpu *v, gva_t gva); /* an access proved hot: may it have its page? */
+
+/* ---- -mmu auto (tier.c); owner ---- */
+uint64_t tier_ticks_per_us(void); /* of the host's time-stamp counter; measured once */
+void tier_enter_user(struct vcpu *v);
+void tier_leave_user(struct vcpu *v);
+void tier_note_fault(struct vcpu *v); /* user code took a host fault and had a page filled */
+
+/* ---- prefill (spt_record.c); owner ---- */
+int record_create(struct vcpu *v, struct spt_vcpu *s) MUST_CHECK;
+void record_destroy(struct vcpu *v, struct spt_vcpu *s);
+void record_note(struct vcpu *v, gva_t gva); /* the current context faulted this page in */
+void record_replay(struct vcpu *v);          /* the current context has just got a user window */
+
+/* ---- windows out of use (reclaim.c) ---- */
+struct reclaimer *reclaim_create(void); /* NULL: no memory */
+void reclaim_destroy(struct reclaimer *r);
+/* Any vCPU, of its own window that is not current; false: no thread to be had, clear it yourself.
+ */
+bool reclaim_post(struct reclaimer *r, struct window *w);
+/* Windows [first, end) go away: when this returns the reclaimer does not touch them. */
+void reclaim_forget(struct reclaimer *r, const struct window *first, const struct window *end);
 
 /* ---- VMA budget (budget.c, I-4) ---- */
 #define BUDGET_MIN 64 /* with less, every access evicts what the one before filled */

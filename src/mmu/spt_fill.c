@@ -20,6 +20,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <string.h>
 
 #define TRIES      4
 /* Small pages are looked at in groups: a neighbour beyond that is unlikely to be contiguous. */
@@ -33,6 +34,7 @@ struct fill {
     enum mmu_access access;
     struct mmu_translation t;
     bool writable; /* what the faulting page gets */
+    bool refuse_nonglobal;
 };
 
 static uint32_t ram_page(const struct vm *vm, gpa_t gpa)
@@ -165,6 +167,8 @@ static int map_run(struct fill *f, struct window_run *run, uint64_t gen)
     return err;
 }
 
+/* 0, -EAGAIN (walk again), -ENOMEM, -EFAULT (the guest's tables do not allow it), -ENXIO (allowed,
+ * but nothing for a window). */
 static int try_fill(struct fill *f)
 {
     struct vm *vm = f->v->vm;
@@ -177,11 +181,13 @@ static int try_fill(struct fill *f)
         return -EFAULT;
     page = f->t.gpa & GUEST_PAGE_MASK;
     if (f->t.device && f->t.page_size <= UINT64_C(1) << 30)
-        return -EFAULT;
+        return -ENXIO;
     if (page < vm->ram.base || !ram_ptr(&vm->ram, page, GUEST_PAGE_SIZE))
-        return -EFAULT;
+        return -ENXIO;
     if (!(f->t.prot & 1u << MMU_READ))
         return -EFAULT;
+    if (f->refuse_nonglobal && !f->t.global)
+        return -ENXIO;
     if (f->access == MMU_WRITE)
         page_mark_dirty(vm, page, 0);
     f->writable = may_write(vm, &f->t, page);
@@ -196,46 +202,88 @@ static int try_fill(struct fill *f)
     return err;
 }
 
-enum mmu_fault_action mmu_spt_fault(struct vcpu *v, uintptr_t host_pc, hva_t addr, bool is_write,
-                                    uint32_t memop)
+static int fill(struct fill *f)
 {
-    bool privileged = (memop & MEMOP_PRIV) && !(memop & MEMOP_USER);
-    struct fill f = {.v = v, .privileged = privileged, .access = is_write ? MMU_WRITE : MMU_READ};
-    uint64_t offset = addr - v->win_base[privileged], start;
+    uint64_t start = stats_now_ns();
     int err = -EAGAIN;
 
-    (void)host_pc;
+    for (unsigned i = 0; i < TRIES && err == -EAGAIN; i++)
+        err = try_fill(f);
+    if (!err)
+        STAT_MAX(&stats_vcpu[f->v->index], fill_stall_max_ns, stats_now_ns() - start);
+    return err;
+}
+
+static bool is_privileged(uint32_t memop)
+{
+    return (memop & MEMOP_PRIV) && !(memop & MEMOP_USER);
+}
+
+static void log_fault(const struct fill *f, uint64_t offset, int err)
+{
+    log_printf("cpu%u: spt fault %08" PRIx64 " %s%s: %s\n", f->v->index, offset,
+               f->privileged ? "priv " : "user ", f->access == MMU_WRITE ? "write" : "read",
+               err ? strerror(-err) : "filled");
+}
+
+enum mmu_fault_action mmu_spt_fault(struct vcpu *v, hva_t addr, bool is_write, uint32_t memop)
+{
+    bool privileged = is_privileged(memop), tiered = v->vm->mmu->spt->opt.tiered;
+    struct fill f = {.v = v,
+                     .privileged = privileged,
+                     .refuse_nonglobal = privileged && tiered,
+                     .access = is_write ? MMU_WRITE : MMU_READ};
+    uint64_t offset = addr - v->win_base[privileged];
+    int err;
+
     /* A guard: the address wrapped or the access straddles the end. */
     if (offset >> GUEST_VA_BITS)
         return MMU_FAULT_SLOW;
-    /* The first unprivileged access of a kernel-only context; it is done the slow way, since RETRY
-     * keeps the base. */
-    if (!privileged && spt_need_user_window(v))
-        return MMU_FAULT_SLOW;
-    f.w = v->mmu->spt->cur[privileged];
-    if (!f.w)
-        return MMU_FAULT_SLOW;
     f.gva = offset & GUEST_PAGE_MASK;
+    f.w = v->mmu->spt->cur[privileged];
+    if (!f.w) {
+        /* An unprivileged access of a kernel in a context without a user window; RETRY would keep
+         * the old base. User code that was just demoted leaves this block soon. */
+        bool has = !privileged && spt_has_user_window(v);
+
+        return tiered && !has && (memop & MEMOP_PRIV) ? MMU_FAULT_SOFT : MMU_FAULT_SLOW;
+    }
     if (privileged && churn_refuses(v, f.gva))
-        return MMU_FAULT_SLOW;
-    start = stats_now_ns();
-    for (unsigned i = 0; i < TRIES && err == -EAGAIN; i++)
-        err = try_fill(&f);
+        return MMU_FAULT_SOFT;
+    err = fill(&f);
     if (log_on(LOG_MMU))
-        log_printf("cpu%u: spt fault %08" PRIx64 " %s%s: %s\n", v->index, offset,
-                   privileged ? "priv " : "user ", is_write ? "write" : "read",
-                   err ? "slow" : "filled");
-    if (err)
-        return MMU_FAULT_SLOW;
-    STAT_MAX(&stats_vcpu[v->index], fill_stall_max_ns, stats_now_ns() - start);
-    return MMU_FAULT_RETRY;
+        log_fault(&f, offset, err);
+    if (!privileged && !err) {
+        record_note(v, f.gva);
+        if (tiered && !(memop & MEMOP_PRIV))
+            tier_note_fault(v);
+    }
+    if (!err)
+        return MMU_FAULT_RETRY;
+    return err == -EFAULT || err == -EAGAIN ? MMU_FAULT_SLOW : MMU_FAULT_SOFT;
 }
 
-void spt_prefill(struct vcpu *v, gva_t gva)
+bool mmu_spt_promote(struct vcpu *v, gva_t gva, bool is_write, uint32_t memop)
 {
-    struct fill f = {.v = v, .privileged = true, .access = MMU_READ, .w = v->mmu->spt->cur[1]};
+    bool privileged = is_privileged(memop);
+    struct fill f = {.v = v,
+                     .privileged = privileged,
+                     .access = is_write ? MMU_WRITE : MMU_READ,
+                     .w = v->mmu->spt->cur[privileged],
+                     .gva = gva & GUEST_PAGE_MASK};
 
-    f.gva = gva & GUEST_PAGE_MASK;
-    if (f.w && !window_record(f.w, f.gva))
-        try_fill(&f); /* not mapped by the guest, or no room: an access will tell */
+    if (!f.w || (privileged && !churn_forgives(v, f.gva)))
+        return false;
+    return window_record(f.w, f.gva) || !fill(&f);
+}
+
+bool spt_fill_page(struct vcpu *v, gva_t gva, bool privileged)
+{
+    struct fill f = {.v = v,
+                     .privileged = privileged,
+                     .access = MMU_READ,
+                     .w = v->mmu->spt->cur[privileged],
+                     .gva = gva & GUEST_PAGE_MASK};
+
+    return f.w && !window_record(f.w, f.gva) && !fill(&f);
 }

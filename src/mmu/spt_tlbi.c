@@ -69,9 +69,8 @@ void spt_tlbi(struct vcpu *v, struct vcpu *target, enum tlbi_kind kind, gva_t va
         spt_clean_current(v);
         return;
     }
-    churn_note_tlbi(v, va, dropped);
-    if (churn_worth(v, va))
-        spt_prefill(v, va);
+    if (dropped)
+        churn_note_drop(v, va);
 }
 
 void spt_protect_page(struct vm *vm, gpa_t page, uint64_t count)

@@ -47,6 +47,8 @@ static int reserve_arena(struct spt_vcpu *s)
 
 static int create_windows(struct vcpu *v, struct spt_vcpu *s)
 {
+    if (record_create(v, s))
+        return -ENOMEM;
     s->win = mmu_zalloc(s->nwindows * sizeof(s->win[0]));
     s->win_key = mmu_zalloc(s->nwindows * sizeof(s->win_key[0]));
     s->tag = mmu_zalloc(s->nwindows * sizeof(s->tag[0]));
@@ -83,6 +85,8 @@ int spt_vcpu_create(struct vcpu *v)
         return err;
     }
     v->win_base[0] = v->win_base[1] = none(s)->base;
+    v->exec_mmu[0] = v->vm->mmu->spt->opt.tiered ? 0 : EXEC_WINDOW;
+    v->exec_mmu[1] = EXEC_WINDOW;
     return 0;
 }
 
@@ -93,12 +97,15 @@ void spt_vcpu_destroy(struct vcpu *v)
     if (!s)
         return;
     v->mmu->spt = NULL;
+    if (s->win)
+        reclaim_forget(v->vm->mmu->spt->reclaimer, s->win, s->win + s->nwindows);
     for (unsigned i = 0; s->win && i < s->nwindows && s->win[i].region; i++) {
         window_clear_locked(&s->win[i]); /* gives back its counts in the page descriptors */
         window_fini(&s->win[i]);
     }
     if (s->arena)
         munmap((void *)s->arena, s->arena_bytes);
+    record_destroy(v, s);
     mmu_zfree(s->win, s->nwindows * sizeof(s->win[0]));
     mmu_zfree(s->win_key, s->nwindows * sizeof(s->win_key[0]));
     mmu_zfree(s->tag, s->nwindows * sizeof(s->tag[0]));
@@ -106,14 +113,10 @@ void spt_vcpu_destroy(struct vcpu *v)
 }
 
 /* ---- allocation ---- */
-static void release(struct vcpu *v, struct window *w)
-{
-    struct mmu_vcpu *m = v->mmu;
+#define RETIRE_ABOVE 8 /* pages; fewer are cleared on the spot */
 
-    for (unsigned i = 0; i < CONTEXT_COUNT; i++)
-        for (unsigned priv = 0; priv < 2; priv++)
-            if (m->ctx[i].win[priv] == w)
-                m->ctx[i].win[priv] = NULL;
+static void clear_now(struct window *w)
+{
     pthread_mutex_lock(&w->lock);
     window_clear_locked(w);
     window_rebuild_locked(w, !atomic_load(&w->current));
@@ -122,31 +125,81 @@ static void release(struct vcpu *v, struct window *w)
     pthread_mutex_unlock(&w->lock);
 }
 
-/* A free window, else the least recently scheduled one; NULL when all are in use right now or lost.
- */
-static struct window *allocate(struct vcpu *v)
+/* Out of use: no context refers to it, nothing runs in it. It can be allocated again when its tag
+ * is 0, which may be later. */
+static void retire(struct vcpu *v, struct window *w)
 {
-    struct spt_vcpu *s = v->mmu->spt;
-    struct window *victim = NULL;
+    struct mmu_vcpu *m = v->mmu;
 
+    for (unsigned i = 0; i < CONTEXT_COUNT; i++)
+        for (unsigned priv = 0; priv < 2; priv++)
+            if (m->ctx[i].win[priv] == w)
+                m->ctx[i].win[priv] = NULL;
+    m->spt->nuser -= (atomic_load(w->tag) & WINDOW_USER) != 0;
+    STAT_INC(&stats_vcpu[v->index], spt_retires);
+    if (atomic_load(&w->mapped) <= RETIRE_ABOVE || !reclaim_post(v->vm->mmu->spt->reclaimer, w))
+        clear_now(w);
+}
+
+static struct window *find_free(struct spt_vcpu *s)
+{
     for (unsigned i = 1; i < s->nwindows; i++) {
         struct window *w = &s->win[i];
 
-        if (w->lost || atomic_load(&w->current))
+        if (w->lost || atomic_load(w->tag))
             continue;
-        if (!atomic_load(w->tag)) {
-            if (i >= atomic_load(&s->nused))
-                atomic_store(&s->nused, i + 1);
-            return w;
-        }
+        if (i >= atomic_load(&s->nused))
+            atomic_store(&s->nused, i + 1);
+        return w;
+    }
+    return NULL;
+}
+
+/* The least recently scheduled window that is not current; of users only, if so asked. */
+static struct window *find_victim(struct spt_vcpu *s, uint32_t kind)
+{
+    struct window *victim = NULL;
+
+    for (unsigned i = 1; i < atomic_load(&s->nused); i++) {
+        struct window *w = &s->win[i];
+
+        if (w->lost || atomic_load(&w->current) || (atomic_load(w->tag) & kind) != kind)
+            continue;
         if (!victim || atomic_load(&w->last_used) < atomic_load(&victim->last_used))
             victim = w;
     }
-    if (victim) {
-        release(v, victim);
-        STAT_INC(&stats_vcpu[v->index], spt_retires);
-    }
     return victim;
+}
+
+/* Back-pressure when the reclaimer is behind: a window that waits for it is cleared here. */
+static struct window *take_back(struct vcpu *v)
+{
+    struct window *w = find_victim(v->mmu->spt, WINDOW_RETIRED);
+
+    if (!w)
+        return NULL;
+    reclaim_forget(v->vm->mmu->spt->reclaimer, w, w + 1);
+    if (atomic_load(w->tag))
+        clear_now(w);
+    return w;
+}
+
+/* NULL when all are in use right now, or lost. */
+static struct window *allocate(struct vcpu *v)
+{
+    struct spt_vcpu *s = v->mmu->spt;
+    struct window *w = find_free(s), *victim;
+
+    if (!w)
+        w = take_back(v);
+    if (w)
+        return w;
+    victim = find_victim(s, WINDOW_USED);
+    if (!victim)
+        return NULL;
+    retire(v, victim);
+    w = find_free(s);
+    return w ? w : take_back(v);
 }
 
 /* What privileged windows are shared by: everything but the address space. */
@@ -178,12 +231,20 @@ static struct window *privileged_window(struct vcpu *v, const struct context *c)
     return w;
 }
 
+/* As many as the organisation has; the current one is none of ours, since its context is not. */
 static struct window *user_window(struct vcpu *v, const struct context *c)
 {
-    struct window *w = allocate(v);
+    struct spt_vcpu *s = v->mmu->spt;
+    unsigned max = v->vm->mmu->spt->opt.windows;
+    struct window *w = max && s->nuser >= max ? find_victim(s, WINDOW_USED | WINDOW_USER) : NULL;
 
     if (w)
-        atomic_store(w->tag, WINDOW_USED | WINDOW_USER | c->key.asid);
+        retire(v, w);
+    w = allocate(v);
+    if (!w)
+        return NULL;
+    s->nuser++;
+    atomic_store(w->tag, WINDOW_USED | WINDOW_USER | c->key.asid);
     return w;
 }
 
@@ -247,6 +308,7 @@ static void make_current(struct vcpu *v, unsigned priv, struct context *c)
     }
     if (w && w->lost) {
         /* Its range went away while it was idle; nothing may use the base again. */
+        s->nuser -= (atomic_exchange(w->tag, 0) & WINDOW_USER) != 0;
         c->win[priv] = s->cur[priv] = w = NULL;
     }
     if (w && priv)
@@ -256,36 +318,69 @@ static void make_current(struct vcpu *v, unsigned priv, struct context *c)
     v->win_base[priv] = w ? w->base : none(s)->base;
 }
 
+/* Whether user code of the context runs in a window. */
+static bool wants_window(const struct vcpu *v, const struct context *c)
+{
+    return !v->vm->mmu->spt->opt.tiered || c->tier.windowed;
+}
+
+static void give_user_window(struct vcpu *v, struct context *c)
+{
+    c->win[0] = user_window(v, c);
+    make_current(v, 0, c);
+    if (c->win[0])
+        record_replay(v);
+}
+
 void spt_select(struct vcpu *v)
 {
     struct context *c = v->mmu->current;
 
     if (!v->mmu->spt)
         return;
+    v->exec_mmu[0] = wants_window(v, c) ? EXEC_WINDOW : 0;
     if (!c->win[1])
         c->win[1] = privileged_window(v, c);
-    /* Kernel-only contexts are many (each DACR value): a user window only where user code runs. */
-    if (!c->win[0] && !(v->exec_flags & EXEC_PRIV))
-        c->win[0] = user_window(v, c);
     make_current(v, 1, c);
     make_current(v, 0, c);
+    /* Kernel-only contexts are many (each DACR value): a user window only where user code runs. */
+    if (!c->win[0] && !(v->exec_flags & EXEC_PRIV) && wants_window(v, c))
+        give_user_window(v, c);
 }
 
 void mmu_mode_changed(struct vcpu *v)
 {
-    if (v->mmu->spt && !(v->exec_flags & EXEC_PRIV) && !v->mmu->current->win[0])
+    bool user = !(v->exec_flags & EXEC_PRIV);
+
+    if (!v->mmu->spt)
+        return;
+    if (v->vm->mmu->spt->opt.tiered) {
+        if (user)
+            tier_enter_user(v);
+        else
+            tier_leave_user(v);
+    }
+    if (!user)
+        return;
+    spt_apply_tier(v);
+    if (!v->mmu->current->win[0] && wants_window(v, v->mmu->current))
         spt_select(v);
 }
 
-bool spt_need_user_window(struct vcpu *v)
+void spt_apply_tier(struct vcpu *v)
+{
+    unsigned priv = (v->exec_flags & EXEC_PRIV) != 0;
+
+    v->exec_flags = (v->exec_flags & ~EXEC_WINDOW) | v->exec_mmu[priv];
+}
+
+bool spt_has_user_window(struct vcpu *v)
 {
     struct context *c = v->mmu->current;
 
-    if (c->win[0])
-        return false;
-    c->win[0] = user_window(v, c);
-    make_current(v, 0, c);
-    return true;
+    if (!c->win[0] && wants_window(v, c))
+        give_user_window(v, c);
+    return c->win[0];
 }
 
 void spt_context_forget(struct vcpu *v, struct context *c)
@@ -293,7 +388,7 @@ void spt_context_forget(struct vcpu *v, struct context *c)
     if (!v->mmu->spt)
         return;
     if (c->win[0])
-        release(v, c->win[0]);
+        retire(v, c->win[0]);
     c->win[0] = c->win[1] = NULL;
 }
 
@@ -303,15 +398,15 @@ void spt_reset(struct vcpu *v)
 
     if (!s)
         return;
-    for (unsigned i = 1; i < atomic_load(&s->nused); i++)
-        if (atomic_load(s->win[i].tag))
-            release(v, &s->win[i]);
     for (unsigned priv = 0; priv < 2; priv++) {
         if (s->cur[priv])
             atomic_store(&s->cur[priv]->current, 0);
         s->cur[priv] = NULL;
         v->win_base[priv] = none(s)->base;
     }
+    for (unsigned i = 1; i < atomic_load(&s->nused); i++)
+        if (atomic_load(s->win[i].tag) & WINDOW_USED)
+            retire(v, &s->win[i]);
 }
 
 bool mmu_window_contains_sig(const struct vcpu *v, hva_t addr)

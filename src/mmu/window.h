@@ -51,6 +51,8 @@ struct window {
     _Atomic uint64_t last_used;
     uint64_t ng_context; /* serial of the context its non-global pages belong to; owner only */
 
+    struct window *next_retired; /* reclaim.c */
+
     /* under lock; what is atomic is read without */
     pthread_mutex_t lock;
     _Atomic uint32_t mapped; /* pages */
@@ -69,6 +71,7 @@ struct window {
 #define WINDOW_USED       0x10000u
 #define WINDOW_USER       0x20000u
 #define WINDOW_HAS_GLOBAL 0x40000u /* a user window with global pages in it */
+#define WINDOW_RETIRED    0x80000u /* out of use, to be cleared by the reclaimer; alone */
 #define WINDOW_ASID       0xffffu
 
 int window_init(struct window *w, struct vm *vm, hva_t base, unsigned bits,

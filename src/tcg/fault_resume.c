@@ -1,45 +1,90 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Where to go on after a host fault in generated code (SPT mode). Runs on the vCPU's normal stack,
- * called by the fault stub, with all registers of the generated code saved.
+ * Where to go on after a host fault in generated code, and which access sites use their window.
+ * Owning vCPU thread, on its normal stack: called by the fault stub, with all registers of the
+ * generated code saved, and by slow paths.
  *
- * RAM is mapped and the access retried. Anything else goes to the site's slow path, which performs
- * the access or raises the guest fault; a site that hit a device is patched to go there at once.
+ * RAM is mapped and the access retried. An access that has no business in the window (a device, a
+ * page not worth a mapping) makes its site a jump to its slow path, which begins with the soft TLB.
+ * Such sites are sampled: every SAMPLE_PERIOD-th hit of a vCPU's soft-TLB stubs counts for the site
+ * it comes from, and a site with enough samples has its page mapped and becomes a window access
+ * again. Each return doubles what the next one takes, so a site that alternates settles in the soft
+ * TLB, where it costs a few nanoseconds more, instead of a host fault now and then.
  */
 #include "base/log.h"
 #include "base/stats.h"
 #include "mmu/mmu.h"
 #include "tcg/tcg_internal.h"
 #include "vcpu/vcpu.h"
-#include "vm.h"
 
-#define PF_WRITE 2u /* page-fault error code, bit 1 */
+#define PF_WRITE      2u /* page-fault error code, bit 1 */
+#define SAMPLE_PERIOD 1024
+#define LEVEL_MAX     12
 
-static bool is_device(struct vcpu *v, hva_t addr, const struct tcg_site *site)
+static void patch(struct vcpu *v, struct tb *tb, struct tcg_site *site)
 {
-    bool priv = (site->memop & MEMOP_PRIV) && !(site->memop & MEMOP_USER);
-    enum mmu_access access = site->kind == SITE_STORE ? MMU_WRITE : MMU_READ;
-    struct mmu_translation tr;
+    uint8_t *rx = tb->code + site->host_off;
 
-    if (!mmu_translate(v, (uint32_t)(addr - v->win_base[priv]), access, priv, &tr))
-        return false;
-    return !ram_ptr(&v->vm->ram, tr.gpa, 1);
+    x64_patch_site_to_slow(code_rx_to_rw(v->tcg, rx), rx, tb->code + site->slow_off, site->old);
+    site->patched = true;
+    site->score = 0;
+    if (site->level < LEVEL_MAX)
+        site->level++;
+    STAT_INC(&stats_vcpu[v->index], sites_patched);
+}
+
+static void unpatch(struct vcpu *v, struct tb *tb, struct tcg_site *site)
+{
+    x64_unpatch_site(code_rx_to_rw(v->tcg, tb->code + site->host_off), site->old);
+    site->patched = false;
+    STAT_INC(&stats_vcpu[v->index], sites_unpatched);
 }
 
 uintptr_t tcg_fault_resume(struct vcpu *v, uintptr_t host_pc, hva_t addr, uint32_t error_code)
 {
-    struct tcg_site site;
-    uintptr_t start, slow;
-    uint8_t *rx = (uint8_t *)host_pc;
+    struct tb *tb = tb_by_host_pc(v->tcg, host_pc);
+    struct tcg_site *site = tb ? tb_site_at(tb, host_pc) : NULL;
 
     STAT_INC(&stats_vcpu[v->index], spt_faults);
-    if (!tcg_find_site(v, host_pc, &site, &start) || site.kind == SITE_CALL)
+    if (!site || site->kind == SITE_CALL)
         vm_bug("host fault at %#lx (address %#lx) is not a guest access", (unsigned long)host_pc,
                (unsigned long)addr);
-    if (mmu_spt_fault(v, host_pc, addr, error_code & PF_WRITE, site.memop) == MMU_FAULT_RETRY)
+    switch (mmu_spt_fault(v, addr, error_code & PF_WRITE, site->memop)) {
+    case MMU_FAULT_RETRY:
         return host_pc;
-    slow = start + site.slow_off;
-    if (is_device(v, addr, &site))
-        x64_patch_site_to_slow(code_rx_to_rw(v->tcg, rx), rx, site.host_len, (const uint8_t *)slow);
-    return slow;
+    case MMU_FAULT_SOFT:
+        patch(v, tb, site);
+        break;
+    case MMU_FAULT_SLOW:
+        break;
+    }
+    return (uintptr_t)tb->code + site->slow_off;
+}
+
+/* The memory site whose slow path holds the return address `ra`. */
+static struct tcg_site *site_of_slow_path(struct tb *tb, uintptr_t ra)
+{
+    uint32_t off = (uint32_t)(ra - (uintptr_t)tb->code);
+    struct tcg_site *found = NULL;
+
+    for (unsigned i = 0; i < tb->nsites; i++) {
+        struct tcg_site *s = &tb->site[i];
+
+        if (s->kind != SITE_CALL && s->slow_off < off && (!found || s->slow_off > found->slow_off))
+            found = s;
+    }
+    return found;
+}
+
+void tcg_soft_sampled(struct vcpu *v, gva_t gva, uintptr_t ra)
+{
+    struct tb *tb = tb_by_host_pc(v->tcg, ra);
+    struct tcg_site *site = tb && !tb->dead ? site_of_slow_path(tb, ra) : NULL;
+
+    v->soft_credit = SAMPLE_PERIOD;
+    if (!site || !site->patched || ++site->score < 1u << site->level)
+        return;
+    site->score = 0;
+    if (mmu_spt_promote(v, gva, site->kind == SITE_STORE, site->memop))
+        unpatch(v, tb, site);
 }

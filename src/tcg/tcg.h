@@ -12,6 +12,7 @@
 struct vcpu;
 struct tcg;
 struct vm;
+struct x64_stubs;
 
 /* Why generated code came back to the run loop. */
 enum tcg_exit {
@@ -54,6 +55,7 @@ struct code_buffer {
     size_t room;
 };
 
+#define X64_SITE_PATCH 5 /* a jump with a 32-bit displacement */
 /* One host address that may fault or call: recovers the guest state (I-7). */
 struct tcg_site {
     uint32_t
@@ -62,8 +64,13 @@ struct tcg_site {
     uint32_t pc;       /* guest pc (low 32 bits; high bits are the block's) */
     uint16_t extra;    /* front end's word from IR_INSN (IT state) */
     uint8_t kind;      /* enum tcg_site_kind */
-    uint8_t host_len;  /* memory site: patchable bytes, >= 5 */
-    uint32_t memop;
+    uint8_t host_len;  /* memory site: patchable bytes, >= X64_SITE_PATCH */
+    uint16_t memop;
+    /* While a memory site is patched to go to its slow path (tcg/fault_resume.c): */
+    bool patched;
+    uint8_t level;               /* how often it was patched */
+    uint16_t score;              /* samples since */
+    uint8_t old[X64_SITE_PATCH]; /* what the patch replaced */
 };
 enum tcg_site_kind { SITE_CALL, SITE_LOAD, SITE_STORE };
 
@@ -76,6 +83,7 @@ struct tcg_jump_slot {
 #define TCG_MAX_SITES 2048
 #define TCG_MAX_SLOTS 8
 struct x64_options {
+    const struct x64_stubs *stubs; /* of the cache the code is for; NULL: slow paths call C code */
     bool soft_mmu;           /* memory accesses through the soft TLB; else through SPT windows */
     void *tb;                /* stored to v->exit_tb by unlinked exits */
     unsigned link_page_bits; /* 12: direct links only inside the page; other GOTOs use the jump
@@ -92,6 +100,7 @@ struct x64_result {
  * retry with a shorter block. */
 int x64_compile(const struct ir_block *b, const struct x64_options *o,
                 const struct code_buffer *buf, struct x64_result *out) MUST_CHECK;
+#define X64_SOFT_STUBS 128
 /* Common stubs, emitted once at the start of each vCPU's cache. */
 struct x64_stubs {
     /* enum tcg_exit enter(struct vcpu *v, void *code): saves host registers, sets RBP/R15/MXCSR,
@@ -100,6 +109,7 @@ struct x64_stubs {
     void *exit_stub;  /* generated code jumps here with EAX = reason */
     void *fault_stub; /* the SIGSEGV handler redirects RIP here */
     void *unwind;     /* reached by tcg_unwind(): EAX = reason, RSP already restored */
+    uint32_t soft[X64_SOFT_STUBS]; /* soft-TLB lookups (x64_soft.c): offsets from `enter` */
     size_t bytes;
 };
 int x64_emit_stubs(struct x64_stubs *s, const struct code_buffer *buf) MUST_CHECK;
@@ -107,11 +117,14 @@ int x64_emit_stubs(struct x64_stubs *s, const struct code_buffer *buf) MUST_CHEC
 _Noreturn void tcg_unwind(struct vcpu *v, enum tcg_exit reason);
 /* Patch a jump slot / memory site. Owner thread only. rw = writable alias of host code. */
 void x64_patch_jump(uint8_t *rw_patch, const uint8_t *rx_patch, const uint8_t *target);
-void x64_patch_site_to_slow(uint8_t *rw_site, const uint8_t *rx_site, unsigned len,
-                            const uint8_t *slow);
+void x64_patch_site_to_slow(uint8_t *rw_site, const uint8_t *rx_site, const uint8_t *slow,
+                            uint8_t old[X64_SITE_PATCH]);
+void x64_unpatch_site(uint8_t *rw_site, const uint8_t old[X64_SITE_PATCH]);
 /* Called by fault_stub (registers saved in the vCPU's fault frame): decides where to resume.
  * Implemented in tcg/fault_resume.c. */
 uintptr_t tcg_fault_resume(struct vcpu *v, uintptr_t host_pc, hva_t addr, uint32_t error_code);
+/* A slow path found the credit of soft-TLB hits used up: see where they come from. */
+void tcg_soft_sampled(struct vcpu *v, gva_t gva, uintptr_t ra);
 
 /* ---- translator (translate.c, blocks.c) ---- */
 int tcg_create(struct vcpu *v, size_t cache_bytes) MUST_CHECK;
@@ -123,7 +136,7 @@ bool tcg_contains_sig(const struct vcpu *v, uintptr_t host_pc);
 /* Redirect a fault: returns the fault stub's address. Async-signal-safe. */
 uintptr_t tcg_fault_stub_sig(const struct vcpu *v);
 /* Side table: false when host_pc is not at a known site. */
-bool tcg_find_site(struct vcpu *v, uintptr_t host_pc, struct tcg_site *out, uintptr_t *block_start);
+bool tcg_find_site(struct vcpu *v, uintptr_t host_pc, struct tcg_site *out);
 /* Invalidate translations: a physical page (dirtied), or only what virtual lookups cached. */
 void tcg_invalidate_page(struct vcpu *v, gpa_t page);
 void tcg_jump_cache_flush(struct vcpu *v);

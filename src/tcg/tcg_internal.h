@@ -91,6 +91,9 @@ void tb_flush_all(struct vcpu *v);
 /* The block whose code holds host_pc, NULL when none. */
 struct tb *tb_by_host_pc(const struct tcg *t, uintptr_t host_pc);
 
+/* ---- tcg_run.c ---- */
+struct tcg_site *tb_site_at(struct tb *tb, uintptr_t host_pc); /* NULL: none there */
+
 /* ---- translate.c ---- */
 /*
  * Translate at v's state, whose page was fetched at mmu_epoch() `epoch`, for its address or for

@@ -200,20 +200,23 @@ uintptr_t tcg_fault_stub_sig(const struct vcpu *v)
     return (uintptr_t)v->tcg->stubs.fault_stub;
 }
 
-bool tcg_find_site(struct vcpu *v, uintptr_t host_pc, struct tcg_site *out, uintptr_t *block_start)
+struct tcg_site *tb_site_at(struct tb *tb, uintptr_t host_pc)
 {
-    const struct tb *tb = tb_by_host_pc(v->tcg, host_pc);
-
-    if (!tb)
-        return false;
     for (unsigned i = 0; i < tb->nsites; i++)
-        if ((uintptr_t)tb->code + tb->site[i].host_off == host_pc) {
-            *out = tb->site[i];
-            if (tb->pc_relative)
-                out->pc += (uint32_t)((v->r[15] & GUEST_PAGE_MASK) - (tb->pc & GUEST_PAGE_MASK));
-            if (block_start)
-                *block_start = (uintptr_t)tb->code;
-            return true;
-        }
-    return false;
+        if ((uintptr_t)tb->code + tb->site[i].host_off == host_pc)
+            return &tb->site[i];
+    return NULL;
+}
+
+bool tcg_find_site(struct vcpu *v, uintptr_t host_pc, struct tcg_site *out)
+{
+    struct tb *tb = tb_by_host_pc(v->tcg, host_pc);
+    const struct tcg_site *site = tb ? tb_site_at(tb, host_pc) : NULL;
+
+    if (!site)
+        return false;
+    *out = *site;
+    if (tb->pc_relative)
+        out->pc += (uint32_t)((v->r[15] & GUEST_PAGE_MASK) - (tb->pc & GUEST_PAGE_MASK));
+    return true;
 }

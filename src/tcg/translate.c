@@ -96,7 +96,10 @@ static int make_code(struct vcpu *v, struct tb *tb)
     struct tcg *t = v->tcg;
     struct code_buffer buf = code_cache_room(t);
     struct x64_options o = {
-        .soft_mmu = v->vm->opt->mmu.mode == MMU_SOFT, .tb = tb, .link_page_bits = GUEST_PAGE_BITS};
+        .stubs = &t->stubs,
+        .soft_mmu = !(tb->exec_flags & EXEC_WINDOW),
+        .tb = tb,
+        .link_page_bits = GUEST_PAGE_BITS};
     struct x64_result r = {.site = t->sites};
     int err = x64_compile(t->ir, &o, &buf, &r);
 

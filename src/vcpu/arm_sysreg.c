@@ -257,7 +257,7 @@ void arm_exec_flags_refresh(struct vcpu *v)
     bool priv = arm_mode(v) != ARM_USR;
     unsigned cp10 = v->sys->cpacr >> CPACR_CP10_SHIFT & 3;
 
-    f |= priv ? EXEC_PRIV : 0;
+    f |= (priv ? EXEC_PRIV : 0) | v->exec_mmu[priv];
     if (cp10 == 3 || (cp10 == 1 && priv)) {
         f |= EXEC_CPACR;
         if (v->fpexc & FPEXC_EN)

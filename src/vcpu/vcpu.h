@@ -38,6 +38,7 @@
 #define EXEC_CPACR                                                                            \
     (1u << 7) /* CPACR grants cp10/cp11 at this privilege (FPEXC may still disable: then only \
                  VMRS/VMSR of FPEXC, FPSID, MVFR work) */
+#define EXEC_WINDOW (1u << 16) /* accesses go through SPT windows; else through the soft TLB */
 #define EXEC_IT_SHIFT 8 /* CPSR.IT[7:0] at bits 15:8 */
 #define EXEC_IT_MASK  (0xffu << EXEC_IT_SHIFT)
 
@@ -116,6 +117,7 @@ struct vcpu {
     uint64_t ctx_tag;      /* ctx_id << 32, or'ed into soft-TLB tags */
     hva_t win_base[2];     /* SPT window base: [0] user, [1] privileged */
     _Atomic uint32_t poll; /* also set by other threads */
+    int32_t soft_credit;   /* soft-TLB hits of window code until the next sample */
     uint32_t mxcsr; /* guest MXCSR while in generated code (rounding; sticky flags collect here on
                        exit) */
     uint32_t host_mxcsr;
@@ -131,6 +133,7 @@ struct vcpu {
                             holds pending */
     uint32_t fpscr_nzcv; /* bits 31:28 */
     uint32_t fpexc;
+    uint32_t exec_mmu[2]; /* EXEC_WINDOW or 0 for user and privileged code, chosen by src/mmu */
     uint32_t tpidrurw, tpidruro,
         tpidrprw; /* thread registers: generated code reads them directly */
     struct jump_cache_entry jump_cache[JUMP_CACHE_SIZE];

@@ -131,7 +131,7 @@ void vcpu_restore_state(struct vcpu *v, uintptr_t ra)
 {
     struct tcg_site site;
 
-    if (!tcg_find_site(v, ra, &site, NULL))
+    if (!tcg_find_site(v, ra, &site))
         vm_bug("no guest state for host address %#lx", (unsigned long)ra);
     v->r[15] = site.pc;
     v->exec_flags =

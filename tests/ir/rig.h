@@ -16,13 +16,15 @@
 #define RIG_SIZE  0x10000u
 #define RIG_CODE  (1u << 20)
 #define RIG_GUARD 0x10000u
+#define RIG_CREDIT 3 /* soft-TLB hits of window code between samples */
 
 /* What the memory behind the vCPU does. */
 enum rig_mode {
     RIG_SPT,       /* window, all pages mapped */
     RIG_SPT_FILL,  /* window, pages unmapped at first: faults fill, or take the slow path, by turns
                     */
-    RIG_SPT_PATCH, /* window, nothing mapped: every faulting site is patched to its slow path */
+    RIG_SPT_PATCH, /* window, nothing mapped: every faulting site is patched to go to the soft TLB,
+                      which the slow path fills */
     RIG_SOFT,      /* soft TLB, slow path fills it */
     RIG_ALL_SLOW,  /* soft TLB, never filled */
     RIG_MODES,
@@ -40,7 +42,8 @@ struct rig {
     uint8_t *flat;   /* guest memory, flat view */
     uint8_t *window; /* base of the window (guest address 0) */
     int mem_fd;
-    unsigned faults, slow_calls, unaligned_slow;
+    unsigned faults, slow_calls, unaligned_slow, samples;
+    uint8_t old[X64_SITE_PATCH]; /* of the site patched last */
     /* called at each slow access when set: address, value, ra */
     void (*on_slow)(struct rig *r, uint32_t gva, uint64_t value, uint32_t memop, uintptr_t ra);
 };

@@ -180,10 +180,15 @@ static struct vcpu *rig_add_vcpu(void)
     return v;
 }
 
+/* What rig_start() gives mmu_create() beside its arguments. */
+static struct mmu_options rig_options;
+
 static void rig_start(enum mmu_mode mode, uint64_t ram_size, unsigned ncpus, uint64_t vma_budget)
 {
-    struct mmu_options o = {.mode = mode, .vma_budget = vma_budget};
+    struct mmu_options o = rig_options;
 
+    o.mode = mode;
+    o.vma_budget = vma_budget;
     memset(&rig_vm, 0, sizeof(rig_vm));
     rig_check(!ram_create(&rig_vm.ram, RIG_RAM_BASE, ram_size), "ram_create");
     rig_check(!mmu_create(&rig_vm, &o), "mmu_create");
@@ -252,8 +257,7 @@ static inline uint32_t rig_spt_load(struct vcpu *v, uint32_t va, uint32_t memop,
 
         if (r >> 32)
             return (uint32_t)r;
-        if (mmu_spt_fault(v, v->fault_pc, v->fault_addr, v->fault_error & 2, memop) ==
-            MMU_FAULT_SLOW) {
+        if (mmu_spt_fault(v, v->fault_addr, v->fault_error & 2, memop) != MMU_FAULT_RETRY) {
             *how = -1;
             return (uint32_t)mmu_slow_load(v, va, memop, 1);
         }
@@ -266,8 +270,7 @@ static inline void rig_spt_store(struct vcpu *v, uint32_t va, uint32_t value, ui
     bool priv = (memop & MEMOP_PRIV) && !(memop & MEMOP_USER);
 
     for (*how = 0; !(rig_asm_store(v->win_base[priv] + va, value) >> 32); ++*how)
-        if (mmu_spt_fault(v, v->fault_pc, v->fault_addr, v->fault_error & 2, memop) ==
-            MMU_FAULT_SLOW) {
+        if (mmu_spt_fault(v, v->fault_addr, v->fault_error & 2, memop) != MMU_FAULT_RETRY) {
             *how = -1;
             mmu_slow_store(v, va, value, memop, 1);
             return;

@@ -9,6 +9,7 @@
 #include "mmu/mmu_internal.h"
 #include "mmu/spt.h"
 
+#include <unistd.h>
 #include <criterion/criterion.h>
 #include <stdio.h>
 
@@ -41,7 +42,7 @@ static void space(struct vcpu *u, unsigned n)
 
 static void mode(struct vcpu *u, bool priv)
 {
-    u->exec_flags = priv ? EXEC_PRIV : 0;
+    u->exec_flags = (priv ? EXEC_PRIV : 0) | u->exec_mmu[priv];
     mmu_mode_changed(u);
 }
 
@@ -103,6 +104,15 @@ static uint32_t rec(bool priv, uint32_t va)
 static uint64_t fills(void)
 {
     return stats_vcpu[v->index].spt_fills;
+}
+
+static void wait_for_reclaimer(void)
+{
+    const struct spt_vcpu *s = v->mmu->spt;
+
+    for (unsigned i = 1; i < s->nused; i++)
+        while (atomic_load(s->win[i].tag) & WINDOW_RETIRED)
+            usleep(100);
 }
 
 TestSuite(spt, .init = setup, .fini = teardown);
@@ -378,11 +388,151 @@ Test(spt, a_page_that_lives_for_one_access_is_left_to_the_slow_path)
         mmu_tlbi(v, TLBI_VA, VA, 0, false);
     }
     cr_expect_eq(fills(), before);
-    /* until it is used in earnest */
-    for (unsigned i = 0; i < 100; i++)
-        load(VA, PRIV);
+    cr_expect(!mmu_spt_promote(v, VA, false, PRIV), "however hot, while it changes");
+    /* until it stays */
+    usleep(30000);
+    cr_expect(mmu_spt_promote(v, VA, false, PRIV));
+    load(VA, PRIV);
     cr_expect_eq(how, 0);
     cr_expect_eq(fills(), before + 1);
+}
+
+/* ---- organisations ---- */
+static void organise(struct mmu_options o)
+{
+    rig_options = o;
+    start(0, 1);
+    mode(v, false);
+    for (unsigned n = 1; n <= 8; n++)
+        for (unsigned i = 0; i < 20; i++)
+            map(n, VA + (i << 12), DATA + ((n * 32 + (i ^ 1)) << 12), 3, NG);
+}
+
+/* Use `n` pages of space s; how many of them took a fault. */
+static unsigned touch(unsigned s, unsigned n)
+{
+    unsigned faults = 0;
+
+    space(v, s);
+    for (unsigned i = 0; i < n; i++) {
+        cr_assert_eq(load(VA + (i << 12), USER), 0x200000 + ((s * 32 + (i ^ 1)) << 12));
+        faults += how > 0;
+    }
+    return faults;
+}
+
+Test(spt, shared_is_one_window, .init = NULL)
+{
+    organise((struct mmu_options){.windows = 1});
+    cr_expect_eq(touch(1, 20), 20);
+    cr_expect_eq(touch(1, 20), 0);
+    cr_expect_eq(touch(2, 20), 20);
+    cr_expect_eq(touch(1, 20), 20, "cleared by the switch");
+    wait_for_reclaimer();
+    cr_expect_leq(mmu_vma_count(&rig_vm) - VCPU_MAX, 41, "only one window holds mappings");
+}
+
+Test(spt, prefill_replays_the_last_pages, .init = NULL)
+{
+    organise((struct mmu_options){.windows = 1, .prefill = 8});
+    cr_expect_eq(touch(1, 20), 20);
+    touch(2, 4);
+    cr_expect_eq(touch(1, 20), 12, "the last eight were filled at the switch");
+    cr_expect_eq(stats_vcpu[0].spt_prefills, 8);
+    cr_expect_eq(touch(2, 4), 0);
+    rig_put32(L2(1) + (VA >> 12 & 0xff) * 4, 0);
+    space(v, 1);
+    cr_expect(!load_ok(VA, USER), "a page the guest took away is not replayed");
+}
+
+Test(spt, group_evicts_the_least_recently_scheduled, .init = NULL)
+{
+    organise((struct mmu_options){.windows = 3});
+    for (unsigned n = 1; n <= 3; n++)
+        cr_expect_eq(touch(n, 5), 5);
+    for (unsigned n = 1; n <= 3; n++)
+        cr_expect_eq(touch(n, 5), 0);
+    cr_expect_eq(touch(4, 5), 5);
+    cr_expect_eq(touch(3, 5), 0);
+    cr_expect_eq(touch(2, 5), 0);
+    cr_expect_eq(touch(1, 5), 5, "was evicted");
+    cr_expect_eq(touch(4, 5), 5, "and then this");
+}
+
+/* A retired window keeps what it maps until the reclaimer has been there, and counts it. */
+Test(spt, retired_windows_are_cleared_and_used_again, .init = NULL)
+{
+    organise((struct mmu_options){.windows = 1});
+    for (unsigned round = 0; round < 400; round++)
+        cr_assert_eq(touch(1 + round % 8, 20), 20);
+    wait_for_reclaimer();
+    for (unsigned i = 1; i < v->mmu->spt->nused; i++)
+        cr_expect(atomic_load(&v->mmu->spt->win[i].current) ||
+                  !atomic_load(&v->mmu->spt->win[i].mapped));
+}
+
+/* ---- the hybrid ---- */
+static void run_user_for_us(unsigned us)
+{
+    uint64_t end = stats_now_ns() + us * UINT64_C(1000);
+
+    while (stats_now_ns() < end)
+        ;
+    mode(v, true);
+    mode(v, false);
+}
+
+Test(spt, user_code_moves_to_windows_when_it_has_run_for_a_while, .init = NULL)
+{
+    organise((struct mmu_options){.tiered = true});
+    space(v, 1);
+    cr_expect(!(v->exec_flags & EXEC_WINDOW));
+    cr_expect_null(v->mmu->current->win[0]);
+    for (unsigned i = 0; i < 20; i++)
+        mmu_slow_load(v, VA + (i << 12), USER, 1);
+    run_user_for_us(20000);
+    cr_expect(v->exec_flags & EXEC_WINDOW);
+    cr_expect_eq(touch(1, 20), 0, "what was in the soft TLB is there");
+    space(v, 2);
+    cr_expect(!(v->exec_flags & EXEC_WINDOW), "each address space by itself");
+    space(v, 1);
+    cr_expect(v->exec_flags & EXEC_WINDOW);
+    mode(v, true);
+    cr_expect(v->exec_flags & EXEC_WINDOW, "privileged code always");
+}
+
+Test(spt, user_code_that_keeps_faulting_moves_back, .init = NULL)
+{
+    organise((struct mmu_options){.tiered = true});
+    space(v, 1);
+    run_user_for_us(20000);
+    for (unsigned n = 0; n < 20000 && v->mmu->current->tier.windowed; n++) {
+        load(VA, USER);
+        mmu_tlbi(v, TLBI_VA, VA, 1, false);
+    }
+    cr_assert(!v->mmu->current->tier.windowed);
+    mmu_serve_requests(v);
+    cr_expect(!(v->exec_flags & EXEC_WINDOW));
+    run_user_for_us(1000);
+    cr_expect(!(v->exec_flags & EXEC_WINDOW), "not again at once");
+}
+
+Test(spt, what_a_kernel_touches_of_user_memory_stays_out_of_its_window, .init = NULL)
+{
+    organise((struct mmu_options){.tiered = true});
+    space(v, 1);
+    mode(v, true);
+    load(VA, PRIV);
+    cr_expect_eq(how, -1);
+    cr_expect(!rec(true, VA));
+    load(KERNEL + 0x400000, PRIV);
+    cr_expect_eq(how, 1);
+    load(VA, LDRT);
+    cr_expect_eq(how, -1);
+    cr_expect_null(v->mmu->current->win[0]);
+    cr_expect(mmu_spt_promote(v, VA, false, PRIV), "unless the site is hot");
+    load(VA, PRIV);
+    cr_expect_eq(how, 0);
 }
 
 /* ---- address spaces ---- */
@@ -462,6 +612,7 @@ Test(spt, reset_leaves_nothing)
     map(1, VA, DATA, 3, NG);
     load(KERNEL + 0x400000, PRIV);
     mmu_vcpu_reset(v);
+    wait_for_reclaimer();
     cr_expect_eq(mmu_vma_count(&rig_vm), VCPU_MAX);
     cr_expect_eq(load(VA, PRIV), 0x200000);
     cr_expect_eq(how, 1);

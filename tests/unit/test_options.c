@@ -4,6 +4,7 @@
  * culprit and what is accepted.
  */
 #include <criterion/criterion.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -119,6 +120,62 @@ Test(options, everything_at_once)
     options_free(&o);
 }
 
+Test(options, memory_modes)
+{
+    static const struct {
+        const char *text;
+        bool soft, tiered;
+        unsigned windows, prefill;
+    } good[] = {
+        {"-mmu soft", true, false, 0, 0},
+        {"-mmu auto", false, true, 0, 0},
+        {"-mmu spt", false, false, 0, 0},
+        {"-mmu spt=private", false, false, 0, 0},
+        {"-mmu spt=shared", false, false, 1, 0},
+        {"-mmu spt=shared,prefill=300", false, false, 1, 300},
+        {"-mmu spt=group,windows=8", false, false, 8, 0},
+        {"-mmu spt=group,prefill=4096,windows=200", false, false, 200, 4096},
+    };
+    static const char *const bad[] = {
+        "-mmu spt=",
+        "-mmu spt=group",
+        "-mmu spt=group,windows=0",
+        "-mmu spt=group,windows=201",
+        "-mmu spt=group,windows=8x",
+        "-mmu spt=shared,windows=8",
+        "-mmu spt=shared,prefill=",
+        "-mmu spt=shared,prefill=4097",
+        "-mmu spt=shared,",
+        "-mmu spt=private,prefill=3",
+        "-mmu spt=other",
+        "-mmu auto=1",
+        "-mmu spts",
+    };
+    struct options o;
+
+    cr_assert_eq(parse("-kernel k", &o), 0);
+    cr_expect(o.vm.mmu.mode == MMU_SPT && o.vm.mmu.tiered, "auto is the default");
+    options_free(&o);
+    for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
+        char line[128];
+
+        snprintf(line, sizeof(line), "-kernel k %s", good[i].text);
+        cr_assert_eq(parse(line, &o), 0, "%s", line);
+        cr_expect_eq(o.vm.mmu.mode == MMU_SOFT, good[i].soft, "%s", line);
+        cr_expect_eq(o.vm.mmu.tiered, good[i].tiered, "%s", line);
+        cr_expect_eq(o.vm.mmu.windows, good[i].windows, "%s", line);
+        cr_expect_eq(o.vm.mmu.prefill, good[i].prefill, "%s", line);
+        options_free(&o);
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+        char line[128];
+
+        snprintf(line, sizeof(line), "-kernel k %s", bad[i]);
+        cr_expect_eq(parse(line, &o), -EINVAL, "%s", line);
+        options_free(&o);
+    }
+}
+
 Test(options, drive_with_its_own_device)
 {
     struct options o;
@@ -163,12 +220,33 @@ Test(options, sizes)
         const char *text;
         uint64_t bytes; /* 0: refused */
     } c[] = {
-        {"512", 512 * MIB}, {"1G", 1024 * MIB}, {"1g", 1024 * MIB}, {"64M", 64 * MIB},
-        {"2048K", 2 * MIB}, {"32G", 32768 * MIB}, {"32768", 32768 * MIB}, {"size=1G", 1024 * MIB},
-        {"1GiB", 1024 * MIB}, {"512MB", 512 * MIB}, {"1048576B", MIB},
-        {"0", 0}, {"33G", 0}, {"1T", 0}, {"-1", 0}, {"", 0}, {"G", 0}, {"1X", 0}, {"1GG", 0},
-        {"1.5G", 0}, {"1023K", 0}, {"2049B", 0}, {"99999999999999999999", 0},
-        {"18446744073709551615G", 0}, {"0x10", 0}, {"1 G", 0}, {"1M,slots=2", 0},
+        {"512", 512 * MIB},
+        {"1G", 1024 * MIB},
+        {"1g", 1024 * MIB},
+        {"64M", 64 * MIB},
+        {"2048K", 2 * MIB},
+        {"32G", 32768 * MIB},
+        {"32768", 32768 * MIB},
+        {"size=1G", 1024 * MIB},
+        {"1GiB", 1024 * MIB},
+        {"512MB", 512 * MIB},
+        {"1048576B", MIB},
+        {"0", 0},
+        {"33G", 0},
+        {"1T", 0},
+        {"-1", 0},
+        {"", 0},
+        {"G", 0},
+        {"1X", 0},
+        {"1GG", 0},
+        {"1.5G", 0},
+        {"1023K", 0},
+        {"2049B", 0},
+        {"99999999999999999999", 0},
+        {"18446744073709551615G", 0},
+        {"0x10", 0},
+        {"1 G", 0},
+        {"1M,slots=2", 0},
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(c); i++) {

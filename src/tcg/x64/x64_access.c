@@ -5,32 +5,16 @@
  * SPT: one host access on [window base + address], a site record, and at least five bytes so that
  * it can be patched into a jump to its slow path. The sum base + index + displacement may leave the
  * 4 GiB by the displacement only: the window's guards fault and the slow path computes the address
- * modulo 2^32. Soft MMU: inline lookup of the software TLB. The compare covers the page of the last
- * byte and the alignment bits, so that crossing and misaligned accesses miss.
+ * modulo 2^32. Soft MMU: inline lookup of the software TLB (x64_soft.c).
  *
  * The slow path, after the block, starts from the values' homes alone (never from scratch
  * registers), so that it can be entered from a failed check, a patched site or a host fault alike.
- * It saves the live caller-saved registers, calls mmu/, and goes on behind the access.
+ * It saves the live vector registers, tries the soft TLB unless that has been done, calls mmu/, and
+ * goes on behind the access.
  */
 #include "x64_internal.h"
 #include "mmu/mmu.h"
 #include "base/log.h"
-
-#define SITE_MIN_BYTES 5
-
-static unsigned access_size(uint32_t memop)
-{
-    return 1u << MEMOP_SIZE(memop);
-}
-
-/* Required alignment in bytes. */
-static unsigned access_align(uint32_t memop)
-{
-    unsigned size = access_size(memop);
-    if (memop & MEMOP_ALIGN)
-        return size;
-    return (memop & MEMOP_ALIGN4) && size >= 4 ? 4 : 1;
-}
 
 /* d = guest address, modulo 2^32 */
 static void load_address(struct x64_ctx *c, struct x_gpr d, ir_ref i)
@@ -50,23 +34,37 @@ static void load_address(struct x64_ctx *c, struct x_gpr d, ir_ref i)
 }
 
 /* ---- the access itself ---- */
-static void emit_host_load(struct x64_ctx *c, struct x_gpr d, struct x_mem m, uint32_t memop,
-                           bool wide)
+void x64_host_load(struct x_buf *e, struct x_gpr d, struct x_mem m, uint32_t memop, bool wide)
 {
     bool sign = (memop & MEMOP_SIGN) && !(memop & MEMOP_BSWAP);
     enum x_width w = wide && sign ? X_64 : X_32;
     switch (MEMOP_SIZE(memop)) {
     case MEMOP_8:
-        x_movx_rm(&c->e, w, sign ? X_MOVSX8 : X_MOVZX8, d, m);
+        x_movx_rm(e, w, sign ? X_MOVSX8 : X_MOVZX8, d, m);
         break;
     case MEMOP_16:
-        x_movx_rm(&c->e, w, sign ? X_MOVSX16 : X_MOVZX16, d, m);
+        x_movx_rm(e, w, sign ? X_MOVSX16 : X_MOVZX16, d, m);
         break;
     case MEMOP_32:
-        x_movx_rm(&c->e, w, w == X_64 ? X_MOVSXD : X_MOV_LOAD, d, m);
+        x_movx_rm(e, w, w == X_64 ? X_MOVSXD : X_MOV_LOAD, d, m);
         break;
     default:
-        x_mov_rm(&c->e, X_64, d, m);
+        x_mov_rm(e, X_64, d, m);
+        break;
+    }
+}
+
+void x64_host_store(struct x_buf *e, struct x_gpr s, struct x_mem m, uint32_t memop)
+{
+    switch (MEMOP_SIZE(memop)) {
+    case MEMOP_8:
+        x_mov_mr8(e, m, s);
+        break;
+    case MEMOP_16:
+        x_mov_mr16(e, m, s);
+        break;
+    default:
+        x_mov_mr(e, MEMOP_SIZE(memop) == MEMOP_64 ? X_64 : X_32, m, s);
         break;
     }
 }
@@ -132,24 +130,19 @@ static struct store_value store_value(struct x64_ctx *c, ir_ref v, uint32_t memo
 static void emit_host_store(struct x64_ctx *c, const struct store_value *s, struct x_mem m,
                             uint32_t memop)
 {
+    if (!s->imm) {
+        x64_host_store(&c->e, s->r, m, memop);
+        return;
+    }
     switch (MEMOP_SIZE(memop)) {
     case MEMOP_8:
-        if (s->imm)
-            x_mov_mi8(&c->e, m, (uint8_t)s->k);
-        else
-            x_mov_mr8(&c->e, m, s->r);
+        x_mov_mi8(&c->e, m, (uint8_t)s->k);
         break;
     case MEMOP_16:
-        if (s->imm)
-            x_mov_mi16(&c->e, m, (uint16_t)s->k);
-        else
-            x_mov_mr16(&c->e, m, s->r);
+        x_mov_mi16(&c->e, m, (uint16_t)s->k);
         break;
     default:
-        if (s->imm)
-            x_mov_mi(&c->e, MEMOP_SIZE(memop) == MEMOP_64 ? X_64 : X_32, m, s->k);
-        else
-            x_mov_mr(&c->e, MEMOP_SIZE(memop) == MEMOP_64 ? X_64 : X_32, m, s->r);
+        x_mov_mi(&c->e, MEMOP_SIZE(memop) == MEMOP_64 ? X_64 : X_32, m, s->k);
         break;
     }
 }
@@ -182,7 +175,7 @@ static struct x_mem spt_operand(struct x64_ctx *c, ir_ref i, struct x64_slow *sl
         base = x64_use(c, v->base, RAX);
         disp = v->adisp;
     }
-    check_alignment(c, i, slow, base, disp, access_align(memop));
+    check_alignment(c, i, slow, base, disp, x64_access_align(memop));
     if ((memop & MEMOP_USER) && c->b->privileged) {
         window = RCX;
         x_mov_rm(&c->e, X_64, RCX, x64_state(STATE(win_base[0])));
@@ -205,15 +198,15 @@ static void spt_access(struct x64_ctx *c, ir_ref i, struct x64_slow *slow)
         x_nop(&c->e, 1); /* right behind a call: its return address is a site of its own */
     uint32_t at = x64_pos(c);
     if (load)
-        emit_host_load(c, x64_dest(c, i), m, memop, n->type == IR_I64);
+        x64_host_load(&c->e, x64_dest(c, i), m, memop, n->type == IR_I64);
     else
         emit_host_store(c, &s, m, memop);
-    if (x64_pos(c) - at < SITE_MIN_BYTES)
-        x_nop(&c->e, SITE_MIN_BYTES - (x64_pos(c) - at));
+    if (x64_pos(c) - at < X64_SITE_PATCH)
+        x_nop(&c->e, X64_SITE_PATCH - (x64_pos(c) - at));
     struct tcg_site site = {.host_off = at,
                             .pc = c->pc,
                             .extra = c->extra,
-                            .memop = memop,
+                            .memop = (uint16_t)memop,
                             .kind = load ? SITE_LOAD : SITE_STORE,
                             .host_len = (uint8_t)(x64_pos(c) - at)};
     x64_site(c, &site);
@@ -225,30 +218,15 @@ static void soft_access(struct x64_ctx *c, ir_ref i, struct x64_slow *slow)
 {
     const struct ir_node *n = x64_node(c, i);
     uint32_t memop = (uint32_t)n->imm;
-    bool load = n->op == IR_LD, user = (memop & MEMOP_USER) || !c->b->privileged;
-    unsigned size = access_size(memop), align = access_align(memop);
-    int32_t table = user ? STATE(softtlb[0]) : STATE(softtlb[1]);
-    int32_t tag = (int32_t)offsetof(struct softtlb_entry, tag) + (load ? MMU_READ : MMU_WRITE) * 8;
-    _Static_assert(sizeof(struct softtlb_entry) == 32, "index scaling below");
+    bool load = n->op == IR_LD;
     struct x_gpr at = RAX; /* guest address, zero-extended */
     if (c->val[i].adisp || !x64_in_gpr(c, c->val[i].base, &at))
         load_address(c, at, i);
-    x_mov_rr(&c->e, X_32, RCX, at);
-    x_shift_ri(&c->e, X_SHR, X_32, RCX, GUEST_PAGE_BITS - 5);
-    x_alu_ri(&c->e, X_AND, X_32, RCX, (SOFTTLB_SIZE - 1) << 5);
-    if (size > align)
-        x_lea(&c->e, X_32, RDX, x_at(at, (int32_t)(size - align)));
-    else
-        x_mov_rr(&c->e, X_32, RDX, at);
-    x_alu_ri(&c->e, X_AND, X_32, RDX, (int32_t)((uint32_t)GUEST_PAGE_MASK | (align - 1)));
-    x_alu_rm(&c->e, X_OR, X_64, RDX, x64_state(STATE(ctx_tag)));
-    x_alu_rm(&c->e, X_CMP, X_64, RDX, x_at_index(RBP, RCX, 0, table + tag));
+    x64_soft_compare(&c->e, at, memop, load);
     x64_slow_jcc(c, slow, X_NE);
-    x_mov_rm(&c->e, X_64, RCX,
-             x_at_index(RBP, RCX, 0, table + (int32_t)offsetof(struct softtlb_entry, addend)));
-    struct x_mem m = x_at_index(RCX, at, 0, 0);
+    struct x_mem m = x64_soft_operand(&c->e, at, memop);
     if (load) {
-        emit_host_load(c, x64_dest(c, i), m, memop, n->type == IR_I64);
+        x64_host_load(&c->e, x64_dest(c, i), m, memop, n->type == IR_I64);
     } else {
         struct store_value s = store_value(c, n->arg[1], memop, RDX);
         emit_host_store(c, &s, m, memop);
@@ -280,6 +258,19 @@ static void save_live(struct x64_ctx *c, const struct x64_slow *s, bool restore)
                      x_at(RSP, FRAME_XMM + (int32_t)r * 16));
 }
 
+/* From a window access by way of the soft TLB; an inline lookup has just missed. */
+static void call_slow(struct x64_ctx *c, uint32_t memop, bool load, bool window)
+{
+    const struct x64_stubs *stubs = c->o->stubs;
+    int k = window && stubs ? x64_soft_stub_index(memop, load) : -1;
+    if (k < 0) {
+        x_call_m(&c->e, x_at(RSP, load ? FRAME_LOAD : FRAME_STORE));
+        return;
+    }
+    const uint8_t *target = (const uint8_t *)(uintptr_t)stubs->enter + stubs->soft[k];
+    x_call(&c->e, (int32_t)(target - (c->rx + x64_pos(c) + 5)));
+}
+
 void x64_emit_slow_access(struct x64_ctx *c, struct x64_slow *s)
 {
     const struct ir_node *n = x64_node(c, s->node);
@@ -292,9 +283,12 @@ void x64_emit_slow_access(struct x64_ctx *c, struct x64_slow *s)
         x64_load(c, RDX, n->arg[1]);
     load_address(c, RAX, s->node);
     x_mov_ri(&c->e, RCX, memop);
-    x_call_m(&c->e, x_at(RSP, load ? FRAME_LOAD : FRAME_STORE));
-    struct tcg_site site = {
-        .host_off = x64_pos(c), .pc = s->pc, .extra = s->extra, .kind = SITE_CALL, .memop = memop};
+    call_slow(c, memop, load, s->site != 0);
+    struct tcg_site site = {.host_off = x64_pos(c),
+                            .pc = s->pc,
+                            .extra = s->extra,
+                            .kind = SITE_CALL,
+                            .memop = (uint16_t)memop};
     x64_site(c, &site);
     if (load && x64_dest(c, s->node).n != RAX.n)
         x_mov_rr(&c->e, n->type == IR_I64 ? X_64 : X_32, x64_dest(c, s->node), RAX);

@@ -207,6 +207,21 @@ enum x_cc x64_compare(struct x64_ctx *c, enum ir_rel rel, ir_ref x, ir_ref y);
 void x64_emit_vector(struct x64_ctx *c, ir_ref i); /* x64_vector.c */
 void x64_emit_access(struct x64_ctx *c, ir_ref i); /* x64_access.c */
 void x64_emit_slow_access(struct x64_ctx *c, struct x64_slow *s);
+/* d = [m], extended as memop says (`wide`: to 64 bits); [m] = s. No byte swap. */
+void x64_host_load(struct x_buf *e, struct x_gpr d, struct x_mem m, uint32_t memop, bool wide);
+void x64_host_store(struct x_buf *e, struct x_gpr s, struct x_mem m, uint32_t memop);
+
+/* ---- soft TLB (x64_soft.c) ---- */
+unsigned x64_access_align(uint32_t memop); /* required alignment in bytes */
+/* Compare the entry of address `at` (not RCX, RDX): NE on a miss. RCX = offset of the entry. */
+void x64_soft_compare(struct x_buf *e, struct x_gpr at, uint32_t memop, bool load);
+/* After a hit: the host operand; uses RCX. */
+struct x_mem x64_soft_operand(struct x_buf *e, struct x_gpr at, uint32_t memop);
+/* Which stub serves the access; -1: none, the C slow path does. */
+int x64_soft_stub_index(uint32_t memop, bool load);
+/* Emit all stubs behind `start`; a miss goes on in the slow stubs. */
+void x64_emit_soft_stubs(struct x64_stubs *s, struct x_buf *e, const uint8_t *start,
+                         const uint8_t *slow_load, const uint8_t *slow_store);
 uint64_t x64_slow_load(struct vcpu *v, gva_t gva, uint32_t memop, uintptr_t ra); /* x64_slow.c */
 void x64_slow_store(struct vcpu *v, gva_t gva, uint64_t value, uint32_t memop, uintptr_t ra);
 void x64_emit_call(struct x64_ctx *c, ir_ref i); /* x64_call.c */

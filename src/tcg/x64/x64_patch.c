@@ -16,14 +16,46 @@ void x64_patch_jump(uint8_t *rw_patch, const uint8_t *rx_patch, const uint8_t *t
     __atomic_store_n((int32_t *)(void *)rw_patch, (int32_t)rel, __ATOMIC_RELEASE);
 }
 
-void x64_patch_site_to_slow(uint8_t *rw_site, const uint8_t *rx_site, unsigned len,
-                            const uint8_t *slow)
+/*
+ * The bytes were written through another address than the one they are executed at, so a
+ * serialising instruction must come before they run: a return to here, since CPUID traps in virtual
+ * machines.
+ */
+static void serialise(void)
 {
-    intptr_t rel = slow - (rx_site + 5);
-    VM_CHECK(len >= 5 && x_fits32(rel));
+    uint64_t scratch;
+
+    __asm__ volatile("mov %%ss, %k0\n\t"
+                     "lea -128(%%rsp), %%rsp\n\t"
+                     "push %0\n\t"
+                     "lea 136(%%rsp), %0\n\t"
+                     "push %0\n\t"
+                     "pushfq\n\t"
+                     "mov %%cs, %k0\n\t"
+                     "push %0\n\t"
+                     "lea 1f(%%rip), %0\n\t"
+                     "push %0\n\t"
+                     "iretq\n\t"
+                     "1:"
+                     : "=&r"(scratch)
+                     :
+                     : "memory", "cc");
+}
+
+void x64_patch_site_to_slow(uint8_t *rw_site, const uint8_t *rx_site, const uint8_t *slow,
+                            uint8_t old[X64_SITE_PATCH])
+{
+    intptr_t rel = slow - (rx_site + X64_SITE_PATCH);
     struct x_buf e = {rw_site};
+
+    VM_CHECK(x_fits32(rel));
+    memcpy(old, rw_site, X64_SITE_PATCH);
     x_jmp(&e, (int32_t)rel);
-    x_nop(&e, len - 5);
-    unsigned a = 0, b, c = 0, d;
-    __asm__ volatile("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d) : : "memory");
+    serialise();
+}
+
+void x64_unpatch_site(uint8_t *rw_site, const uint8_t old[X64_SITE_PATCH])
+{
+    memcpy(rw_site, old, X64_SITE_PATCH);
+    serialise();
 }

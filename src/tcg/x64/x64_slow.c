@@ -19,6 +19,8 @@ static uint32_t second_word(uint32_t memop)
 
 uint64_t x64_slow_load(struct vcpu *v, gva_t gva, uint32_t memop, uintptr_t ra)
 {
+    if (v->soft_credit < 0)
+        tcg_soft_sampled(v, gva, ra);
     if (!(memop & MEMOP_PAIR))
         return mmu_slow_load(v, gva, memop, ra);
     uint64_t low = mmu_slow_load(v, gva, first_word(memop), ra);
@@ -27,6 +29,8 @@ uint64_t x64_slow_load(struct vcpu *v, gva_t gva, uint32_t memop, uintptr_t ra)
 
 void x64_slow_store(struct vcpu *v, gva_t gva, uint64_t value, uint32_t memop, uintptr_t ra)
 {
+    if (v->soft_credit < 0)
+        tcg_soft_sampled(v, gva, ra);
     if (!(memop & MEMOP_PAIR)) {
         mmu_slow_store(v, gva, value, memop, ra);
         return;

@@ -6,6 +6,8 @@
  */
 #include "x64_internal.h"
 
+#define X64_STUB_ROOM 8192
+
 #if defined(__SANITIZE_ADDRESS__)
 #define HAVE_ASAN 1
 #elif defined(__has_feature)
@@ -158,16 +160,19 @@ int x64_emit_stubs(struct x64_stubs *s, const struct code_buffer *buf)
 {
     struct x_buf e = {buf->rw};
     uint8_t *stub_rel[3];
-    if (buf->room < 2048)
+    if (buf->room < X64_STUB_ROOM)
         return -ENOSPC;
     emit_enter(&e, stub_rel);
     uint8_t *exit_at = align_stub(&e, buf->rw);
     set_stub_address(stub_rel[0], exit_at);
     emit_exit(&e);
-    set_stub_address(stub_rel[1], align_stub(&e, buf->rw));
+    uint8_t *load_at = align_stub(&e, buf->rw);
+    set_stub_address(stub_rel[1], load_at);
     emit_slow(&e, true);
-    set_stub_address(stub_rel[2], align_stub(&e, buf->rw));
+    uint8_t *store_at = align_stub(&e, buf->rw);
+    set_stub_address(stub_rel[2], store_at);
     emit_slow(&e, false);
+    x64_emit_soft_stubs(s, &e, buf->rw, load_at, store_at);
     uint8_t *fault_at = align_stub(&e, buf->rw);
     emit_fault(&e);
     align_stub(&e, buf->rw);

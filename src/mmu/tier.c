@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * -mmu auto: which address spaces run their user code in windows. A fill costs as much as several
+ * hundred soft-TLB misses, so a process that ends soon, or that keeps changing its mappings, is
+ * better off with the soft TLB; one that computes gains a third or more from windows.
+ *
+ * Every context starts on the soft TLB. It is promoted when it has run for a while, and demoted
+ * when what it paid for fills exceeds a fixed share of the time it ran: at any moment the cost of
+ * having guessed wrong is bounded by that share, and each demotion doubles the time until the next
+ * try. At promotion the pages in the soft TLB are filled at once, without a host fault each. Blocks
+ * of both kinds coexist (EXEC_WINDOW is part of a block's key), and libraries translated for
+ * windows serve all promoted processes.
+ *
+ * Privileged code always runs in windows: kernels live in large mappings that stay. What they touch
+ * besides goes to the soft TLB site by site (spt_fill.c, churn.c, tcg/fault_resume.c).
+ *
+ * Owning vCPU thread only.
+ */
+#include "spt.h"
+
+#include "base/stats.h"
+
+#include <x86intrin.h>
+
+#define PROMOTE_US   8000 /* user time before the first promotion; break-even of a typical one */
+#define SHARE        4    /* fills may cost one part in this many of the time in user mode */
+#define FAULT_US     10   /* a host fault with its fill */
+#define FILL_US      5    /* a fill without */
+#define SHIFT_MAX    10
+#define CALIBRATE_NS 200000
+
+/* Host ticks in a microsecond, measured once. */
+uint64_t tier_ticks_per_us(void)
+{
+    static uint64_t cached;
+    uint64_t ns, start_ns, start;
+
+    if (cached)
+        return cached;
+    start_ns = stats_now_ns();
+    start = __rdtsc();
+    while ((ns = stats_now_ns() - start_ns) < CALIBRATE_NS)
+        ;
+    cached = (__rdtsc() - start) * 1000 / ns;
+    return cached;
+}
+
+static bool may_promote(const struct vcpu *v, const struct context *c)
+{
+    const struct tier *t = &c->tier;
+    uint64_t us = v->vm->mmu->spt->ticks_per_us;
+    uint64_t need = t->cost_us * SHARE + ((uint64_t)PROMOTE_US << t->demotions);
+
+    return t->user_ticks > need * us;
+}
+
+/* What the context's user code has in the soft TLB goes into its window. */
+static void fill_known_pages(struct vcpu *v, struct context *c)
+{
+    for (unsigned i = 0; i < SOFTTLB_SIZE; i++) {
+        uint64_t tag = v->softtlb[0][i].tag[MMU_READ];
+
+        if (tag >> 32 == v->ctx_id && !(tag & SOFT_FLAGS) &&
+            spt_fill_page(v, tag & UINT32_MAX & GUEST_PAGE_MASK, false))
+            c->tier.cost_us += FILL_US;
+    }
+}
+
+static void promote(struct vcpu *v, struct context *c)
+{
+    c->tier.windowed = true;
+    v->exec_mmu[0] = EXEC_WINDOW;
+    STAT_INC(&stats_vcpu[v->index], spt_promotions);
+    spt_select(v);
+    fill_known_pages(v, c);
+}
+
+void tier_enter_user(struct vcpu *v)
+{
+    struct context *c = v->mmu->current;
+
+    v->mmu->user_since = __rdtsc();
+    if (!c->tier.windowed && may_promote(v, c))
+        promote(v, c);
+}
+
+static void account(struct vcpu *v, struct context *c)
+{
+    uint64_t now = __rdtsc();
+
+    c->tier.user_ticks += now - v->mmu->user_since;
+    v->mmu->user_since = now;
+}
+
+void tier_leave_user(struct vcpu *v)
+{
+    if (v->mmu->user_since)
+        account(v, v->mmu->current);
+    v->mmu->user_since = 0;
+}
+
+void tier_note_fault(struct vcpu *v)
+{
+    struct context *c = v->mmu->current;
+    struct tier *t = &c->tier;
+
+    t->cost_us += FAULT_US;
+    account(v, c);
+    if (!t->windowed || t->cost_us * SHARE * v->vm->mmu->spt->ticks_per_us <= t->user_ticks)
+        return;
+    t->windowed = false;
+    if (t->demotions < SHIFT_MAX)
+        t->demotions++;
+    v->exec_mmu[0] = 0;
+    STAT_INC(&stats_vcpu[v->index], spt_demotions);
+    /* The block that faulted goes on as it is; the run loop chooses anew at the next poll. */
+    atomic_fetch_or(&v->poll, POLL_MMU);
+}
