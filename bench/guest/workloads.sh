@@ -83,6 +83,20 @@ run_forkexec() {
     done
 }
 
+run_subshell() { # fork without exec: copy-on-write of a shell
+    i=0
+    while [ $i -lt 500 ]; do
+        (:)
+        i=$((i + 1))
+    done
+}
+# A fixed number of operations of one stressor each.
+stressor() { stress-ng --quiet --"$1" 1 --"$1"-ops "$2"; }
+run_sfork() { stressor fork 800; }
+run_sswitch() { stressor switch 60000; }
+run_smmap() { stressor mmap 12; }
+run_smremap() { stressor mremap 150; }
+
 prepare
 for name in $WORK; do
     start=$(now)
