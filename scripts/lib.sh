@@ -7,12 +7,14 @@ UMBRA_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 UMBRA_CACHE=${UMBRA_CACHE:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/umbra}
 export UMBRA_ROOT UMBRA_CACHE
 
-umbra_started=$SECONDS
+# When the first of several scripts that call each other started.
+UMBRA_STARTED=${UMBRA_STARTED:-$EPOCHSECONDS}
+export UMBRA_STARTED
 
-# say TEXT...: one line of progress with the seconds since the script started, on standard error, so
-# that standard output stays free for results.
+# say TEXT...: one line of progress with the seconds since the start, on standard error, so that
+# standard output stays free for results.
 say() {
-    printf '[%4ds] %s\n' "$((SECONDS - umbra_started))" "$*" >&2
+    printf '[%4ds] %s\n' "$((EPOCHSECONDS - UMBRA_STARTED))" "$*" >&2
 }
 
 die() {
@@ -20,8 +22,14 @@ die() {
     exit 1
 }
 
+# need_cache: the folder for guests and packages, or a word about what to do.
+need_cache() {
+    mkdir -p "$UMBRA_CACHE" 2>/dev/null ||
+        die "cannot create $UMBRA_CACHE: set UMBRA_CACHE to a folder that you may write to"
+}
+
 # run_quiet WHAT COMMAND...: run with the output kept; show it only when the command fails. While a
-# terminal is attached a dot every two seconds tells that it is still going.
+# terminal is attached its last line tells how far it is.
 run_quiet() {
     local what=$1 log pid status=0
     shift
@@ -32,8 +40,8 @@ run_quiet() {
     if [ -t 2 ]; then
         while kill -0 "$pid" 2>/dev/null; do
             sleep 0.2
-            [ $((SECONDS % 2)) -eq 0 ] && [ "${umbra_dot:-}" != "$SECONDS" ] && printf '.' >&2
-            umbra_dot=$SECONDS
+            printf '\r\033[K        %s' \
+                "$(tail -n 1 "$log" | tr -cd '[:print:]' | cut -c "1-$((${COLUMNS:-80} - 10))")" >&2
         done
         printf '\r\033[K' >&2
     fi

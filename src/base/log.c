@@ -16,7 +16,7 @@
 
 unsigned log_mask;
 void (*vm_bug_dump)(FILE *f);
-void (*vm_bug_restore_terminal)(void);
+void (*fatal_restore_terminal)(void);
 
 static FILE *log_file; /* NULL = stderr */
 static pthread_mutex_t log_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -149,8 +149,8 @@ void vm_bug_at(const char *file, int line, const char *fmt, ...)
     va_start(ap, fmt);
     vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
-    if (vm_bug_restore_terminal != NULL) {
-        vm_bug_restore_terminal();
+    if (fatal_restore_terminal != NULL) {
+        fatal_restore_terminal();
     }
     fprintf(stderr, "umbra: internal error: %s (%s:%d)\n", text, file, line);
     if (vm_bug_dump != NULL) {

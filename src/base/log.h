@@ -39,5 +39,6 @@ _Noreturn void vm_bug_at(const char *file, int line, const char *fmt, ...) PRINT
 #endif
 /* Called by vm_bug to dump the current vCPU, if any; set by vcpu/. */
 extern void (*vm_bug_dump)(FILE *f);
-/* Called by vm_bug first: undo raw mode of the terminal; set by io/. */
-extern void (*vm_bug_restore_terminal)(void);
+/* Called first where the process ends at once, in signal handlers too: undo raw mode of the
+   terminal; set by io/. */
+extern void (*fatal_restore_terminal)(void);

@@ -28,6 +28,9 @@ static bool handle_key(struct chardev *c, uint8_t key)
         return true;
     case 'x':
     case 'p':
+        if (key == 'x') {
+            fputs("\n", stderr); /* the shell's prompt gets a line of its own */
+        }
         if (c->user.escape != NULL) {
             c->user.escape(c->user.opaque, (char)key);
         }

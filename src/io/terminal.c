@@ -73,7 +73,7 @@ void terminal_raw(void)
     raw.c_cflag = (raw.c_cflag & ~(tcflag_t)(CSIZE | PARENB)) | CS8;
     raw.c_cc[VMIN] = 1;
     raw.c_cc[VTIME] = 0;
-    vm_bug_restore_terminal = terminal_restore;
+    fatal_restore_terminal = terminal_restore;
     catch_fatal_signals();
     atexit(terminal_restore);
     atomic_store(&active, true);

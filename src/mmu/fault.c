@@ -7,7 +7,7 @@
  * unwinds (I-5).
  *
  * SIGBUS inside guest RAM: the host has no memory for a page the guest touched. There is no way on;
- * one sentence, then the process ends.
+ * one sentence, then the process ends. That and a fault that will kill us put the terminal back.
  *
  * Core dumps leave anonymous shared mappings out (guest RAM and its windows, which would be written
  * once for each view): by the process's coredump filter, because a flag on each mapping would keep
@@ -17,6 +17,8 @@
 #include "fault.h"
 
 #include "mmu_internal.h"
+
+#include "base/log.h"
 #include "tcg/tcg.h"
 
 #include <errno.h>
@@ -31,6 +33,12 @@ static struct sigaction old_segv, old_bus;
 static const struct ram *fault_ram; /* set before the handlers, for SIGBUS */
 static bool installed;
 
+static void restore_terminal_sig(void)
+{
+    if (fatal_restore_terminal)
+        fatal_restore_terminal();
+}
+
 /* Let the earlier handler have it; without one, the default action when the access is tried again.
  */
 static void chain_sig(const struct sigaction *old, int sig, siginfo_t *info, void *uc)
@@ -38,6 +46,7 @@ static void chain_sig(const struct sigaction *old, int sig, siginfo_t *info, voi
     if (old->sa_flags & SA_SIGINFO) {
         old->sa_sigaction(sig, info, uc);
     } else if (old->sa_handler == SIG_DFL || old->sa_handler == SIG_IGN) {
+        restore_terminal_sig();
         signal(sig, SIG_DFL);
         if (info->si_code <= 0) /* sent by kill(): it does not come again by itself */
             raise(sig);
@@ -78,8 +87,10 @@ static void bus_sig(int sig, siginfo_t *info, void *context)
     static const char text[] = "umbra: the host has no memory left for a page of guest RAM\n";
 
     if (info->si_code > 0 && in_ram_sig((hva_t)info->si_addr)) {
-        ssize_t n = write(STDERR_FILENO, text, sizeof(text) - 1);
+        ssize_t n;
 
+        restore_terminal_sig();
+        n = write(STDERR_FILENO, text, sizeof(text) - 1);
         (void)n;
         _exit(EXIT_FAILURE);
     }

@@ -6,8 +6,8 @@
  *
  * Order of checks as the architecture has it (B3.13.2): alignment that does not depend on the
  * memory type, then the MMU for every page touched, then alignment by memory type; nothing is
- * written before all of them passed. RAM accesses are single-copy atomic when naturally aligned
- * (A3.5.3).
+ * written before all of them passed. RAM accesses are single-copy atomic when naturally aligned,
+ * and so is each element of an access that is made of several (A3.5.3).
  */
 #include "mmu_internal.h"
 
@@ -59,13 +59,10 @@ static bool unaligned(const struct access *a)
     return a->va & (a->size - 1);
 }
 
-/* Alignment that is required whatever the memory. */
+/* Alignment that is required whatever the memory; the translator knows what SCTLR.A asks of it. */
 static void check_alignment(const struct access *a)
 {
-    if (!unaligned(a))
-        return;
-    if ((a->memop & MEMOP_ALIGN) || (a->v->exec_flags & EXEC_ALIGN) ||
-        ((a->memop & MEMOP_ALIGN4) && (a->va & 3)))
+    if ((unaligned(a) && (a->memop & MEMOP_ALIGN)) || ((a->memop & MEMOP_ALIGN4) && (a->va & 3)))
         raise_fault(a, FAULT_ALIGNMENT, a->va);
 }
 
@@ -142,60 +139,48 @@ static void piece_store(const struct access *a, const struct located *at, gva_t 
         raise_fault(a, FAULT_EXTERNAL, va);
 }
 
-/* Unaligned device accesses fault; those to what the guest calls Normal but is a device go byte by
- * byte. */
-static bool bytewise(const struct access *a, const struct located *at)
-{
-    if (!unaligned(a))
-        return false;
-    if (at->device)
-        raise_fault(a, FAULT_ALIGNMENT, a->va);
-    return !at->host;
-}
-
+/* ---- where it is and in which pieces ---- */
 /*
  * Both pages of a crossing access, checked before anything happens. The second lookup may evict
  * nothing of the first: a `struct located` is a copy, valid until this vCPU serves requests.
  */
-static void locate_both(const struct access *a, struct located at[2])
+static void locate_all(const struct access *a, struct located at[2])
 {
-    uint32_t second = (a->va + a->size - 1) & (uint32_t)GUEST_PAGE_MASK;
-
     locate(a, a->va, &at[0]);
-    locate(a, second, &at[1]);
-    if (at[0].device || at[1].device)
+    if (crosses_page(a))
+        locate(a, (a->va + a->size - 1) & (uint32_t)GUEST_PAGE_MASK, &at[1]);
+    else
+        at[1] = at[0];
+}
+
+/*
+ * Bytes to move at once. An unaligned access is its elements to devices, Device memory and two
+ * pages. Elements that are unaligned themselves go byte by byte to what the guest calls Normal but
+ * is a device, and fault in Device memory.
+ */
+static unsigned piece_size(const struct access *a, const struct located at[2])
+{
+    unsigned element = 1u << MEMOP_ELEMENT(a->memop);
+    bool device = at[0].device || at[1].device;
+
+    if (!unaligned(a) || (at[0].host && !device && !crosses_page(a)))
+        return a->size;
+    if (!(a->va & (element - 1)))
+        return element;
+    if (device)
         raise_fault(a, FAULT_ALIGNMENT, a->va);
+    return 1;
 }
 
-static struct located byte_at(const struct access *a, const struct located at[2], unsigned i)
+/* The piece at byte `off` of the access. */
+static struct located piece_at(const struct access *a, const struct located at[2], unsigned off)
 {
-    uint32_t va = a->va + i;
+    uint32_t va = a->va + off;
     bool second = (va ^ a->va) & (uint32_t)GUEST_PAGE_MASK;
-    uint64_t off = second ? va & ~(uint32_t)GUEST_PAGE_MASK : i;
+    uint64_t skip = second ? va & ~(uint32_t)GUEST_PAGE_MASK : off;
 
-    return (struct located){.host = at[second].host ? at[second].host + off : NULL,
-                            .gpa = at[second].gpa + off};
-}
-
-static uint64_t load_split(const struct access *a, const struct located at[2])
-{
-    uint64_t value = 0;
-
-    for (unsigned i = 0; i < a->size; i++) {
-        struct located b = byte_at(a, at, i);
-
-        value |= piece_load(a, &b, a->va + i, 1) << (8 * i);
-    }
-    return value;
-}
-
-static void store_split(const struct access *a, const struct located at[2], uint64_t value)
-{
-    for (unsigned i = 0; i < a->size; i++) {
-        struct located b = byte_at(a, at, i);
-
-        piece_store(a, &b, a->va + i, value >> (8 * i) & 0xff, 1);
-    }
+    return (struct located){.host = at[second].host ? at[second].host + skip : NULL,
+                            .gpa = at[second].gpa + skip};
 }
 
 static uint64_t swap_bytes(uint64_t value, unsigned size)
@@ -216,15 +201,16 @@ uint64_t mmu_slow_load(struct vcpu *v, gva_t gva, uint32_t memop, uintptr_t ra)
 {
     struct access a = {v, (uint32_t)gva, 1u << MEMOP_SIZE(memop), memop, MMU_READ, ra};
     struct located at[2];
-    uint64_t value;
+    uint64_t value = 0;
+    unsigned step;
 
     check_alignment(&a);
-    if (crosses_page(&a)) {
-        locate_both(&a, at);
-        value = load_split(&a, at);
-    } else {
-        locate(&a, a.va, &at[0]);
-        value = bytewise(&a, &at[0]) ? load_split(&a, at) : piece_load(&a, &at[0], a.va, a.size);
+    locate_all(&a, at);
+    step = piece_size(&a, at);
+    for (unsigned off = 0; off < a.size; off += step) {
+        struct located piece = piece_at(&a, at, off);
+
+        value |= piece_load(&a, &piece, a.va + off, step) << 8 * off;
     }
     if (memop & MEMOP_BSWAP)
         value = swap_bytes(value, a.size);
@@ -235,19 +221,19 @@ void mmu_slow_store(struct vcpu *v, gva_t gva, uint64_t value, uint32_t memop, u
 {
     struct access a = {v, (uint32_t)gva, 1u << MEMOP_SIZE(memop), memop, MMU_WRITE, ra};
     struct located at[2];
+    unsigned step;
 
     check_alignment(&a);
+    value &= UINT64_MAX >> (64 - 8 * a.size);
     if (memop & MEMOP_BSWAP)
-        value = swap_bytes(a.size == 8 ? value : value & ((UINT64_C(1) << 8 * a.size) - 1), a.size);
-    if (crosses_page(&a)) {
-        locate_both(&a, at);
-        store_split(&a, at, value);
-    } else {
-        locate(&a, a.va, &at[0]);
-        if (bytewise(&a, &at[0]))
-            store_split(&a, at, value);
-        else
-            piece_store(&a, &at[0], a.va, value, a.size);
+        value = swap_bytes(value, a.size);
+    locate_all(&a, at);
+    step = piece_size(&a, at);
+    for (unsigned off = 0; off < a.size; off += step) {
+        struct located piece = piece_at(&a, at, off);
+        uint64_t part = value >> 8 * off & UINT64_MAX >> (64 - 8 * step);
+
+        piece_store(&a, &piece, a.va + off, part, step);
     }
 }
 

@@ -111,8 +111,7 @@ static struct touched unaligned_ends(struct vcpu *v, uint32_t gva, uint32_t memo
 static void strict_store_unaligned(struct vcpu *v, uint32_t gva, uint64_t value, uint32_t memop,
                                    uintptr_t ra)
 {
-    bool faults = (memop & MEMOP_ALIGN) || (v->exec_flags & EXEC_ALIGN) ||
-                  ((memop & MEMOP_ALIGN4) && (gva & 3));
+    bool faults = (memop & MEMOP_ALIGN) || ((memop & MEMOP_ALIGN4) && (gva & 3));
     struct touched t = {0, 0};
 
     if (!faults) {

@@ -159,7 +159,6 @@ struct vcpu {
     struct tcg *tcg; /* translator state, code cache */
     struct mmu_vcpu *mmu;
     struct arm_sys *sys; /* CP15/CP14 registers, generic timer, PMU */
-    void *scratch;
     /* Host fault in generated code, stored by the SIGSEGV handler for the fault stub. */
     uintptr_t fault_pc;
     hva_t fault_addr;

@@ -21,8 +21,6 @@ static struct {
     volatile uint32_t poison, stale, stale_in_place, missing_fault, false_fault, bad_status, torn;
     volatile uint32_t calls, strict, faults, loops, last, want;
 } res[MAX_CPUS];
-static struct barrier gate;
-static uint64_t deadline;
 
 /*
  * A frame holds a branch at FN to one of SLOTS functions behind it, each of which returns its own
@@ -69,21 +67,12 @@ static struct {
     volatile uint32_t value, in_place;
 } expect[PAGES];
 
-static void publish(struct page *p, enum kind kind)
-{
-    dmb();
-    p->state = p->gen << 3 | kind;
-    dmb();
-}
-
 static void change(unsigned page, uint32_t r)
 {
     struct page *p = &pages[page];
     enum kind old = STATE_KIND(p->state), new = (r & 3) == 0 ? UNMAPPED : READ_ONLY;
     uint32_t way = r >> 8;
-    p->gen = (p->gen + 1) & 0x0fffffff;
-    p->state = p->gen << 3 | CHANGING | old;
-    dmb();
+    shoot_change(p);
     if (old != UNMAPPED && new != UNMAPPED && (r & 16)) {
         /* in place: another slot */
         unsigned slot = (expect[page].value + 1) % SLOTS;
@@ -91,7 +80,7 @@ static void change(unsigned page, uint32_t r)
         sync_all((uint32_t)p->frame[p->cur] + FN, way);
         expect[page].value = (expect[page].value & ~(SLOTS - 1)) | slot;
         expect[page].in_place = 1;
-        publish(p, new);
+        shoot_publish(p, new);
         return;
     }
     if (old != UNMAPPED) {
@@ -109,7 +98,7 @@ static void change(unsigned page, uint32_t r)
         p->cur = f;
         shoot_set_entry(p, READ_ONLY, f);
     }
-    publish(p, new);
+    shoot_publish(p, new);
 }
 
 /* A chained loop at a fixed address: BL to each of four pages, count the poison among the results.
@@ -201,8 +190,7 @@ static void worker(unsigned cpu, void *arg)
     (void)arg;
     uint32_t seed = SEED * 0x85ebca6bu + cpu * 0xc2b2ae35u + 1;
     shoot_enter(cpu);
-    barrier_wait(&gate);
-    while (now() < deadline) {
+    while (shoot_time_left()) {
         for (unsigned i = 0; i < 8; i++)
             call_page(cpu, rnd(&seed));
         loop(cpu, rnd(&seed));
@@ -211,25 +199,13 @@ static void worker(unsigned cpu, void *arg)
         if (page < PAGES)
             change(page, r);
     }
-    barrier_wait(&gate); /* others may still wait for our answer to their SGI */
     shoot_leave();
-}
-
-static void total(const char *name, size_t off, unsigned n)
-{
-    uint32_t sum = 0;
-    for (unsigned i = 0; i < n; i++)
-        sum += *(volatile uint32_t *)((char *)&res[i] + off);
-    tap_eq(sum, 0, "%s", name);
 }
 
 void payload_main(void)
 {
-    unsigned n = smp_start(MAX_CPUS);
+    unsigned n = shoot_begin();
     uint32_t calls = 0, strict = 0, changes = 0;
-    tap_diag("seed %u, %u ms, %u pages, %s descriptors, %u CPUs", SEED, TIME_MS, PAGES,
-             LPAE ? "long" : "short", n);
-    shoot_setup(n);
     for (unsigned i = 0; i < PAGES; i++) {
         for (unsigned f = 0; f < FRAMES; f++) {
             write_fn(pages[i].frame[f], BAD << 16, 0);
@@ -242,9 +218,7 @@ void payload_main(void)
         write_caller((uint32_t *)(caller.frame[0] + i * 256), CALLER + i * 256, i * 3);
     code_sync(caller.frame[0], PAGE_SIZE);
     shoot_set_entry(&caller, READ_ONLY, 0);
-    barrier_init(&gate, n);
-    deadline = now() + (uint64_t)TIME_MS * ticks_per_ms();
-    smp_run_all(n, worker, NULL);
+    shoot_run(n, worker);
     for (unsigned i = 0; i < n; i++) {
         tap_diag("CPU %u: %u invalidations, %u calls (%u with one legal outcome), %u faults, %u "
                  "loops, last %x for %x",
@@ -256,12 +230,12 @@ void payload_main(void)
         changes += shoot_count[i];
     }
     tap_ok(calls > 100 && strict > 50 && changes > 10, "the test did something");
-    total("no fetch through an old translation", offsetof(__typeof__(res[0]), poison), n);
-    total("calls run the newest code after a remap", offsetof(__typeof__(res[0]), stale), n);
-    total("calls run the newest code after a change in place",
-          offsetof(__typeof__(res[0]), stale_in_place), n);
-    total("calls of unmapped pages abort", offsetof(__typeof__(res[0]), missing_fault), n);
-    total("calls of mapped pages do not abort", offsetof(__typeof__(res[0]), false_fault), n);
-    total("no mixture of old and new code", offsetof(__typeof__(res[0]), torn), n);
-    total("fault status and address are right", offsetof(__typeof__(res[0]), bad_status), n);
+    shoot_total("no fetch through an old translation", &res[0].poison, sizeof res[0], n);
+    shoot_total("calls run the newest code after a remap", &res[0].stale, sizeof res[0], n);
+    shoot_total("calls run the newest code after a change in place", &res[0].stale_in_place,
+                sizeof res[0], n);
+    shoot_total("calls of unmapped pages abort", &res[0].missing_fault, sizeof res[0], n);
+    shoot_total("calls of mapped pages do not abort", &res[0].false_fault, sizeof res[0], n);
+    shoot_total("no mixture of old and new code", &res[0].torn, sizeof res[0], n);
+    shoot_total("fault status and address are right", &res[0].bad_status, sizeof res[0], n);
 }

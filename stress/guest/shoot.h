@@ -44,11 +44,21 @@ struct page {
 extern struct page pages[PAGES];
 extern unsigned shoot_cpus;
 
-void shoot_setup(unsigned n);         /* CPU 0: tables and frames */
-void shoot_enter(unsigned cpu);       /* each CPU: tables, ASID, interrupts */
-void shoot_leave(void);               /* back to the flat map */
+/* CPU 0: start all CPUs, say the parameters, make tables and frames; how many CPUs there are. */
+unsigned shoot_begin(void);
+/* CPU 0, when the frames are filled: run worker on n CPUs, which begin and end together. */
+void shoot_run(unsigned n, void (*worker)(unsigned cpu, void *arg));
+bool shoot_time_left(void);
+/* Each CPU: tables, ASID, interrupts, then wait for all; wait for all, then the flat map again. */
+void shoot_enter(unsigned cpu);
+void shoot_leave(void);
+/* The owner's state word: changes begin, and the outcome is known again. */
+void shoot_change(struct page *p);
+void shoot_publish(struct page *p, enum kind kind);
 /* Change the entry and make it so on all CPUs, by a way chosen with the random number. */
 void shoot_set_entry(struct page *p, enum kind kind, unsigned frame);
 void shoot_invalidate(struct page *p, uint32_t choice);
 unsigned shoot_ways(void);
+/* Check that a counter, *first of CPU 0 and `stride` bytes on of the next, is 0 on n CPUs. */
+void shoot_total(const char *name, const volatile uint32_t *first, size_t stride, unsigned n);
 extern volatile uint32_t shoot_count[MAX_CPUS];

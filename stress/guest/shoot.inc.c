@@ -10,6 +10,8 @@ unsigned shoot_cpus;
 volatile uint32_t shoot_count[MAX_CPUS];
 static uint32_t *s_l2;
 static uint64_t *s_l1_long, *s_l2_long, *s_l3_long;
+static struct barrier s_gate;
+static uint64_t s_deadline;
 
 /* One mailbox per issuing CPU: what the others shall invalidate locally when its SGI arrives. */
 static struct {
@@ -21,9 +23,8 @@ static uint32_t asid_of(unsigned cpu)
     return 40 + cpu % ASIDS;
 }
 
-void shoot_setup(unsigned n)
+static void make_tables(void)
 {
-    shoot_cpus = n;
     if (LPAE) {
         s_l1_long = mem_alloc(PAGE_SIZE, PAGE_SIZE);
         s_l2_long = mem_alloc(PAGE_SIZE, PAGE_SIZE);
@@ -46,6 +47,27 @@ void shoot_setup(unsigned n)
     gic_init_dist();
 }
 
+unsigned shoot_begin(void)
+{
+    shoot_cpus = smp_start(MAX_CPUS);
+    tap_diag("seed %u, %u ms, %u pages, %s descriptors, %u CPUs", SEED, TIME_MS, PAGES,
+             LPAE ? "long" : "short", shoot_cpus);
+    make_tables();
+    return shoot_cpus;
+}
+
+void shoot_run(unsigned n, void (*worker)(unsigned cpu, void *arg))
+{
+    barrier_init(&s_gate, n);
+    s_deadline = now() + (uint64_t)TIME_MS * ticks_per_ms();
+    smp_run_all(n, worker, NULL);
+}
+
+bool shoot_time_left(void)
+{
+    return now() < s_deadline;
+}
+
 void shoot_set_entry(struct page *p, enum kind kind, unsigned frame)
 {
     uint32_t i = (p->va - VA) / PAGE_SIZE, pa = (uint32_t)p->frame[frame];
@@ -59,6 +81,20 @@ void shoot_set_entry(struct page *p, enum kind kind, unsigned frame)
                      P_AP(kind == READ_ONLY ? AP_RO_RO : AP_RW_RW);
         pte_set(&s_l2[i], kind == UNMAPPED ? 0 : e);
     }
+}
+
+void shoot_change(struct page *p)
+{
+    p->gen = (p->gen + 1) & 0x0fffffff;
+    p->state = p->gen << 3 | CHANGING | STATE_KIND(p->state);
+    dmb();
+}
+
+void shoot_publish(struct page *p, enum kind kind)
+{
+    dmb();
+    p->state = p->gen << 3 | kind;
+    dmb();
 }
 
 static void local_invalidate(uint32_t va, uint32_t how)
@@ -106,10 +142,12 @@ void shoot_enter(unsigned cpu)
     gic_init_cpu();
     this_cpu()->irq = shoot_irq;
     irq_enable();
+    barrier_wait(&s_gate);
 }
 
 void shoot_leave(void)
 {
+    barrier_wait(&s_gate); /* others may still wait for our answer to their SGI */
     irq_disable();
     if (LPAE)
         mmu_flat_restore();
@@ -168,4 +206,12 @@ void shoot_invalidate(struct page *p, uint32_t choice)
     dsb();
     isb();
     shoot_count[this_cpu()->index]++;
+}
+
+void shoot_total(const char *name, const volatile uint32_t *first, size_t stride, unsigned n)
+{
+    uint32_t sum = 0;
+    for (unsigned i = 0; i < n; i++)
+        sum += *(const volatile uint32_t *)((const volatile char *)first + i * stride);
+    tap_eq(sum, 0, "%s", name);
 }

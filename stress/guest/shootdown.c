@@ -46,8 +46,6 @@ static struct {
         bad_status;
     volatile uint32_t checks, strict, faults, bursts, last;
 } res[MAX_CPUS];
-static struct barrier gate;
-static uint64_t deadline;
 
 static bool try_hook(struct cpu *cpu, struct regs *r)
 {
@@ -95,13 +93,6 @@ static uint32_t checksum(unsigned page)
     return sum;
 }
 
-static void publish(struct page *p, enum kind kind)
-{
-    dmb();
-    p->state = p->gen << 3 | kind;
-    dmb();
-}
-
 static void set_tag(struct page *p, unsigned frame)
 {
     *(volatile uint32_t *)p->frame[frame] = p->gen;
@@ -117,9 +108,7 @@ static void change(unsigned page, unsigned cpu, uint32_t r)
     uint32_t way = r >> 8;
     if (old == READ_ONLY && checksum(page) != ro_sum[page]) /* nobody could write meanwhile */
         res[cpu].ro_changed++;
-    p->gen = (p->gen + 1) & 0x0fffffff;
-    p->state = p->gen << 3 | CHANGING | old;
-    dmb();
+    shoot_change(p);
     if (old == UNMAPPED) {
         poison_check(page, p->cur, cpu);
     } else if (move || new == UNMAPPED) {
@@ -145,7 +134,7 @@ static void change(unsigned page, unsigned cpu, uint32_t r)
         if (new == READ_ONLY)
             ro_sum[page] = checksum(page);
     }
-    publish(p, new);
+    shoot_publish(p, new);
     /* frames that are not mapped hold poison from their last use on */
     for (unsigned f = 0; f < FRAMES; f++)
         if (f != p->cur)
@@ -228,8 +217,7 @@ static void worker(unsigned cpu, void *arg)
     uint32_t seed = SEED * 0x9e3779b9u + cpu * 0x7f4a7c15u + 1;
     this_cpu()->hook = try_hook;
     shoot_enter(cpu);
-    barrier_wait(&gate);
-    while (now() < deadline) {
+    while (shoot_time_left()) {
         for (unsigned i = 0; i < 16; i++)
             access_page(cpu, rnd(&seed));
         burst(cpu, rnd(&seed));
@@ -238,31 +226,17 @@ static void worker(unsigned cpu, void *arg)
         if (page < PAGES)
             change(page, cpu, r);
     }
-    barrier_wait(&gate); /* others may still wait for our answer to their SGI */
     shoot_leave();
     this_cpu()->hook = NULL;
 }
 
-static void total(const char *name, size_t off, unsigned n)
-{
-    uint32_t sum = 0;
-    for (unsigned i = 0; i < n; i++)
-        sum += *(volatile uint32_t *)((char *)&res[i] + off);
-    tap_eq(sum, 0, "%s", name);
-}
-
 void payload_main(void)
 {
-    unsigned n = smp_start(MAX_CPUS);
-    tap_diag("seed %u, %u ms, %u pages, %s descriptors, %u CPUs", SEED, TIME_MS, PAGES,
-             LPAE ? "long" : "short", n);
-    shoot_setup(n);
+    unsigned n = shoot_begin();
     for (unsigned i = 0; i < PAGES; i++)
         for (unsigned f = 0; f < FRAMES; f++)
             poison_fill(i, f);
-    barrier_init(&gate, n);
-    deadline = now() + (uint64_t)TIME_MS * ticks_per_ms();
-    smp_run_all(n, worker, NULL);
+    shoot_run(n, worker);
     uint32_t checks = 0, strict = 0, changes = 0;
     for (unsigned i = 0; i < n; i++) {
         tap_diag("CPU %u: %u invalidations, %u accesses (%u with one legal outcome), %u faults, %u "
@@ -274,11 +248,11 @@ void payload_main(void)
         changes += shoot_count[i];
     }
     tap_ok(checks > 100 && strict > 50 && changes > 10, "the test did something");
-    total("no load through an old translation", offsetof(__typeof__(res[0]), stale_load), n);
-    total("no store through an old translation", offsetof(__typeof__(res[0]), stale_store), n);
-    total("no store into a page made read-only", offsetof(__typeof__(res[0]), ro_changed), n);
-    total("accesses that must fault do", offsetof(__typeof__(res[0]), missing_fault), n);
-    total("accesses that must not fault do not", offsetof(__typeof__(res[0]), false_fault), n);
-    total("loads return what the page holds", offsetof(__typeof__(res[0]), wrong_value), n);
-    total("fault status and address are right", offsetof(__typeof__(res[0]), bad_status), n);
+    shoot_total("no load through an old translation", &res[0].stale_load, sizeof res[0], n);
+    shoot_total("no store through an old translation", &res[0].stale_store, sizeof res[0], n);
+    shoot_total("no store into a page made read-only", &res[0].ro_changed, sizeof res[0], n);
+    shoot_total("accesses that must fault do", &res[0].missing_fault, sizeof res[0], n);
+    shoot_total("accesses that must not fault do not", &res[0].false_fault, sizeof res[0], n);
+    shoot_total("loads return what the page holds", &res[0].wrong_value, sizeof res[0], n);
+    shoot_total("fault status and address are right", &res[0].bad_status, sizeof res[0], n);
 }

@@ -16,6 +16,7 @@
 #define NG            (1u << 11)
 #define SMALL(pa, ap) ((uint32_t)(pa) | 2u | (3u << 2) | ((ap)&3u) << 4 | ((ap) >> 2 & 1u) << 9)
 #define P32           (MEMOP_32 | MEMOP_PRIV)
+#define P64_WORDS     (MEMOP_64 | MEMOP_PRIV | MEMOP_ALIGN4 | MEMOP_OF(MEMOP_32)) /* LDRD, STRD */
 
 static struct vcpu *v;
 static struct arm_mmu_regs *r;
@@ -125,14 +126,15 @@ Test(mmu_soft, alignment_faults)
     cr_expect_eq(rig_exc.fsr, 0x801);
     cr_expect(store_ok(VA + 4, 0, MEMOP_64 | MEMOP_PRIV | MEMOP_ALIGN4));
     cr_expect(!store_ok(VA + 2, 0, MEMOP_64 | MEMOP_PRIV | MEMOP_ALIGN4));
+    cr_expect(load_ok(VA + 1, MEMOP_8 | MEMOP_PRIV | MEMOP_ALIGN));
+    /* SCTLR.A does not ask for more than a word of what is made of words */
     v->exec_flags |= EXEC_ALIGN;
-    cr_expect(!load_ok(VA + 2, P32));
-    cr_expect(load_ok(VA + 1, MEMOP_8 | MEMOP_PRIV));
+    cr_expect(load_ok(VA + 4, P64_WORDS));
     /* alignment comes before the translation fault */
-    cr_expect(!load_ok(0x55500002, P32));
+    cr_expect(!load_ok(0x55500002, P32 | MEMOP_ALIGN));
     cr_expect_eq(rig_exc.fsr, 0x01);
     r->ttbcr = TTBCR_EAE;
-    cr_expect(!load_ok(0x55500002, P32));
+    cr_expect(!load_ok(0x55500002, P32 | MEMOP_ALIGN));
     cr_expect_eq(rig_exc.fsr, 0x221);
 }
 
@@ -158,6 +160,38 @@ Test(mmu_soft, device_memory)
     rig_put32(L2 + 2 * 4, (uint32_t)DATA | 2u | 3u << 4 | 1u << 2);
     cr_expect(load_ok(VA + 0x2004, P32));
     cr_expect(!load_ok(VA + 0x2006, P32));
+    cr_expect_eq(rig_exc.fsr, 0x01);
+}
+
+Test(mmu_soft, device_memory_by_elements)
+{
+    const uint32_t device = 2u | 3u << 4 | 1u << 2;
+
+    rig_put32(L2, (uint32_t)RIG_DEVICE | device);
+    rig_put32(L2 + 4, (uint32_t)DATA | device);
+    rig_device_writes = 0;
+    cr_assert(store_ok(VA + 0x124, UINT64_C(0x5555666611112222), P64_WORDS));
+    cr_expect_eq(rig_device_writes, 2);
+    cr_expect_eq(rig_device_last_size, 4);
+    cr_expect_eq(rig_device_last_write, RIG_DEVICE + 0x128);
+    cr_expect_eq(rig_device_last_value, 0x55556666);
+    cr_expect_eq(load(VA + 0x124, P64_WORDS), UINT64_C(0x0000012800000124));
+    cr_expect_eq(load(VA + 0x124, P64_WORDS | MEMOP_BSWAP), UINT64_C(0x2401000028010000));
+    cr_expect(!load_ok(VA + 0x124, MEMOP_64 | MEMOP_PRIV), "one doubleword");
+    cr_expect(!load_ok(VA + 0x122, MEMOP_64 | MEMOP_PRIV | MEMOP_OF(MEMOP_32)));
+    cr_expect_eq(rig_exc.fsr, 0x01);
+    cr_expect_eq(load(VA + 0x122, MEMOP_64 | MEMOP_PRIV | MEMOP_OF(MEMOP_16)),
+                 UINT64_C(0x0128012601240122));
+    rig_device_writes = 0;
+    cr_assert(store_ok(VA + 0x128, 1, P64_WORDS));
+    cr_expect_eq(rig_device_writes, 1, "aligned: one access");
+    /* RAM, and across pages into it */
+    cr_assert(store_ok(VA + 0x1044, UINT64_C(0x8877665544332211), P64_WORDS));
+    cr_expect_eq(rig_get32(DATA + 0x44), 0x44332211);
+    cr_expect_eq(rig_get32(DATA + 0x48), 0x88776655);
+    rig_put32(DATA, 0xaabbccdd);
+    cr_expect_eq(load(VA + 0xffc, P64_WORDS), UINT64_C(0xaabbccdd00000ffc));
+    cr_expect(!load_ok(VA + 0xffc, MEMOP_64 | MEMOP_PRIV));
     cr_expect_eq(rig_exc.fsr, 0x01);
 }
 

@@ -97,10 +97,8 @@ Test(virtio_small, console_output_and_input)
 
     cr_expect_eq(rd(R_DEVICE_ID), 3);
     cr_expect_eq(rd(R_CONFIG + 4), 1, "one port");
-    cr_assert(negotiate(F_V1));
-    struct gqueue in = queue_set_up(0, 8, RAM_BASE);
-    struct gqueue out = queue_set_up(1, 8, RAM_BASE + 0x8000);
-    driver_ok();
+    struct gqueue in, out;
+    start_pair(0, 8, &in, &out);
     memcpy(ram(DATA), "hello", 5);
     round_trip(&out, (struct gdesc[]){{DATA, 2, 0, 0}, {DATA + 2, 3, 0, 0}}, 2);
     read_all(fd, (uint8_t *)text, 5);
@@ -131,10 +129,8 @@ Test(virtio_small, console_with_a_slow_reader)
     enum { CHUNK = 1 << 20, CHUNKS = 4 };
     int fd = connect_console();
 
-    cr_assert(negotiate(F_V1 | F_EVENT));
-    queue_set_up(0, 8, RAM_BASE);
-    struct gqueue out = queue_set_up(1, 8, RAM_BASE + 0x8000);
-    driver_ok();
+    struct gqueue in, out;
+    start_pair(F_EVENT, 8, &in, &out);
     for (unsigned i = 0; i < CHUNK * CHUNKS; i++) {
         *(uint8_t *)ram(DATA + i) = disk_byte(i);
     }
@@ -196,9 +192,7 @@ Test(virtio_small, console_mistakes)
     cr_expect_eq(virtio_mmio_create(&vm, 2, SLOT + 0x400, &(struct irq_line){0}, &port), -EINVAL,
                  "the port is taken");
     /* Output nobody reads. */
-    cr_assert(negotiate(F_V1));
-    queue_set_up(0, 8, RAM_BASE);
-    struct gqueue out = queue_set_up(1, 8, RAM_BASE + 0x8000);
-    driver_ok();
+    struct gqueue in, out;
+    start_pair(0, 8, &in, &out);
     round_trip(&out, &(struct gdesc){DATA, 1 << 20, 0, 0}, 1);
 }

@@ -181,6 +181,16 @@ static inline struct gqueue start(uint64_t features, uint16_t num)
     return q;
 }
 
+/* A device with queues 0 and 1, `num` entries each. */
+static inline void start_pair(uint64_t features, uint16_t num, struct gqueue *q0,
+                              struct gqueue *q1)
+{
+    cr_assert(negotiate(features | F_V1));
+    *q0 = queue_set_up(0, num, RAM_BASE);
+    *q1 = queue_set_up(1, num, RAM_BASE + 0x8000);
+    driver_ok();
+}
+
 static inline void set_desc(gpa_t table, unsigned i, struct gdesc d)
 {
     memcpy((char *)ram(table) + i * sizeof d, &d, sizeof d);

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * LDRD and STRD: one 64-bit access, which makes them single-copy atomic at 8-byte alignment (Large
- * Physical Address Extension) and needs word alignment only. The word at the lower address belongs
- * to rt in both byte orders, so big-endian data is reversed word by word. Arm ARM A8.8.72-A8.8.74,
- * A8.8.210, A8.8.211, A3.5.3.
+ * Physical Address Extension); two words at other multiples of 4, the only alignment checked. The
+ * word at the lower address belongs to rt in both byte orders, so big-endian data is reversed word
+ * by word. Arm ARM A8.8.72-A8.8.74, A8.8.210, A8.8.211, A3.5.3.
  *
  * Threads: the translating vCPU thread.
  */
 #include "arm_ldst.h"
 
-#define DUAL_MEMOP (MEMOP_64 | MEMOP_ALIGN4)
+#define DUAL_MEMOP (MEMOP_64 | MEMOP_ALIGN4 | MEMOP_OF(MEMOP_32))
 
 static void load_dual(struct arm_ctx *s, const struct arm_address *addr, unsigned rt, unsigned rt2)
 {

@@ -18,6 +18,7 @@ struct transfer {
     ir_ref base;
     uint32_t offset; /* of the next element */
     unsigned align;  /* bytes the address must be aligned to; 1: whatever SCTLR.A says */
+    unsigned element; /* log2 of its bytes; accesses may be wider */
     bool load;
 };
 
@@ -49,7 +50,8 @@ static void check_alignment(struct arm_ctx *s, const struct transfer *t)
 static struct transfer transfer_begin(struct arm_ctx *s, unsigned rn, unsigned align, unsigned size,
                                       bool load)
 {
-    struct transfer t = {.base = arm_read_reg(s, rn), .align = align, .load = load};
+    struct transfer t = {
+        .base = arm_read_reg(s, rn), .align = align, .element = size, .load = load};
 
     if (align > 1 && align != 1u << size) {
         check_alignment(s, &t);
@@ -60,7 +62,8 @@ static struct transfer transfer_begin(struct arm_ctx *s, unsigned rn, unsigned a
 
 static uint32_t element_memop(const struct arm_ctx *s, const struct transfer *t, unsigned size)
 {
-    return arm_memop(s, size) | (t->offset == 0 && t->align > 1 ? MEMOP_ALIGN : 0);
+    return arm_memop(s, size) | (t->offset == 0 && t->align > 1 ? MEMOP_ALIGN : 0) |
+           (t->element < size ? MEMOP_OF(t->element) : 0);
 }
 
 static ir_ref element_address(struct arm_ctx *s, const struct transfer *t)
@@ -168,6 +171,7 @@ static bool multiple(struct arm_ctx *s, const struct args_align_fd_rm_rn_size_ty
     /* Not if each element must be checked for alignment or swapped. */
     wide = !(s->exec & (EXEC_ALIGN | EXEC_E)) && (sh->nelem == 1 || size < 2);
     t = transfer_begin(s, a->rn, a->align ? 4u << a->align : 1, wide ? MEMOP_64 : size, load);
+    t.element = size;
     if (!wide || sh->nelem == 1) {
         transfer_structures(s, &t, sh, a->fd, wide ? MEMOP_64 : size);
     } else if (load) {

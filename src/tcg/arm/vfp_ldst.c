@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * VFP loads and stores. Addresses must be word aligned whatever SCTLR.A says (A3.2.1); a doubleword
- * is one 64-bit access. The base is written back last, so an abort in the middle finds it
- * unchanged. Arm ARM A8.8.332 (VLDM), A8.8.333 (VLDR), A8.8.367, A8.8.368 (VPOP, VPUSH), A8.8.412,
- * A8.8.413 (VSTM, VSTR).
+ * is one 64-bit access, or two words at an address that is not a multiple of 8. The base is written
+ * back last, so an abort in the middle finds it unchanged. Arm ARM A8.8.332 (VLDM), A8.8.333
+ * (VLDR), A8.8.367, A8.8.368 (VPOP, VPUSH), A8.8.412, A8.8.413 (VSTM, VSTR).
  *
  * Threads: the translating vCPU thread.
  */
@@ -11,7 +11,8 @@
 
 static uint32_t vfp_memop(const struct arm_ctx *s, unsigned size, bool first)
 {
-    return (arm_memop(s, size) & ~MEMOP_ALIGN) | (first ? MEMOP_ALIGN4 : 0);
+    return (arm_memop(s, size) & ~MEMOP_ALIGN) | (first ? MEMOP_ALIGN4 : 0) |
+           (size == MEMOP_64 ? MEMOP_OF(MEMOP_32) : 0);
 }
 
 static void load_reg(struct arm_ctx *s, unsigned fd, bool dbl, ir_ref at, bool first)

@@ -171,6 +171,14 @@ enum ir_op {
     (1u << 8) /* two words of one instruction in one MEMOP_64 access (set by the passes); slow \
                  paths see them as two MEMOP_32 accesses */
 
+/*
+ * The access is made of elements of 2^n < 2^MEMOP_SIZE bytes (a doubleword that is two words to the
+ * architecture, vector elements transferred several at once): what is not RAM sees them one by one
+ * when the whole is not aligned, and their alignment decides whether Device memory faults.
+ */
+#define MEMOP_OF(n)      (((n) + 1u) << 9)
+#define MEMOP_ELEMENT(m) ((m) >> 9 & 3u ? ((m) >> 9 & 3u) - 1u : MEMOP_SIZE(m)) /* log2 of bytes */
+
 /* Flags of a helper call. */
 #define CALL_READS  1u /* reads guest state: an observation point for PUTs */
 #define CALL_WRITES 2u /* writes guest state: forwarded slots are forgotten after it */

@@ -34,6 +34,8 @@ static void dump_memop(uint64_t m, FILE *f)
             m & MEMOP_BSWAP ? " be" : "", m & MEMOP_ALIGN ? " align" : "",
             m & MEMOP_ALIGN4 ? " align4" : "", m & MEMOP_USER ? " user" : "",
             m & MEMOP_PRIV ? " priv" : "", m & MEMOP_PAIR ? " pair" : "");
+    if (MEMOP_ELEMENT(m) != MEMOP_SIZE(m))
+        fprintf(f, " of%u", 8u << MEMOP_ELEMENT(m));
 }
 
 /* What stands between the op's name and its arguments. */
