@@ -256,10 +256,18 @@ static void stop_vcpus(struct vm *vm, int started)
     }
 }
 
+static void print_status(const struct vm *vm)
+{
+    for (unsigned i = 0; i < vm->ncpus; i++) {
+        vcpu_print_status(stderr, vm->cpu[i]);
+    }
+    stats_print_text(stderr, vm->ncpus);
+}
+
 static void on_signal(struct vm *vm, int sig)
 {
     switch (sig) {
-    case SIGUSR1: stats_print_text(stderr, vm->ncpus); break;
+    case SIGUSR1: print_status(vm); break;
     case SIGPWR: board_power_key(vm); break;
     case SIGCONT: terminal_raw_again(); break;
     default:

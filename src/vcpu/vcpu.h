@@ -18,6 +18,7 @@
 #include "base/types.h"
 #include <stdatomic.h>
 #include <pthread.h>
+#include <stdio.h>
 
 #define VCPU_MAX   8 /* GICv2 */
 #define VCPU_BIAS  128
@@ -190,6 +191,8 @@ void vcpu_reset(struct vcpu *v, gva_t pc, uint32_t r0);
 struct vcpu *vcpu_current(void); /* the calling thread's vCPU, NULL for other threads */
 
 /* ---- from any thread ---- */
+/* One line on what it does, for the user: fields of the owner are read as they happen to be. */
+void vcpu_print_status(FILE *f, const struct vcpu *v);
 /* Set poll bits and make sure the vCPU notices: wakes it when asleep. */
 void vcpu_kick(struct vcpu *v, uint32_t poll_bits);
 /* Drive an interrupt line (GIC). Cheap when the level does not change. */

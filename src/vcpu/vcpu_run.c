@@ -49,6 +49,17 @@ static void dump_current(FILE *f)
         fprintf(f, "r%-2u %08x%c", i, v->r[i], i % 4 == 3 ? '\n' : ' ');
 }
 
+void vcpu_print_status(FILE *f, const struct vcpu *v)
+{
+    fprintf(f, "cpu%u: pc %08x mode %02x%s, poll %x, irq lines %x, %s\n", v->index, v->r[15],
+            v->cpsr_rest & 0x1f, v->cpsr_rest & 0x80 ? " irqs masked" : "", atomic_load(&v->poll),
+            atomic_load(&v->irq_lines),
+            atomic_load(&v->powered) != VCPU_ON ? "off"
+            : atomic_load(&v->halted)           ? "asleep"
+            : atomic_load(&v->in_guest)         ? "running"
+                                                : "waiting for another cpu");
+}
+
 static int create_parts(struct vcpu *v)
 {
     int err = arm_sys_create(v, v->vm->cpu_model);
