@@ -33,14 +33,14 @@
 #define EXEC_ALIGN (1u << 4) /* SCTLR.A: all accesses checked */
 #define EXEC_NEON  (1u << 5) /* Advanced SIMD not disabled (CPACR.ASEDIS) */
 #define EXEC_FPSPECIAL                                                                           \
-    (1u << 6) /* FPSCR has FZ, DN, AHP, LEN, STRIDE or a rounding mode but RN: no inline scalar    \
-                 FP */
+    (1u << 6) /* FPSCR has LEN, STRIDE or a rounding mode but RN: no inline scalar FP */
 #define EXEC_CPACR                                                                            \
     (1u << 7) /* CPACR grants cp10/cp11 at this privilege (FPEXC may still disable: then only \
                  VMRS/VMSR of FPEXC, FPSID, MVFR work) */
 #define EXEC_WINDOW (1u << 16) /* accesses go through SPT windows; else through the soft TLB */
 #define EXEC_IT_SHIFT 8 /* CPSR.IT[7:0] at bits 15:8 */
 #define EXEC_IT_MASK  (0xffu << EXEC_IT_SHIFT)
+#define EXEC_FZ       (1u << 16) /* FPSCR.FZ */
 
 /* Poll word bits: reasons to leave generated code at the next poll. */
 #define POLL_IRQ      (1u << 0) /* an interrupt line changed: re-evaluate */

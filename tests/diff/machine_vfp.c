@@ -40,6 +40,14 @@
     X(vfnma_f##N, N, N, 0xee902041 | p, fp_muladd_f##N(fp_neg_f##N(c), fp_neg_f##N(a), b, e)) \
     X(vcmp_f##N, N, 4, 0xeeb40041 | p, fp_compare_f##N(a, b, false, e))                       \
     X(vcmpe_f##N, N, 4, 0xeeb400c1 | p, fp_compare_f##N(a, b, true, e))                       \
+    X(vcmp_zero_f##N, N, 4, 0xeeb50040 | p, fp_compare_f##N(a, 0, false, e))                  \
+    X(vcmpe_zero_f##N, N, 4, 0xeeb500c0 | p, fp_compare_f##N(a, 0, true, e))                  \
+    X(vcvtr_s32_f##N, N, 32, 0xeebd2041 | p,                                                  \
+      fp_to_int_f##N(b, 32, false, 0, (enum fp_rounding)e->rounding, e))                      \
+    X(vcvtr_u32_f##N, N, 32, 0xeebc2041 | p,                                                  \
+      fp_to_int_f##N(b, 32, true, 0, (enum fp_rounding)e->rounding, e))                       \
+    X(vcvt_f##N##_u32, N, N, 0xeeb82041 | p,                                                  \
+      fp_from_int_f##N((uint32_t)b, true, 0, (enum fp_rounding)e->rounding, e))               \
     X(vcvt_s32_f##N, N, 32, 0xeebd20c1 | p, fp_to_int_f##N(b, 32, false, 0, FP_RZ, e))        \
     X(vcvt_u32_f##N, N, 32, 0xeebc20c1 | p, fp_to_int_f##N(b, 32, true, 0, FP_RZ, e))         \
     X(vcvt_f##N##_s32, N, N, 0xeeb820c1 | p,                                                  \
@@ -98,12 +106,29 @@ static bool check(const struct vfp_op *op, const uint64_t v[3], uint32_t fpscr)
     return false;
 }
 
+#define FZ         (1u << 24)
+#define DN         (1u << 25)
+#define CUMULATIVE 0x9fu
+
+/* Mostly nothing set; any setting; flush-to-zero, with and without flags raised before. */
+static uint32_t some_fpscr(struct fp_gen *g, unsigned i)
+{
+    switch (i & 3) {
+    case 0:
+        return fp_gen_fpscr(g) & ~(1u << 19);
+    case 1:
+        return FZ | (fp_gen_below(g, 2) ? DN : 0) | (uint32_t)(fp_gen_below(g, 256) & CUMULATIVE);
+    default:
+        return fp_gen_below(g, 4) ? 0 : DN;
+    }
+}
+
 static unsigned check_op(const struct vfp_op *op, struct fp_gen *g)
 {
     unsigned wrong = 0;
 
     for (unsigned i = 0; i < COUNT && wrong < 4; i++) {
-        uint32_t fpscr = i & 3 ? 0 : fp_gen_fpscr(g) & ~(1u << 19);
+        uint32_t fpscr = some_fpscr(g, i);
         uint64_t v[3];
 
         fp_gen_operands(g, op->operand_bits == 64 ? FP_OPERAND_F64 : FP_OPERAND_F32, v);
@@ -130,7 +155,7 @@ static unsigned check_smallest(const struct vfp_op *op, struct fp_gen *g)
         v[0] = (one + k) - (split << frac) + (sign << (frac + (dbl ? 11 : 8)));
         v[1] = (one - 2 * k) - ((bias - 1 - split) << frac);
         v[2] = fp_gen_below(g, 2) ? 0 : fp_gen_below(g, 3);
-        wrong += !check(op, v, 0);
+        wrong += !check(op, v, some_fpscr(g, i));
     }
     return wrong;
 }

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Vector and scalar floating-point nodes against plain C on lanes, with SSE4.1 and without, with
- * operands in registers, overlapping the result, and on the stack.
+ * Vector nodes against plain C on lanes, with SSE4.1 and without, with operands in registers,
+ * overlapping the result, and on the stack.
  */
 #include "rig.c.inc"
-#include <math.h>
 
 #define OFF_V(n) ((uint32_t)(offsetof(struct vcpu, vfp) + 16 * (n)))
 
@@ -180,104 +179,6 @@ Test(vector, dup_and_transfers)
         cr_assert(rig.v->vfp.d[10] == rig.v->vfp.d[8] && !rig.v->vfp.d[11]);
         cr_assert(rig.v->vfp.s[24] == rig.v->vfp.s[16] && rig.v->vfp.s[25] == old);
     }
-}
-
-static double host_fp(unsigned op, double x, double y)
-{
-    switch (op) {
-    case IR_FADD:
-        return x + y;
-    case IR_FSUB:
-        return x - y;
-    case IR_FMUL:
-        return x * y;
-    case IR_FDIV:
-        return x / y;
-    default:
-        return sqrt(x);
-    }
-}
-
-static float host_fp32(unsigned op, float x, float y)
-{
-    switch (op) {
-    case IR_FADD:
-        return x + y;
-    case IR_FSUB:
-        return x - y;
-    case IR_FMUL:
-        return x * y;
-    case IR_FDIV:
-        return x / y;
-    default:
-        return sqrtf(x);
-    }
-}
-
-/* The result twice: once stored alone, once with the operand alive after it. */
-static void build_float(unsigned op, unsigned size)
-{
-    struct ir_block *b = rig.b;
-    ir_block_reset(b, 0x1000, 0, false);
-    ir_ref x = ir_get(b, IR_V128, OFF_V(0), size), y = ir_get(b, IR_V128, OFF_V(1), size);
-    ir_ref r = ir_vop(b, (enum ir_op)op, size, x, op == IR_FSQRT ? 0 : y, 0);
-    ir_put(b, OFF_V(2), size, r);
-    ir_ref nan = ir_vop(b, IR_FISNAN, size, r, 0, 0);
-    ir_put(b, offsetof(struct vcpu, r[0]), 4, nan);
-    ir_put(b, OFF_V(3), size, ir_vop(b, (enum ir_op)op, size, y, op == IR_FSQRT ? 0 : x, 0));
-    ir_exit(b, TCG_EXIT_WFI);
-    cr_assert_null(ir_verify(b), "%s", ir_verify(b));
-    cr_assert_eq(rig_compile(), 0);
-}
-
-Test(vector, scalar_float)
-{
-    static const uint8_t ops[] = {IR_FADD, IR_FSUB, IR_FMUL, IR_FDIV, IR_FSQRT};
-    static const double values[] = {0.0,     -0.0,  1.0,      -1.5,      3.0, 1e300,
-                                    -1e-300, 1e-40, INFINITY, -INFINITY, NAN, 0.1};
-    rig_init();
-    rig_reset_memory(RIG_SPT);
-    for (unsigned k = 0; k < ARRAY_SIZE(ops) * 2; k++) {
-        unsigned op = ops[k / 2], size = k & 1 ? 8 : 4;
-        build_float(op, size);
-        for (unsigned n = 0; n < ARRAY_SIZE(values) * ARRAY_SIZE(values); n++) {
-            double x = values[n % ARRAY_SIZE(values)], y = values[n / ARRAY_SIZE(values)];
-            double r1 = host_fp(op, x, y), r2 = host_fp(op, y, x);
-            float fx = (float)x, fy = (float)y, f1 = host_fp32(op, fx, fy),
-                  f2 = host_fp32(op, fy, fx);
-            memset(rig.v->vfp.v, 0xa5, 64);
-            memcpy(&rig.v->vfp.v[0], size == 8 ? (void *)&x : (void *)&fx, size);
-            memcpy(&rig.v->vfp.v[16], size == 8 ? (void *)&y : (void *)&fy, size);
-            cr_assert_eq(rig_run(), TCG_EXIT_WFI);
-            bool nan = size == 8 ? isnan(r1) : isnan(f1);
-            cr_assert_eq(rig.v->r[0], (uint32_t)nan);
-            if (!nan)
-                cr_assert(!memcmp(&rig.v->vfp.v[32], size == 8 ? (void *)&r1 : (void *)&f1, size));
-            if (size == 8 ? !isnan(r2) : !isnan(f2))
-                cr_assert(!memcmp(&rig.v->vfp.v[48], size == 8 ? (void *)&r2 : (void *)&f2, size));
-            cr_assert_eq(rig.v->vfp.v[32 + size], 0xa5); /* a store of `size` bytes only */
-        }
-    }
-}
-
-/* FISNAN must not raise Invalid for a signalling NaN. */
-Test(vector, isnan_raises_nothing)
-{
-    rig_init();
-    rig_reset_memory(RIG_SPT);
-    struct ir_block *b = rig.b;
-    ir_block_reset(b, 0x1000, 0, false);
-    ir_put(b, offsetof(struct vcpu, r[0]), 4,
-           ir_vop(b, IR_FISNAN, 4, ir_get(b, IR_V128, OFF_V(0), 4), 0, 0));
-    ir_exit(b, TCG_EXIT_WFI);
-    cr_assert_eq(rig_compile(), 0);
-    rig.v->mxcsr = 0x1f80;
-    rig.v->vfp.s[0] = 0xff800001u;
-    cr_assert_eq(rig_run(), TCG_EXIT_WFI);
-    cr_assert(rig.v->r[0] == 1 && rig.v->mxcsr == 0x1f80);
-    rig.v->vfp.s[0] = 0xff800000u;
-    cr_assert_eq(rig_run(), TCG_EXIT_WFI);
-    cr_assert_eq(rig.v->r[0], 0u);
 }
 
 static uint64_t clobber(struct vcpu *v)

@@ -112,13 +112,10 @@ enum ir_rel {
     X(GOTO, N, 0, IR_CTRL)   /* leave to guest pc imm, same exec_flags; may be linked */ \
     X(GOTO_IND, N, 0, IR_CTRL) /* leave to state pc and exec_flags through the jump cache */ \
     X(EXIT, N, 0, IR_CTRL)   /* leave to the run loop; imm = enum tcg_exit; pc is set */ \
-    IR_VECTOR_OPS(X)
+    IR_VECTOR_OPS(X) \
+    IR_FLOAT_OPS(X)
 
-/*
- * Vector ops: integers of lane size `size` (1, 2, 4, 8 bytes) on whole V128 values, and scalar
- * floating point in lane 0 (F32 with size 4, F64 with size 8; MXCSR collects the guest's flags;
- * NaN results and flush-to-zero are the front end's business).
- */
+/* Vector ops: integers of lane size `size` (1, 2, 4, 8 bytes) on whole V128 values. */
 #define IR_VECTOR_OPS(X) \
     X(VAND, V, 2, IR_PURE) \
     X(VANDN, V, 2, IR_PURE) /* a & ~b */ \
@@ -137,16 +134,37 @@ enum ir_rel {
     X(VSHRI, V, 1, IR_PURE) \
     X(VSARI, V, 1, IR_PURE)  /* size 2, 4 */ \
     X(VDUP, V, 1, IR_PURE)   /* a is I32: all 16 bytes */ \
+    X(VTOI, I, 1, IR_PURE)   /* lane 0 bits to a general register of the node's type */ \
+    X(ITOV, V, 1, IR_PURE)   /* general register to lane 0, rest zero */
+
+/*
+ * Scalar floating point in lane 0: F32 with size 4, F64 with size 8; lanes above are zero in the
+ * result if they are in the operands. The host computes, and its MXCSR collects the guest's
+ * cumulative flags. Where its result is, or its flags may be, other than ARM's, out-of-line code
+ * calls the helper of the node (`imm`, index into the call table) and takes what that returns. Its
+ * arguments are the operands' bits, then the constant `off` if it has one argument more. It does not
+ * touch state slots and raises no exception. `rel` has IR_FP_ bits.
+ */
+#define IR_FLOAT_OPS(X) \
     X(FADD, V, 2, 0) \
     X(FSUB, V, 2, 0) \
     X(FMUL, V, 2, 0) \
     X(FDIV, V, 2, 0) \
     X(FSQRT, V, 1, 0) \
-    X(FISNAN, W, 1, IR_PURE) /* lane 0 is a NaN: 0 or 1 */ \
-    X(VTOI, I, 1, IR_PURE)   /* lane 0 bits to a general register of the node's type */ \
-    X(ITOV, V, 1, IR_PURE)   /* general register to lane 0, rest zero */
+    X(FMA, V, 3, 0)  /* a * b + c, rounded once */ \
+    X(FCVT, V, 1, 0) /* from `size` to the other size */ \
+    X(FCMP, W, 2, 0) /* NZCV in bits 31:28: 6 equal, 8 less, 2 greater, 3 unordered; rest zero */ \
+    X(FTOI, W, 1, 0) /* to a 32-bit integer, saturating */ \
+    X(ITOF, V, 1, 0) /* a is I32, the result of `size`; no helper */
 
 /* clang-format on */
+
+/* Bits of `rel` of floating-point nodes. */
+#define IR_FP_FZ         1u  /* ARM's flush-to-zero, which is not the host's */
+#define IR_FP_SUBNORMAL  2u  /* with FZ: argument k may be subnormal: this << k */
+#define IR_FP_UNSIGNED   16u /* FTOI, ITOF */
+#define IR_FP_NEAREST    32u /* FTOI: round to nearest instead of towards zero */
+#define IR_FP_SIGNALLING 64u /* FCMP: Invalid for quiet NaNs, too */
 
 enum ir_op {
 #define X(name, res, n, fl) IR_##name,
@@ -262,6 +280,16 @@ ir_ref ir_call(struct ir_block *b, enum ir_type t, const char *name, void *fn, u
                unsigned nargs, const ir_ref *args);
 /* Vector ops with a lane size and an immediate. */
 ir_ref ir_vop(struct ir_block *b, enum ir_op op, unsigned lane, ir_ref a, ir_ref c, uint64_t imm);
+/* A floating-point node; `how`: IR_FP_ bits but SUBNORMAL, which the builder adds. */
+struct ir_float {
+    const char *name; /* of the helper */
+    void *helper;
+    uint8_t size, how;
+    bool has_last; /* the helper takes `last` after the operands */
+    uint32_t last;
+};
+ir_ref ir_fop(struct ir_block *b, enum ir_op op, const struct ir_float *f, ir_ref x, ir_ref y,
+              ir_ref z);
 ir_ref ir_vtoi(struct ir_block *b, enum ir_type t, ir_ref v);
 unsigned ir_label_new(struct ir_block *b);
 void ir_label(struct ir_block *b, unsigned label);

@@ -38,6 +38,16 @@ static void dump_memop(uint64_t m, FILE *f)
         fprintf(f, " of%u", 8u << MEMOP_ELEMENT(m));
 }
 
+static void dump_float(const struct ir_node *n, FILE *f)
+{
+    fprintf(f, ".%u%s%s%s%s", n->size * 8u, n->rel & IR_FP_FZ ? " fz" : "",
+            n->rel & IR_FP_UNSIGNED ? " unsigned" : "", n->rel & IR_FP_NEAREST ? " nearest" : "",
+            n->rel & IR_FP_SIGNALLING ? " signalling" : "");
+    for (unsigned k = 0; k < 3; k++)
+        if (n->rel & IR_FP_SUBNORMAL << k)
+            fprintf(f, " %c", "abc"[k]);
+}
+
 /* What stands between the op's name and its arguments. */
 static void dump_detail(const struct ir_block *b, const struct ir_node *n, FILE *f)
 {
@@ -73,6 +83,18 @@ static void dump_detail(const struct ir_block *b, const struct ir_node *n, FILE 
     case IR_GOTO:
     case IR_EXIT:
         fprintf(f, " 0x%" PRIx64, n->imm);
+        break;
+    case IR_FADD:
+    case IR_FSUB:
+    case IR_FMUL:
+    case IR_FDIV:
+    case IR_FSQRT:
+    case IR_FMA:
+    case IR_FCVT:
+    case IR_FCMP:
+    case IR_FTOI:
+    case IR_ITOF:
+        dump_float(n, f);
         break;
     default:
         if (n->size)

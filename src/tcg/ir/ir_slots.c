@@ -55,7 +55,20 @@ bool ir_vec_upper_zero(const struct ir_block *b, ir_ref v, unsigned size)
     case IR_FSUB:
     case IR_FMUL:
     case IR_FDIV: /* the lanes above come from the first operand */
+    case IR_FSQRT:
         return n->size <= size && ir_vec_upper_zero(b, n->arg[0], size);
+    case IR_FMA:
+        return n->size <= size && ir_vec_upper_zero(b, n->arg[2], size);
+    case IR_FCVT:
+        return size >= (n->size == 4 ? 8 : 4);
+    case IR_ITOF:
+        return n->size <= size;
+    case IR_VXOR:
+        return size >= 16 || (ir_vec_upper_zero(b, n->arg[0], size) &&
+                              ir_vec_upper_zero(b, n->arg[1], size));
+    case IR_VAND:
+        return size >= 16 || ir_vec_upper_zero(b, n->arg[0], size) ||
+               ir_vec_upper_zero(b, n->arg[1], size);
     default:
         return size >= 16;
     }

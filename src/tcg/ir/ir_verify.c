@@ -114,8 +114,12 @@ static const char *verify_types(const struct ir_block *b, unsigned i)
     case IR_VTOI:
         ok = t[0] == IR_V128 && n->type != IR_V128;
         break;
-    case IR_FISNAN:
-        ok = t[0] == IR_V128;
+    case IR_FCMP:
+    case IR_FTOI:
+        ok = t[0] == IR_V128 && (n->op == IR_FTOI || t[1] == IR_V128) && n->type == IR_I32;
+        break;
+    case IR_ITOF:
+        ok = t[0] == IR_I32 && n->type == IR_V128;
         break;
     default:
         for (unsigned k = 0; k < arg_count(b, n); k++)
@@ -159,16 +163,24 @@ static bool lane_ok(const struct ir_node *n)
     case IR_VMINU:
     case IR_VMAXU:
         return s == 1 || s == 2 || s == 4;
-    case IR_FADD:
-    case IR_FSUB:
-    case IR_FMUL:
-    case IR_FDIV:
-    case IR_FSQRT:
-    case IR_FISNAN:
-        return s == 4 || s == 8;
     default:
         return true;
     }
+}
+
+static const char *verify_float(const struct ir_block *b, unsigned i)
+{
+    const struct ir_node *n = &b->node[i];
+    const char *name = ir_op_name((enum ir_op)n->op);
+    unsigned args = ir_ops[n->op].nargs;
+    if (n->size != 4 && n->size != 8)
+        return complain("node %u %s: lane size %u is not a float's", i, name, n->size);
+    if (n->op == IR_ITOF)
+        return NULL;
+    if (n->imm >= b->ncalls || !b->call[n->imm].fn || b->call[n->imm].flags ||
+        b->call[n->imm].nargs < args || b->call[n->imm].nargs > args + 1)
+        return complain("node %u %s: no suitable helper", i, name);
+    return NULL;
 }
 
 /* Sizes, immediates, table indices. */
@@ -179,6 +191,17 @@ static const char *verify_fields(const struct ir_block *b, unsigned i)
     unsigned pos = n->imm & 0xff, len = (unsigned)(n->imm >> 8);
     uint64_t v;
     switch (n->op) {
+    case IR_FADD:
+    case IR_FSUB:
+    case IR_FMUL:
+    case IR_FDIV:
+    case IR_FSQRT:
+    case IR_FMA:
+    case IR_FCVT:
+    case IR_FCMP:
+    case IR_FTOI:
+    case IR_ITOF:
+        return verify_float(b, i);
     case IR_CALL:
         if (n->imm >= b->ncalls || b->call[n->imm].nargs > 5 || !b->call[n->imm].fn)
             return complain("node %u CALL: no such helper", i);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * 128-bit integer ops and scalar floating point. One SSE instruction each where the host has it;
+ * 128-bit integer ops. One SSE instruction each where the host has it;
  * what came with SSE4.1 has an SSE2 sequence. Results are built in XMM0 when the destination holds
  * the second operand.
  */
@@ -28,10 +28,6 @@ static const struct vop {
     [IR_VMAXS] = {{P38(0x3c) | NEED41, P66(0xee), P38(0x3d) | NEED41, 0}, true},
     [IR_VMINU] = {{P66(0xda), P38(0x3a) | NEED41, P38(0x3b) | NEED41, 0}, true},
     [IR_VMAXU] = {{P66(0xde), P38(0x3e) | NEED41, P38(0x3f) | NEED41, 0}, true},
-    [IR_FADD] = {{0, 0, 0x58 | X_0F | X_F3, 0x58 | X_0F | X_F2}, false},
-    [IR_FMUL] = {{0, 0, 0x59 | X_0F | X_F3, 0x59 | X_0F | X_F2}, false},
-    [IR_FSUB] = {{0, 0, 0x5c | X_0F | X_F3, 0x5c | X_0F | X_F2}, false},
-    [IR_FDIV] = {{0, 0, 0x5e | X_0F | X_F3, 0x5e | X_0F | X_F2}, false},
 };
 
 static unsigned lane_index(const struct ir_node *n)
@@ -165,20 +161,6 @@ static void emit_binary(struct x64_ctx *c, ir_ref i)
 }
 
 /* ---- the others ---- */
-static void emit_float(struct x64_ctx *c, ir_ref i)
-{
-    const struct ir_node *n = x64_node(c, i);
-    uint32_t op = vops[n->op].op[lane_index(n)];
-    struct x_xmm d = x64_dest_xmm(c, i);
-    if (n->op == IR_FSQRT) {
-        x64_load_xmm(c, d, n->arg[0]);
-        sse(c, 0x51u | X_0F | (n->size == 4 ? X_F3 : X_F2), d, d);
-        x64_finish_xmm(c, i, d);
-        return;
-    }
-    emit_simple(c, i, op);
-}
-
 static void emit_andn(struct x64_ctx *c, ir_ref i)
 {
     const struct ir_node *n = x64_node(c, i);
@@ -209,23 +191,6 @@ static void emit_dup(struct x64_ctx *c, ir_ref i)
         x_sse_rri(&c->e, 0x70u | X_0F | X_F2, d, d, 0); /* pshuflw */
     x_sse_rri(&c->e, P66(0x70), d, d, n->size == 8 ? 0x44 : 0);
     x64_finish_xmm(c, i, d);
-}
-
-static void emit_isnan(struct x64_ctx *c, ir_ref i)
-{
-    const struct ir_node *n = x64_node(c, i);
-    struct x_gpr d = x64_dest(c, i);
-    struct x_xmm a = x64_use_xmm(c, n->arg[0], XMM0);
-    /* A compare would raise Invalid for a signalling NaN: look at the bits. exponent|fraction >
-     * infinity */
-    enum x_width w = n->size == 8 ? X_64 : X_32;
-    x_movd_rx(&c->e, w, RAX, a);
-    x_alu_rr(&c->e, X_ADD, w, RAX, RAX); /* drop the sign */
-    x_mov_ri(&c->e, RCX, n->size == 8 ? 0xffe0000000000000u : 0xff000000u);
-    x_alu_rr(&c->e, X_CMP, w, RAX, RCX);
-    x_setcc(&c->e, X_A, d);
-    x_movx_rr(&c->e, X_32, X_MOVZX8, d, d);
-    x64_finish(c, i, d);
 }
 
 static void emit_transfer(struct x64_ctx *c, ir_ref i)
@@ -259,16 +224,6 @@ void x64_emit_vector(struct x64_ctx *c, ir_ref i)
         break;
     case IR_VDUP:
         emit_dup(c, i);
-        break;
-    case IR_FADD:
-    case IR_FSUB:
-    case IR_FMUL:
-    case IR_FDIV:
-    case IR_FSQRT:
-        emit_float(c, i);
-        break;
-    case IR_FISNAN:
-        emit_isnan(c, i);
         break;
     case IR_VTOI:
     case IR_ITOV:
