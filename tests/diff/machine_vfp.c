@@ -14,6 +14,7 @@
 #include "diff/machine_subject.h"
 #include "fp/fp.h"
 #include "insn/fp_oracle/fp_gen.h"
+#include "tcg/x64/x64_internal.h"
 
 #define COUNT       400
 #define FPSCR_FLAGS 0xf800009fu
@@ -242,5 +243,11 @@ static void check_all(enum mmu_mode mode)
 
 Test(machine, vfp_agrees_with_the_library, .timeout = 120)
 {
+    check_all(MMU_SOFT);
+}
+
+Test(machine, vfp_on_sse2_alone_agrees_with_the_library, .timeout = 120)
+{
+    x64_cpu = (struct x64_cpu){0};
     check_all(MMU_SOFT);
 }

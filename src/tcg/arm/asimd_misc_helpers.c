@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Lane by lane: operations of one source register. Called from generated code on the vCPU's own
- * thread. Arm ARM A8.8: VPADDL, VPADAL, VCLS, VCLZ, VCNT, VQABS, VQNEG, comparisons with zero,
- * VRECPE, VRSQRTE, VCVT; DDI 0487 F6.1: VRINT, VCVTA, VCVTN, VCVTP, VCVTM.
+ * thread. Arm ARM A8.8: VCLS, VCLZ, comparisons with zero, VRECPE, VRSQRTE, VCVT; DDI 0487 F6.1: VRINT, VCVTA, VCVTN, VCVTP, VCVTM.
  */
 #include "asimd_misc_helpers.h"
 #include "asimd_vec.h"
@@ -13,14 +12,12 @@
     static void name##_##lane(struct vcpu *v, uint32_t arg)         \
     {                                                               \
         union asimd_vec m = asimd_read(v, ARG_FM(arg), ARG_Q(arg)); \
-        bool qc = false;                                            \
                                                                     \
         for (unsigned i = 0; i < ASIMD_LANES(lane); i++) {          \
             type x = m.lane[i];                                     \
                                                                     \
             m.lane[i] = (type)(expr);                               \
         }                                                           \
-        asimd_saturated(v, qc);                                     \
         asimd_write(v, ARG_FD(arg), ARG_Q(arg), &m);                \
     }
 #define ENTRY(name, lane)              \
@@ -46,62 +43,8 @@ UNARY(clz, u32, uint32_t, leading_zeros(x, 32))
 UNARY(cls, s8, int8_t, leading_signs(x, 8))
 UNARY(cls, s16, int16_t, leading_signs(x, 16))
 UNARY(cls, s32, int32_t, leading_signs(x, 32))
-UNARY(cnt, u8, uint8_t, __builtin_popcount(x))
 asimd_fn_table asimd_clz = {[1] = {ENTRY(clz, u8), ENTRY(clz, u16), ENTRY(clz, u32)}};
 asimd_fn_table asimd_cls = {[0] = {ENTRY(cls, s8), ENTRY(cls, s16), ENTRY(cls, s32)}};
-asimd_fn_table asimd_cnt = {[1] = {ENTRY(cnt, u8)}};
-
-/* ---- saturating absolute value and negation: only the lowest value saturates ---- */
-#define SATURATING_NEGATE(lane, type, min, max)    \
-    static type negate_##lane(type x, bool *qc)    \
-    {                                              \
-        if (x == min) {                            \
-            *qc = true;                            \
-            return max;                            \
-        }                                          \
-        return (type)-x;                           \
-    }                                              \
-    UNARY(qneg, lane, type, negate_##lane(x, &qc)) \
-    UNARY(qabs, lane, type, x < 0 ? negate_##lane(x, &qc) : x)
-
-SATURATING_NEGATE(s8, int8_t, INT8_MIN, INT8_MAX)
-SATURATING_NEGATE(s16, int16_t, INT16_MIN, INT16_MAX)
-SATURATING_NEGATE(s32, int32_t, INT32_MIN, INT32_MAX)
-asimd_fn_table asimd_qabs = {{ENTRY(qabs, s8), ENTRY(qabs, s16), ENTRY(qabs, s32)}};
-asimd_fn_table asimd_qneg = {{ENTRY(qneg, s8), ENTRY(qneg, s16), ENTRY(qneg, s32)}};
-
-/* ---- sums of pairs, twice as wide; `wide` is unsigned, so accumulation wraps ---- */
-#define PAIR_SUM(lane, wide, wtype)                                                           \
-    static void paddl_##lane(struct vcpu *v, uint32_t arg)                                    \
-    {                                                                                         \
-        union asimd_vec m = asimd_read(v, ARG_FM(arg), ARG_Q(arg)), d;                        \
-                                                                                              \
-        for (unsigned i = 0; i < ASIMD_LANES(wide); i++) {                                    \
-            d.wide[i] = (wtype)((wtype)m.lane[2 * i] + (wtype)m.lane[2 * i + 1]);             \
-        }                                                                                     \
-        asimd_write(v, ARG_FD(arg), ARG_Q(arg), &d);                                          \
-    }                                                                                         \
-    static void padal_##lane(struct vcpu *v, uint32_t arg)                                    \
-    {                                                                                         \
-        union asimd_vec m = asimd_read(v, ARG_FM(arg), ARG_Q(arg));                           \
-        union asimd_vec d = asimd_read(v, ARG_FD(arg), ARG_Q(arg));                           \
-                                                                                              \
-        for (unsigned i = 0; i < ASIMD_LANES(wide); i++) {                                    \
-            d.wide[i] = (wtype)(d.wide[i] + (wtype)m.lane[2 * i] + (wtype)m.lane[2 * i + 1]); \
-        }                                                                                     \
-        asimd_write(v, ARG_FD(arg), ARG_Q(arg), &d);                                          \
-    }
-
-PAIR_SUM(s8, u16, uint16_t)
-PAIR_SUM(s16, u32, uint32_t)
-PAIR_SUM(s32, u64, uint64_t)
-PAIR_SUM(u8, u16, uint16_t)
-PAIR_SUM(u16, u32, uint32_t)
-PAIR_SUM(u32, u64, uint64_t)
-asimd_fn_table asimd_paddl = {{ENTRY(paddl, s8), ENTRY(paddl, s16), ENTRY(paddl, s32)},
-                              {ENTRY(paddl, u8), ENTRY(paddl, u16), ENTRY(paddl, u32)}};
-asimd_fn_table asimd_padal = {{ENTRY(padal, s8), ENTRY(padal, s16), ENTRY(padal, s32)},
-                              {ENTRY(padal, u8), ENTRY(padal, u16), ENTRY(padal, u32)}};
 
 /* ---- 32-bit lanes of single precision or its integers; lanes that do not exist raise no flags
  * ---- */

@@ -7,9 +7,7 @@
 
 #include "asimd.h"
 
-extern asimd_fn_table asimd_paddl, asimd_padal; /* by the narrow lane */
-extern asimd_fn_table asimd_cls, asimd_clz, asimd_cnt;
-extern asimd_fn_table asimd_qabs, asimd_qneg;
+extern asimd_fn_table asimd_cls, asimd_clz;
 
 extern const struct asimd_fn asimd_f32_gt0, asimd_f32_ge0, asimd_f32_eq0, asimd_f32_le0,
     asimd_f32_lt0;

@@ -134,6 +134,23 @@ enum ir_rel {
     X(VSHRI, V, 1, IR_PURE) \
     X(VSARI, V, 1, IR_PURE)  /* size 2, 4 */ \
     X(VDUP, V, 1, IR_PURE)   /* a is I32: all 16 bytes */ \
+    X(VQADDS, V, 2, IR_PURE) /* saturating; size 1, 2 */ \
+    X(VQADDU, V, 2, IR_PURE) \
+    X(VQSUBS, V, 2, IR_PURE) \
+    X(VQSUBU, V, 2, IR_PURE) \
+    X(VAVGU, V, 2, IR_PURE)  /* (a + b + 1) >> 1; size 1, 2 */ \
+    X(VMULHS, V, 2, IR_PURE) /* high half of the product; size 2 */ \
+    X(VMULHU, V, 2, IR_PURE) \
+    X(VMULWS, V, 2, IR_PURE) /* 64-bit products of lanes 0 and 2; size 4; ir_has_shuffles() */ \
+    X(VMULWU, V, 2, IR_PURE) \
+    X(VUNPKL, V, 2, IR_PURE) /* lanes a0 b0 a1 b1 ... of the low halves */ \
+    X(VUNPKH, V, 2, IR_PURE) /* of the high halves */ \
+    X(VPACKSS, V, 2, IR_PURE) /* lanes of a, then b, narrowed with signed saturation; size 2, 4 */ \
+    X(VPACKUS, V, 2, IR_PURE) /* signed lanes to unsigned ones; size 2 */ \
+    X(VSHUFB, V, 2, IR_PURE) /* byte i = a[b[i] & 15], 0 if b[i] has bit 7; ir_has_shuffles() */ \
+    X(VSHUFD, V, 1, IR_PURE) /* 32-bit lane i = lane (imm >> 2 i & 3) of a */ \
+    X(VALIGN, V, 2, IR_PURE) /* 16 bytes of b followed by a, from byte imm (1-15) on */ \
+    X(VCONST, V, 0, IR_PURE) /* the 16 bytes at address imm, which never change */ \
     X(VTOI, I, 1, IR_PURE)   /* lane 0 bits to a general register of the node's type */ \
     X(ITOV, V, 1, IR_PURE)   /* general register to lane 0, rest zero */
 
@@ -290,6 +307,10 @@ struct ir_float {
 };
 ir_ref ir_fop(struct ir_block *b, enum ir_op op, const struct ir_float *f, ir_ref x, ir_ref y,
               ir_ref z);
+/* 16 bytes of static storage as a value. */
+ir_ref ir_vconst(struct ir_block *b, const uint8_t *bytes);
+/* Has the host the byte shuffles and products that came after SSE2? (the back end says) */
+bool ir_has_shuffles(void);
 ir_ref ir_vtoi(struct ir_block *b, enum ir_type t, ir_ref v);
 unsigned ir_label_new(struct ir_block *b);
 void ir_label(struct ir_block *b, unsigned label);

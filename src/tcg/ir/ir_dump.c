@@ -121,8 +121,11 @@ void ir_dump(const struct ir_block *b, FILE *f)
             dump_arg(b, n->arg[k], k ? ", " : " ", f);
         if (n->op == IR_BRCOND)
             fprintf(f, ", L%" PRIu64, n->imm);
-        if (n->op == IR_VSHLI || n->op == IR_VSHRI || n->op == IR_VSARI)
+        if (n->op == IR_VSHLI || n->op == IR_VSHRI || n->op == IR_VSARI || n->op == IR_VSHUFD ||
+            n->op == IR_VALIGN)
             fprintf(f, ", %" PRIu64, n->imm);
+        for (unsigned k = 0; n->op == IR_VCONST && k < 16; k++)
+            fprintf(f, "%s%02x", k ? "" : " ", ((const uint8_t *)(uintptr_t)n->imm)[k]);
         fputc('\n', f);
     }
 }

@@ -183,6 +183,11 @@ ir_ref ir_fop(struct ir_block *b, enum ir_op op, const struct ir_float *f, ir_re
     return ir_append(b, &n);
 }
 
+ir_ref ir_vconst(struct ir_block *b, const uint8_t *bytes)
+{
+    return ir_vop(b, IR_VCONST, 1, 0, 0, (uintptr_t)bytes);
+}
+
 ir_ref ir_vtoi(struct ir_block *b, enum ir_type t, ir_ref v)
 {
     const struct ir_node *x = &b->node[v];

@@ -134,35 +134,33 @@ static const char *verify_types(const struct ir_block *b, unsigned i)
                          ir_op_name((enum ir_op)n->op));
 }
 
+/* Lane sizes that an op has, one bit each; 0: any. */
+static const uint16_t lane_sizes[IR_OP_COUNT] = {
+    [IR_VADD] = 0x116,    [IR_VSUB] = 0x116,    [IR_VMUL] = 0x14,    [IR_VCMPEQ] = 0x116,
+    [IR_VCMPGTS] = 0x16,  [IR_VMINS] = 0x16,    [IR_VMAXS] = 0x16,   [IR_VMINU] = 0x16,
+    [IR_VMAXU] = 0x16,    [IR_VSHLI] = 0x114,   [IR_VSHRI] = 0x114,  [IR_VSARI] = 0x14,
+    [IR_VDUP] = 0x116,    [IR_VQADDS] = 0x06,   [IR_VQADDU] = 0x06,  [IR_VQSUBS] = 0x06,
+    [IR_VQSUBU] = 0x06,   [IR_VAVGU] = 0x06,    [IR_VMULHS] = 0x04,  [IR_VMULHU] = 0x04,
+    [IR_VMULWS] = 0x10,   [IR_VMULWU] = 0x10,   [IR_VUNPKL] = 0x116, [IR_VUNPKH] = 0x116,
+    [IR_VPACKSS] = 0x14,  [IR_VPACKUS] = 0x04,  [IR_VSHUFB] = 0x02,  [IR_VSHUFD] = 0x10,
+    [IR_VALIGN] = 0x02,   [IR_VCONST] = 0x02,
+};
+
 static bool lane_ok(const struct ir_node *n)
 {
-    unsigned s = n->size;
+    if (lane_sizes[n->op] && (n->size > 8 || !(lane_sizes[n->op] >> n->size & 1)))
+        return false;
     switch (n->op) {
-    case IR_VAND:
-    case IR_VANDN:
-    case IR_VOR:
-    case IR_VXOR:
-    case IR_ITOV:
-    case IR_VTOI:
-        return true;
-    case IR_VADD:
-    case IR_VSUB:
-    case IR_VCMPEQ:
-    case IR_VDUP:
-        return s == 1 || s == 2 || s == 4 || s == 8;
-    case IR_VMUL:
-        return s == 2 || s == 4;
     case IR_VSHLI:
     case IR_VSHRI:
-        return (s == 2 || s == 4 || s == 8) && n->imm < s * 8;
     case IR_VSARI:
-        return (s == 2 || s == 4) && n->imm < s * 8;
-    case IR_VCMPGTS:
-    case IR_VMINS:
-    case IR_VMAXS:
-    case IR_VMINU:
-    case IR_VMAXU:
-        return s == 1 || s == 2 || s == 4;
+        return n->imm < n->size * 8u;
+    case IR_VALIGN:
+        return n->imm >= 1 && n->imm <= 15;
+    case IR_VSHUFD:
+        return n->imm <= 0xff;
+    case IR_VCONST:
+        return n->imm != 0;
     default:
         return true;
     }

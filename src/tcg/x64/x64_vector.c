@@ -27,6 +27,20 @@ static const struct vop {
     [IR_VMINS] = {{P38(0x38) | NEED41, P66(0xea), P38(0x39) | NEED41, 0}, true},
     [IR_VMAXS] = {{P38(0x3c) | NEED41, P66(0xee), P38(0x3d) | NEED41, 0}, true},
     [IR_VMINU] = {{P66(0xda), P38(0x3a) | NEED41, P38(0x3b) | NEED41, 0}, true},
+    [IR_VQADDS] = {{P66(0xec), P66(0xed)}, true},
+    [IR_VQADDU] = {{P66(0xdc), P66(0xdd)}, true},
+    [IR_VQSUBS] = {{P66(0xe8), P66(0xe9)}, false},
+    [IR_VQSUBU] = {{P66(0xd8), P66(0xd9)}, false},
+    [IR_VAVGU] = {{P66(0xe0), P66(0xe3)}, true},
+    [IR_VMULHS] = {{0, P66(0xe5)}, true},
+    [IR_VMULHU] = {{0, P66(0xe4)}, true},
+    [IR_VMULWS] = {{0, 0, P38(0x28)}, true},
+    [IR_VMULWU] = {{0, 0, P66(0xf4)}, true},
+    [IR_VUNPKL] = {{P66(0x60), P66(0x61), P66(0x62), P66(0x6c)}, false},
+    [IR_VUNPKH] = {{P66(0x68), P66(0x69), P66(0x6a), P66(0x6d)}, false},
+    [IR_VPACKSS] = {{0, P66(0x63), P66(0x6b)}, false},
+    [IR_VPACKUS] = {{0, P66(0x67)}, false},
+    [IR_VSHUFB] = {{P38(0x00)}, false},
     [IR_VMAXU] = {{P66(0xde), P38(0x3e) | NEED41, P38(0x3f) | NEED41, 0}, true},
 };
 
@@ -193,6 +207,38 @@ static void emit_dup(struct x64_ctx *c, ir_ref i)
     x64_finish_xmm(c, i, d);
 }
 
+static void emit_shuffle32(struct x64_ctx *c, ir_ref i)
+{
+    const struct ir_node *n = x64_node(c, i);
+    struct x_xmm d = x64_dest_xmm(c, i), a = x64_use_xmm(c, n->arg[0], XMM0);
+    x_sse_rri(&c->e, P66(0x70), d, a, (uint8_t)n->imm);
+    x64_finish_xmm(c, i, d);
+}
+
+static void emit_align(struct x64_ctx *c, ir_ref i)
+{
+    const struct ir_node *n = x64_node(c, i);
+    x64_load_xmm(c, XMM0, n->arg[0]);
+    if (x64_cpu.sse41) { /* palignr is older still */
+        x_sse_rri(&c->e, 0x0f | X_0F3A | X_66, XMM0, x64_use_xmm(c, n->arg[1], XMM1),
+                  (uint8_t)n->imm);
+    } else {
+        x64_load_xmm(c, XMM1, n->arg[1]);
+        x_sse_shift(&c->e, P66(0x73), 7, XMM0, (uint8_t)(16 - n->imm)); /* pslldq */
+        x_sse_shift(&c->e, P66(0x73), 3, XMM1, (uint8_t)n->imm);        /* psrldq */
+        sse(c, P66(0xeb), XMM0, XMM1);
+    }
+    x64_finish_xmm(c, i, XMM0);
+}
+
+static void emit_const(struct x64_ctx *c, ir_ref i)
+{
+    struct x_xmm d = x64_dest_xmm(c, i);
+    x_mov_ri(&c->e, RAX, x64_node(c, i)->imm);
+    x_sse_rm(&c->e, X_MOVUPS_LOAD, d, x_at(RAX, 0));
+    x64_finish_xmm(c, i, d);
+}
+
 static void emit_transfer(struct x64_ctx *c, ir_ref i)
 {
     const struct ir_node *n = x64_node(c, i);
@@ -207,7 +253,11 @@ static void emit_transfer(struct x64_ctx *c, ir_ref i)
         return;
     }
     struct x_xmm d = x64_dest_xmm(c, i);
-    x_movd_xr(&c->e, x64_width(c, a), d, x64_use(c, a, RAX));
+    uint64_t k;
+    if (x64_const(c, a, &k) && !k)
+        sse(c, P66(0xef), d, d);
+    else
+        x_movd_xr(&c->e, x64_width(c, a), d, x64_use(c, a, RAX));
     x64_finish_xmm(c, i, d);
 }
 
@@ -224,6 +274,15 @@ void x64_emit_vector(struct x64_ctx *c, ir_ref i)
         break;
     case IR_VDUP:
         emit_dup(c, i);
+        break;
+    case IR_VSHUFD:
+        emit_shuffle32(c, i);
+        break;
+    case IR_VALIGN:
+        emit_align(c, i);
+        break;
+    case IR_VCONST:
+        emit_const(c, i);
         break;
     case IR_VTOI:
     case IR_ITOV:
