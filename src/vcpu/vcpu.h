@@ -132,7 +132,8 @@ struct vcpu {
     uint32_t fpscr_rest; /* FPSCR without NZCV (31:28 live in fpscr_nzcv) and without what MXCSR
                             holds pending */
     uint32_t fpscr_nzcv; /* bits 31:28 */
-    _Alignas(16) uint8_t fpscr_qc[16]; /* not zero: QC is set, too; vector code gathers it here */
+    _Alignas(16) uint32_t float_arg[3][4]; /* operands and result of packed floating-point helpers */
+    uint8_t fpscr_qc[16]; /* not zero: QC is set, too; vector code gathers it here */
     uint32_t fpexc;
     uint32_t exec_mmu[2]; /* EXEC_WINDOW or 0 for user and privileged code, chosen by src/mmu */
     uint32_t tpidrurw, tpidruro,

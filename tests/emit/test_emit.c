@@ -426,6 +426,10 @@ Test(emit, vectors, .init = setup)
         expect("vfmadd231sd xmm%u, xmm%u, xmm%u", d, s, 15 - s);
         x_fmadd(&e, false, X(d), X(15 - d), X(s));
         expect("vfmadd231ss xmm%u, xmm%u, xmm%u", d, 15 - d, s);
+        x_fmadd_packed(&e, X(d), X(s), X(15 - d));
+        expect("vfmadd231ps xmm%u, xmm%u, xmm%u", d, s, 15 - d);
+        x_movmskps(&e, G(d), X(s));
+        expect("movmskps %s, xmm%u", names[0][d], s);
         x_fmadd_m(&e, true, X(d), X(s), m);
         expect("vfmadd231sd xmm%u, xmm%u, qword ptr [rsp + 0x40]", d, s);
         x_fmadd_m(&e, false, X(d), X(s), x_at_index(G(s == 5 ? 6 : s), R12, 2, 0));

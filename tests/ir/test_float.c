@@ -179,10 +179,7 @@ static bool must_call(unsigned op, unsigned size, unsigned how, const double in[
         return true;
     if (!(how & IR_FP_FZ))
         return false;
-    /* flushed, or vanished before */
-    return subnormal(r, to) || (r == 0 && ((op == IR_FMUL && in[0] != 0 && in[1] != 0) ||
-                                           (op == IR_FDIV && in[0] != 0 && !isinf(in[1])) ||
-                                           (op == IR_FCVT && in[0] != 0)));
+    return subnormal(r, to);
 }
 
 /* A result far from everything special is the host's alone. */
@@ -195,7 +192,7 @@ static bool must_not_call(unsigned op, unsigned size, unsigned how, const double
         if (fabs(in[k]) == (size == 8 ? DBL_MIN : (double)FLT_MIN))
             return false; /* the check for subnormal numbers finds this one, too */
     return (isfinite(r) && fabs(r) > 4 * (to == 8 ? DBL_MIN : (double)FLT_MIN)) ||
-           (r == 0 && op <= IR_FMUL);
+           r == 0;
 }
 
 static const double values[] = {0.0,      -0.0,    1.0,     -1.5,     3.0,       0.1,

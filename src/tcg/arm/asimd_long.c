@@ -2,8 +2,7 @@
 /*
  * Advanced SIMD on three registers of different lengths, and on a vector and a scalar: long
  * (results twice as wide as the operands), wide (the first operand is wide too), narrow (the high
- * half of a wide sum). Doubling products of words, polynomials of doublewords and single precision
- * are helpers. Arm ARM A7.4.2, A7.4.3, A8.8.
+ * half of a wide sum). Doubling products of words and polynomials of doublewords are helpers. Arm ARM A7.4.2, A7.4.3, A8.8.
  *
  * Threads: the vCPU's own thread.
  */
@@ -259,11 +258,33 @@ bool trans_VMULL_p64(struct arm_ctx *s, const struct arg_VMULL_p64 *a)
 }
 
 /* ---- products of equal length by a scalar ---- */
-#define BY_SCALAR_HELPER(entry) \
-    call(s, &entry, a->q ? a->fd | a->fn : 0, scalar_arg(a->size, a->fd, a->fn, a->fm, a->q))
-TRANS(VMUL_fsc, BY_SCALAR_HELPER(asimd_mul_f32))
-TRANS(VMLA_fsc, BY_SCALAR_HELPER(asimd_mla_f32))
-TRANS(VMLS_fsc, BY_SCALAR_HELPER(asimd_mls_f32))
+/* Single precision: no scalar in lanes that do not exist. */
+static bool multiply_f32(struct arm_ctx *s, const struct args_fd_fm_fn_q_size *a, enum ir_op op)
+{
+    ir_ref x, r;
+
+    if (!asimd_enabled(s) || !asimd_regs_ok(a->q, a->fd | a->fn)) {
+        return false;
+    }
+    if (a->q) {
+        x = scalar(s, 2, a->fm);
+    } else {
+        uint32_t at = ASIMD_OFF(scalar_reg(2, a->fm)) + 4 * scalar_index(2, a->fm);
+
+        x = ir_op1(s->b, IR_ITOV, ir_get(s->b, IR_I32, at, 4));
+        x = asimd_vop(s, IR_VUNPKL, 4, x, x);
+    }
+    r = asimd_fop(s, IR_VFMUL, asimd_get(s, a->fn, a->q), x, 0);
+    if (op != IR_NOP) {
+        r = asimd_fop(s, op, asimd_get(s, a->fd, a->q), r, 0);
+    }
+    asimd_put(s, a->fd, a->q, r);
+    return true;
+}
+
+TRANS(VMUL_fsc, multiply_f32(s, a, IR_NOP))
+TRANS(VMLA_fsc, multiply_f32(s, a, IR_VFADD))
+TRANS(VMLS_fsc, multiply_f32(s, a, IR_VFSUB))
 
 #define ARGS_SAME const struct args_fd_fm_fn_q_size
 
@@ -293,7 +314,8 @@ static bool doubled_high(struct arm_ctx *s, ARGS_SAME *a, bool round)
     ir_ref r;
 
     if (a->size == 2) {
-        return round ? BY_SCALAR_HELPER(asimd_qrdmulh[0][2]) : BY_SCALAR_HELPER(asimd_qdmulh[0][2]);
+        return call(s, round ? &asimd_qrdmulh[0][2] : &asimd_qdmulh[0][2],
+                    a->q ? a->fd | a->fn : 0, scalar_arg(2, a->fd, a->fn, a->fm, a->q));
     }
     if (!asimd_enabled(s) || !asimd_regs_ok(a->q, a->fd | a->fn)) {
         return false;

@@ -7,6 +7,7 @@
  * Threads: the translating vCPU thread.
  */
 #include "asimd_build.h"
+#include "asimd_f32.h"
 #include "asimd_imm_helpers.h"
 #include "asimd_misc_helpers.h"
 
@@ -267,30 +268,33 @@ static ir_ref less_equal_zero(struct arm_ctx *s, unsigned size, ir_ref x)
     return asimd_vop(s, IR_VCMPEQ, size, asimd_vop(s, IR_VMINS, size, x, asimd_zero(s)), x);
 }
 
-static bool compare_zero(struct arm_ctx *s, ARGS_F *a, const struct asimd_fn *f32,
-                         ir_ref (*op)(struct arm_ctx *s, unsigned size, ir_ref x))
+static ir_ref compare_zero_f32(struct arm_ctx *s, enum ir_op op, bool zero_first, ir_ref x)
 {
-    if (!valid_f(s, a)) {
-        return false;
-    }
-    if (a->f) {
-        return call(s, f32, a->fd, a->fm, a->q);
-    }
-    asimd_put(s, a->fd, a->q, op(s, 1u << a->size, asimd_get(s, a->fm, a->q)));
-    return true;
+    ir_ref zero = asimd_zero(s);
+
+    return zero_first ? asimd_fop(s, op, zero, x, 0) : asimd_fop(s, op, x, zero, 0);
 }
 
-#define COMPARE_ZERO(name, f32, op)                                                \
+#define COMPARE_ZERO(name, f32_op, zero_first, op)                                 \
     bool trans_##name##_zero(struct arm_ctx *s, const struct arg_##name##_zero *a) \
     {                                                                              \
-        return compare_zero(s, a, &f32, op);                                       \
+        ir_ref x;                                                                  \
+                                                                                   \
+        if (!valid_f(s, a)) {                                                      \
+            return false;                                                          \
+        }                                                                          \
+        x = asimd_get(s, a->fm, a->q);                                             \
+        asimd_put(s, a->fd, a->q,                                                  \
+                  a->f ? compare_zero_f32(s, f32_op, zero_first, x)                \
+                       : op(s, 1u << a->size, x));                                 \
+        return true;                                                               \
     }
 
-COMPARE_ZERO(VCGT, asimd_f32_gt0, greater_zero)
-COMPARE_ZERO(VCGE, asimd_f32_ge0, greater_equal_zero)
-COMPARE_ZERO(VCEQ, asimd_f32_eq0, equal_zero)
-COMPARE_ZERO(VCLE, asimd_f32_le0, less_equal_zero)
-COMPARE_ZERO(VCLT, asimd_f32_lt0, less_zero)
+COMPARE_ZERO(VCGT, IR_VFCGT, false, greater_zero)
+COMPARE_ZERO(VCGE, IR_VFCGE, false, greater_equal_zero)
+COMPARE_ZERO(VCEQ, IR_VFCEQ, false, equal_zero)
+COMPARE_ZERO(VCLE, IR_VFCGE, true, less_equal_zero)
+COMPARE_ZERO(VCLT, IR_VFCGT, true, less_zero)
 
 /* ---- estimates and conversions ---- */
 bool trans_VRECPE_v(struct arm_ctx *s, const struct arg_VRECPE_v *a)
@@ -305,7 +309,17 @@ bool trans_VRSQRTE_v(struct arm_ctx *s, const struct arg_VRSQRTE_v *a)
 
 bool trans_VCVT_int_v(struct arm_ctx *s, const struct arg_VCVT_int_v *a)
 {
-    return call(s, &asimd_convert[a->op], a->fd, a->fm, a->q);
+    bool is_unsigned = a->op & 1;
+    ir_ref x;
+
+    if (!valid(s, a->q, a->fd | a->fm)) {
+        return false;
+    }
+    x = asimd_get(s, a->fm, a->q);
+    asimd_put(s, a->fd, a->q,
+              a->op & 2 ? asimd_f32_to_int(s, is_unsigned, x)
+                        : asimd_f32_from_int(s, is_unsigned, x));
+    return true;
 }
 
 bool trans_VCVT_f16_f32_v(struct arm_ctx *s, const struct arg_VCVT_f16_f32_v *a)

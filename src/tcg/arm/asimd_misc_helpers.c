@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Lane by lane: operations of one source register. Called from generated code on the vCPU's own
- * thread. Arm ARM A8.8: VCLS, VCLZ, comparisons with zero, VRECPE, VRSQRTE, VCVT; DDI 0487 F6.1: VRINT, VCVTA, VCVTN, VCVTP, VCVTM.
+ * thread. Arm ARM A8.8: VCLS, VCLZ, VRECPE, VRSQRTE, VCVT (half precision); DDI 0487 F6.1: VRINT, VCVTA, VCVTN, VCVTP, VCVTM.
  */
 #include "asimd_misc_helpers.h"
 #include "asimd_vec.h"
@@ -66,18 +66,6 @@ asimd_fn_table asimd_cls = {[0] = {ENTRY(cls, s8), ENTRY(cls, s16), ENTRY(cls, s
     {                        \
 #name, helper_##name \
     }
-#define MASK(condition) ((condition) ? ~0u : 0)
-
-LANEWISE32(f32_gt0, MASK(fp_compare_gt_f32(x, 0, env)))
-LANEWISE32(f32_ge0, MASK(fp_compare_ge_f32(x, 0, env)))
-LANEWISE32(f32_eq0, MASK(fp_compare_eq_f32(x, 0, env)))
-LANEWISE32(f32_le0, MASK(fp_compare_ge_f32(0, x, env)))
-LANEWISE32(f32_lt0, MASK(fp_compare_gt_f32(0, x, env)))
-const struct asimd_fn asimd_f32_gt0 = NAMED(f32_gt0);
-const struct asimd_fn asimd_f32_ge0 = NAMED(f32_ge0);
-const struct asimd_fn asimd_f32_eq0 = NAMED(f32_eq0);
-const struct asimd_fn asimd_f32_le0 = NAMED(f32_le0);
-const struct asimd_fn asimd_f32_lt0 = NAMED(f32_lt0);
 
 LANEWISE32(recpe_u32, fp_recip_estimate_u32(x))
 LANEWISE32(recpe_f32, fp_recip_estimate_f32(x, env))
@@ -85,13 +73,6 @@ LANEWISE32(rsqrte_u32, fp_rsqrt_estimate_u32(x))
 LANEWISE32(rsqrte_f32, fp_rsqrt_estimate_f32(x, env))
 const struct asimd_fn asimd_recpe[2] = {NAMED(recpe_u32), NAMED(recpe_f32)};
 const struct asimd_fn asimd_rsqrte[2] = {NAMED(rsqrte_u32), NAMED(rsqrte_f32)};
-
-LANEWISE32(s32_to_f32, fp_from_int_f32((uint64_t)(int32_t)x, false, 0, FP_RN, env))
-LANEWISE32(u32_to_f32, fp_from_int_f32(x, true, 0, FP_RN, env))
-LANEWISE32(f32_to_s32, fp_to_int_f32(x, 32, false, 0, FP_RZ, env))
-LANEWISE32(f32_to_u32, fp_to_int_f32(x, 32, true, 0, FP_RZ, env))
-const struct asimd_fn asimd_convert[4] = {NAMED(s32_to_f32), NAMED(u32_to_f32), NAMED(f32_to_s32),
-                                          NAMED(f32_to_u32)};
 
 LANEWISE32(rintn, fp_round_int_f32(x, FP_RN, false, env))
 LANEWISE32(rintx, fp_round_int_f32(x, FP_RN, true, env))

@@ -172,14 +172,33 @@ enum ir_rel {
     X(FCVT, V, 1, 0) /* from `size` to the other size */ \
     X(FCMP, W, 2, 0) /* NZCV in bits 31:28: 6 equal, 8 less, 2 greater, 3 unordered; rest zero */ \
     X(FTOI, W, 1, 0) /* to a 32-bit integer, saturating */ \
-    X(ITOF, V, 1, 0) /* a is I32, the result of `size`; no helper */
+    X(ITOF, V, 1, 0) /* a is I32, the result of `size`; no helper */ \
+    IR_PACKED_OPS(X)
+
+/*
+ * The same on four F32 lanes, always as Advanced SIMD has it: flush-to-zero, default NaNs (IR_FP_FZ
+ * is set). The helper finds the operands in the state, vcpu.float_arg, and leaves the result in the
+ * first of them. Lanes that the guest does not have are zero in all operands, and raise nothing.
+ */
+#define IR_PACKED_OPS(X) \
+    X(VFADD, V, 2, 0) \
+    X(VFSUB, V, 2, 0) \
+    X(VFMUL, V, 2, 0) \
+    X(VFMA, V, 3, 0)  /* a * b + c, rounded once */ \
+    X(VFMAX, V, 2, 0) \
+    X(VFMIN, V, 2, 0) \
+    X(VFCEQ, V, 2, 0) /* masks */ \
+    X(VFCGE, V, 2, 0) \
+    X(VFCGT, V, 2, 0) \
+    X(VFTOI, V, 1, 0) /* to 32-bit integers towards zero, saturating */ \
+    X(VITOF, V, 1, 0) /* from 32-bit integers; no helper */
 
 /* clang-format on */
 
 /* Bits of `rel` of floating-point nodes. */
 #define IR_FP_FZ         1u  /* ARM's flush-to-zero, which is not the host's */
 #define IR_FP_SUBNORMAL  2u  /* with FZ: argument k may be subnormal: this << k */
-#define IR_FP_UNSIGNED   16u /* FTOI, ITOF */
+#define IR_FP_UNSIGNED   16u /* FTOI, ITOF, VFTOI, VITOF */
 #define IR_FP_NEAREST    32u /* FTOI: round to nearest instead of towards zero */
 #define IR_FP_SIGNALLING 64u /* FCMP: Invalid for quiet NaNs, too */
 

@@ -84,20 +84,10 @@ static void dump_detail(const struct ir_block *b, const struct ir_node *n, FILE 
     case IR_EXIT:
         fprintf(f, " 0x%" PRIx64, n->imm);
         break;
-    case IR_FADD:
-    case IR_FSUB:
-    case IR_FMUL:
-    case IR_FDIV:
-    case IR_FSQRT:
-    case IR_FMA:
-    case IR_FCVT:
-    case IR_FCMP:
-    case IR_FTOI:
-    case IR_ITOF:
-        dump_float(n, f);
-        break;
     default:
-        if (n->size)
+        if (n->op >= IR_FADD)
+            dump_float(n, f);
+        else if (n->size)
             fprintf(f, ".%u", n->size * 8u);
         break;
     }

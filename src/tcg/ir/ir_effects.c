@@ -153,12 +153,19 @@ static bool may_be_subnormal(const struct ir_block *b, ir_ref v)
     case IR_FSQRT:
     case IR_FMA:
     case IR_FCVT:
+    case IR_VFADD:
+    case IR_VFSUB:
+    case IR_VFMUL:
+    case IR_VFMA:
+    case IR_VFMAX:
+    case IR_VFMIN:
         return !(n->rel & IR_FP_FZ);
     case IR_ITOV: {
         uint64_t k; /* zero, of a comparison */
         return !ir_is_const(b, n->arg[0], &k) || k;
     }
     case IR_ITOF:
+    case IR_VITOF:
         return false;
     default:
         return true;

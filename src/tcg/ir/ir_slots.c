@@ -100,10 +100,19 @@ static bool makes_zeros(const struct ir_block *b, const struct ir_node *n, unsig
     case IR_VQSUBS:
     case IR_VQSUBU:
     case IR_VAVGU:
+    case IR_VFADD:
+    case IR_VFSUB:
+    case IR_VFMUL:
+    case IR_VFMAX:
+    case IR_VFMIN:
         return n->size <= size && x && y;
+    case IR_VFMA:
+        return n->size <= size && x && y && ir_vec_upper_zero(b, n->arg[2], size);
     case IR_VSHLI:
     case IR_VSHRI:
     case IR_VSARI:
+    case IR_VFTOI:
+    case IR_VITOF:
         return n->size <= size && x;
     default:
         return false;

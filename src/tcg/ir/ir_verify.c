@@ -173,7 +173,9 @@ static const char *verify_float(const struct ir_block *b, unsigned i)
     unsigned args = ir_ops[n->op].nargs;
     if (n->size != 4 && n->size != 8)
         return complain("node %u %s: lane size %u is not a float's", i, name, n->size);
-    if (n->op == IR_ITOF)
+    if (n->op >= IR_VFADD && n->size != 4)
+        return complain("node %u %s: lanes are singles", i, name);
+    if (n->op == IR_ITOF || n->op == IR_VITOF)
         return NULL;
     if (n->imm >= b->ncalls || !b->call[n->imm].fn || b->call[n->imm].flags ||
         b->call[n->imm].nargs < args || b->call[n->imm].nargs > args + 1)
@@ -188,18 +190,9 @@ static const char *verify_fields(const struct ir_block *b, unsigned i)
     const char *name = ir_op_name((enum ir_op)n->op);
     unsigned pos = n->imm & 0xff, len = (unsigned)(n->imm >> 8);
     uint64_t v;
-    switch (n->op) {
-    case IR_FADD:
-    case IR_FSUB:
-    case IR_FMUL:
-    case IR_FDIV:
-    case IR_FSQRT:
-    case IR_FMA:
-    case IR_FCVT:
-    case IR_FCMP:
-    case IR_FTOI:
-    case IR_ITOF:
+    if (n->op >= IR_FADD)
         return verify_float(b, i);
+    switch (n->op) {
     case IR_CALL:
         if (n->imm >= b->ncalls || b->call[n->imm].nargs > 5 || !b->call[n->imm].fn)
             return complain("node %u CALL: no such helper", i);

@@ -188,7 +188,9 @@ static void emit_node(struct x64_ctx *c, ir_ref i)
         emit_control(c, i);
         break;
     default:
-        if (op >= IR_FADD)
+        if (op >= IR_VFADD)
+            x64_emit_packed(c, i);
+        else if (op >= IR_FADD)
             x64_emit_float(c, i);
         else if (op >= IR_VAND)
             x64_emit_vector(c, i);

@@ -4,7 +4,7 @@
  * helper that computes as the Arm ARM does. The look finds, in the exponent field of the result,
  * NaNs and what may be tiny; docs/floating-point.md says why that is enough, and what flush-to-zero
  * adds: operands that are subnormal raise a flag, and a tiny product raises Underflow alone, which
- * the host cannot; so Inexact must have been raised before.
+ * the host cannot; so Inexact must have been raised before. Then a result of zero is always right.
  *
  * A result's register is none of its operands' (x64_regalloc.c): the helper needs them.
  */
@@ -134,16 +134,10 @@ static void emit_arith(struct x64_ctx *c, const struct ir_node *n, struct x_xmm 
     sse_value(c, scalar_op(n, opcode[n->op - IR_FADD]), d, n->arg[1]);
 }
 
-/* Without the host's instruction the helper does it all. */
-static void emit_fma(struct x64_ctx *c, const struct ir_node *n, struct x64_slow *s, struct x_xmm d)
+static void emit_fma(struct x64_ctx *c, const struct ir_node *n, struct x_xmm d)
 {
     ir_ref b = n->arg[1];
     struct x_xmm a;
-    if (!x64_cpu.fma) {
-        x_jmp(&c->e, 0);
-        s->jump[s->njumps++] = x64_pos(c) - 4;
-        return;
-    }
     x64_load_xmm(c, d, n->arg[2]);
     a = x64_use_xmm(c, n->arg[0], XMM1);
     if (c->val[b].kind == VAL_STACK)
@@ -225,7 +219,7 @@ static void emit_number(struct x64_ctx *c, ir_ref i, struct x64_slow *s)
     const struct ir_node *n = x64_node(c, i);
     struct x_xmm d = x64_dest_xmm(c, i);
     if (n->op == IR_FMA) {
-        emit_fma(c, n, s, d);
+        emit_fma(c, n, d);
     } else if (n->op == IR_FCVT) {
         emit_convert(c, n, d);
     } else if (n->op == IR_FSQRT) {
@@ -234,8 +228,7 @@ static void emit_number(struct x64_ctx *c, ir_ref i, struct x64_slow *s)
     } else {
         emit_arith(c, n, d);
     }
-    if (n->op != IR_FMA || x64_cpu.fma)
-        check_result(c, s, n, d);
+    check_result(c, s, n, d);
     s->resume = x64_pos(c);
     x64_finish_xmm(c, i, d);
 }
@@ -249,6 +242,13 @@ void x64_emit_float(struct x64_ctx *c, ir_ref i)
         return;
     }
     s = x64_slow_new(c, SLOW_FLOAT, i);
+    if (n->op == IR_FMA && !x64_cpu.fma) { /* the helper does it all */
+        x_jmp(&c->e, 0);
+        s->jump[s->njumps++] = x64_pos(c) - 4;
+        s->resume = x64_pos(c);
+        x64_finish_xmm(c, i, x64_dest_xmm(c, i));
+        return;
+    }
     check_operands(c, s, n);
     if (n->op == IR_FCMP)
         emit_compare(c, i, s);
@@ -263,7 +263,7 @@ void x64_emit_float(struct x64_ctx *c, ir_ref i)
 /* ---- out of line ---- */
 /* Six general registers and fourteen vector registers may be alive: the places of XMM0 and XMM1 and
  * the scratch words take the former. */
-static void save_live(struct x64_ctx *c, const struct x64_slow *s, bool restore)
+void x64_save_live(struct x64_ctx *c, const struct x64_slow *s, bool restore)
 {
     unsigned k = 0;
     for (unsigned r = 0; r < 16; r++) {
@@ -304,42 +304,19 @@ static void call_helper(struct x64_ctx *c, const struct ir_node *n)
     x64_call_host(c, call->fn);
 }
 
-static void resume_if_zero(struct x64_ctx *c, const struct x64_slow *s, enum x_width w)
-{
-    x_alu_rr(&c->e, X_ADD, w, RAX, RAX); /* drop the sign */
-    x_jcc(&c->e, X_E, 0);
-    x64_set_rel32(c, x64_pos(c) - 4, s->resume);
-}
-
-/*
- * A suspicious result that is right all the same: zero or, where those are not flushed, subnormal.
- * With flush-to-zero a product is zero only if an operand is, a sum always; else it vanished.
- */
+/* A suspicious result that is right all the same: zero or, where those are not flushed, subnormal.
+ * RAX is the exponent field less the lowest good one. */
 static void accept_low_results(struct x64_ctx *c, const struct x64_slow *s, const struct ir_node *n)
 {
     struct ir_node r = result_of(n);
-    struct x_xmm d = x64_dest_xmm(c, s->node);
-    unsigned operands = n->op == IR_FMUL ? 2 : n->op == IR_FDIV || n->op == IR_FCVT ? 1 : 0;
-    if (!(n->rel & IR_FP_FZ)) { /* RAX: exponent field less the lowest good one */
+    if (n->rel & IR_FP_FZ) {
+        x_movd_rx(&c->e, WIDTH(&r), RAX, x64_dest_xmm(c, s->node));
+        x_alu_rr(&c->e, X_ADD, WIDTH(&r), RAX, RAX); /* drop the sign */
+    } else {
         x_alu_ri(&c->e, X_CMP, X_32, RAX, -(int32_t)low_exponents(n) * TOP_UNIT(&r));
-        x_jcc(&c->e, X_E, 0);
-        x64_set_rel32(c, x64_pos(c) - 4, s->resume);
-        return;
     }
-    if (n->op == IR_FADD || n->op == IR_FSUB) {
-        x_movd_rx(&c->e, WIDTH(n), RAX, d);
-        resume_if_zero(c, s, WIDTH(n));
-        return;
-    }
-    for (unsigned k = 0; k < operands; k++) {
-        load_bits(c, n, RCX, n->arg[k]);
-        x_movd_rx(&c->e, WIDTH(&r), RAX, d);
-        x_alu_rr(&c->e, X_ADD, WIDTH(&r), RAX, RAX);
-        x_alu_rr(&c->e, X_ADD, WIDTH(n), RCX, RCX);
-        x_alu_rr(&c->e, X_OR, X_64, RAX, RCX);
-        x_jcc(&c->e, X_E, 0);
-        x64_set_rel32(c, x64_pos(c) - 4, s->resume);
-    }
+    x_jcc(&c->e, X_E, 0);
+    x64_set_rel32(c, x64_pos(c) - 4, s->resume);
 }
 
 void x64_emit_slow_float(struct x64_ctx *c, struct x64_slow *s)
@@ -347,13 +324,17 @@ void x64_emit_slow_float(struct x64_ctx *c, struct x64_slow *s)
     const struct ir_node *n = x64_node(c, s->node);
     struct ir_node r = result_of(n);
     uint32_t start = x64_pos(c);
-    save_live(c, s, false);
+    if (n->op >= IR_VFADD) {
+        x64_emit_slow_packed(c, s);
+        return;
+    }
+    x64_save_live(c, s, false);
     call_helper(c, n);
     if (n->type == IR_I32)
         x_mov_rr(&c->e, X_32, x64_dest(c, s->node), RAX);
     else
         x_movd_xr(&c->e, WIDTH(&r), x64_dest_xmm(c, s->node), RAX);
-    save_live(c, s, true);
+    x64_save_live(c, s, true);
     x_jmp(&c->e, 0);
     x64_set_rel32(c, x64_pos(c) - 4, s->resume);
     if (!s->post)

@@ -208,10 +208,14 @@ enum x_cc x64_compare(struct x64_ctx *c, enum ir_rel rel, ir_ref x, ir_ref y);
 void x64_emit_vector(struct x64_ctx *c, ir_ref i); /* x64_vector.c */
 void x64_emit_float(struct x64_ctx *c, ir_ref i);  /* x64_float.c */
 void x64_emit_slow_float(struct x64_ctx *c, struct x64_slow *s);
+void x64_emit_packed(struct x64_ctx *c, ir_ref i); /* x64_packed.c */
+void x64_emit_slow_packed(struct x64_ctx *c, struct x64_slow *s);
+/* Everything alive, to or from the frame, around a helper's call out of line (x64_float.c). */
+void x64_save_live(struct x64_ctx *c, const struct x64_slow *s, bool restore);
 /* A floating-point node needs its operands after its result is there: for the helper. */
 static inline bool x64_keeps_operands(unsigned op)
 {
-    return op >= IR_FADD && op <= IR_FCVT;
+    return (op >= IR_FADD && op <= IR_FCVT) || op >= IR_VFADD;
 }
 void x64_emit_access(struct x64_ctx *c, ir_ref i); /* x64_access.c */
 void x64_emit_slow_access(struct x64_ctx *c, struct x64_slow *s);
