@@ -32,7 +32,7 @@
 #define EXEC_FP    (1u << 3) /* VFP/Advanced SIMD usable here: CPACR and FPEXC.EN */
 #define EXEC_ALIGN (1u << 4) /* SCTLR.A: all accesses checked */
 #define EXEC_NEON  (1u << 5) /* Advanced SIMD not disabled (CPACR.ASEDIS) */
-#define EXEC_FPSPECIAL                                                                           \
+#define EXEC_FPSPECIAL \
     (1u << 6) /* FPSCR has LEN, STRIDE or a rounding mode but RN: no inline scalar FP */
 #define EXEC_CPACR                                                                            \
     (1u << 7) /* CPACR grants cp10/cp11 at this privilege (FPEXC may still disable: then only \
@@ -132,8 +132,9 @@ struct vcpu {
     uint32_t fpscr_rest; /* FPSCR without NZCV (31:28 live in fpscr_nzcv) and without what MXCSR
                             holds pending */
     uint32_t fpscr_nzcv; /* bits 31:28 */
-    _Alignas(16) uint32_t float_arg[3][4]; /* operands and result of packed floating-point helpers */
-    uint8_t fpscr_qc[16]; /* not zero: QC is set, too; vector code gathers it here */
+    _Alignas(
+        16) uint32_t float_arg[3][4]; /* operands and result of packed floating-point helpers */
+    uint8_t fpscr_qc[16];             /* not zero: QC is set, too; vector code gathers it here */
     uint32_t fpexc;
     uint32_t exec_mmu[2]; /* EXEC_WINDOW or 0 for user and privileged code, chosen by src/mmu */
     uint32_t tpidrurw, tpidruro,

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The whole path of an instruction against the oracle: decoder, front end, passes, host code,
- * memory and faults, in both MMU modes, with all host features and with SSE2 alone; integer, VFP and
- * Advanced SIMD; ARMv7-A and what `-cpu max` adds.
+ * memory and faults, in both MMU modes, with all host features and with SSE2 alone; integer, VFP
+ * and Advanced SIMD; ARMv7-A and what `-cpu max` adds.
  */
 #include <criterion/criterion.h>
 

@@ -26,17 +26,18 @@ static uint64_t helper(struct vcpu *v, uint64_t a, uint64_t b, uint64_t c, uint6
     (void)v;
     seen.calls++;
     memcpy(seen.arg, (uint64_t[]){a, b, c, d}, sizeof(seen.arg));
-    __asm__ volatile("pxor %%xmm0, %%xmm0\n\tpxor %%xmm1, %%xmm1\n\tpxor %%xmm2, %%xmm2\n\t"
-                     "pxor %%xmm3, %%xmm3\n\tpxor %%xmm4, %%xmm4\n\tpxor %%xmm5, %%xmm5\n\t"
-                     "pxor %%xmm6, %%xmm6\n\tpxor %%xmm7, %%xmm7\n\tpxor %%xmm8, %%xmm8\n\t"
-                     "pxor %%xmm9, %%xmm9\n\tpxor %%xmm10, %%xmm10\n\tpxor %%xmm11, %%xmm11\n\t"
-                     "pxor %%xmm12, %%xmm12\n\tpxor %%xmm13, %%xmm13\n\tpxor %%xmm14, %%xmm14\n\t"
-                     "pxor %%xmm15, %%xmm15\n\t"
-                     "xor %%ecx, %%ecx\n\txor %%edx, %%edx\n\txor %%esi, %%esi\n\txor %%edi, %%edi\n\t"
-                     "xor %%r8d, %%r8d\n\txor %%r9d, %%r9d\n\txor %%r10d, %%r10d\n\txor %%r11d, %%r11d"
-                     ::: "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11", "xmm0", "xmm1", "xmm2",
-                       "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11",
-                       "xmm12", "xmm13", "xmm14", "xmm15");
+    __asm__ volatile(
+        "pxor %%xmm0, %%xmm0\n\tpxor %%xmm1, %%xmm1\n\tpxor %%xmm2, %%xmm2\n\t"
+        "pxor %%xmm3, %%xmm3\n\tpxor %%xmm4, %%xmm4\n\tpxor %%xmm5, %%xmm5\n\t"
+        "pxor %%xmm6, %%xmm6\n\tpxor %%xmm7, %%xmm7\n\tpxor %%xmm8, %%xmm8\n\t"
+        "pxor %%xmm9, %%xmm9\n\tpxor %%xmm10, %%xmm10\n\tpxor %%xmm11, %%xmm11\n\t"
+        "pxor %%xmm12, %%xmm12\n\tpxor %%xmm13, %%xmm13\n\tpxor %%xmm14, %%xmm14\n\t"
+        "pxor %%xmm15, %%xmm15\n\t"
+        "xor %%ecx, %%ecx\n\txor %%edx, %%edx\n\txor %%esi, %%esi\n\txor %%edi, %%edi\n\t"
+        "xor %%r8d, %%r8d\n\txor %%r9d, %%r9d\n\txor %%r10d, %%r10d\n\txor %%r11d, %%r11d" ::
+            : "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11", "xmm0", "xmm1", "xmm2", "xmm3",
+              "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13",
+              "xmm14", "xmm15");
     return MARK;
 }
 
@@ -118,8 +119,8 @@ static struct outcome run(unsigned op, unsigned size, const uint64_t in[3], bool
         memcpy(rig.v->vfp.v + 16 * k, &in[k], size);
     for (unsigned k = 0; k < 8; k++) /* operand 0 is added to what is kept */
         for (unsigned i = 0; i < 16; i++)
-            want[k][i] = (uint8_t)(rig.v->vfp.v[16 * (4 + k) + i] +
-                                   (i < size ? rig.v->vfp.v[i] : 0));
+            want[k][i] =
+                (uint8_t)(rig.v->vfp.v[16 * (4 + k) + i] + (i < size ? rig.v->vfp.v[i] : 0));
     for (unsigned k = 0; k < 12; k++)
         rig.v->r[k] = 1000 * k;
     seen.calls = 0;
@@ -191,14 +192,14 @@ static bool must_not_call(unsigned op, unsigned size, unsigned how, const double
     for (unsigned k = 0; (how & IR_FP_FZ) && k < ir_ops[op].nargs; k++)
         if (fabs(in[k]) == (size == 8 ? DBL_MIN : (double)FLT_MIN))
             return false; /* the check for subnormal numbers finds this one, too */
-    return (isfinite(r) && fabs(r) > 4 * (to == 8 ? DBL_MIN : (double)FLT_MIN)) ||
-           r == 0;
+    return (isfinite(r) && fabs(r) > 4 * (to == 8 ? DBL_MIN : (double)FLT_MIN)) || r == 0;
 }
 
-static const double values[] = {0.0,      -0.0,    1.0,     -1.5,     3.0,       0.1,
-                                1e300,    -1e-300, 1e-40,   -1e-310,  INFINITY,  -INFINITY,
-                                NAN,      FLT_MIN, DBL_MIN, 1e30,     -1e-25,    2147483648.0,
-                                -2147483648.5, 4294967295.5, 0x1.fffffep-64, 0x1.000002p-64};
+static const double values[] = {
+    0.0,           -0.0,  1.0,     -1.5,         3.0,           0.1,          1e300,
+    -1e-300,       1e-40, -1e-310, INFINITY,     -INFINITY,     NAN,          FLT_MIN,
+    DBL_MIN,       1e30,  -1e-25,  2147483648.0, -2147483648.5, 4294967295.5, 0x1.fffffep-64,
+    0x1.000002p-64};
 #define VALUES (sizeof(values) / sizeof(values[0]))
 
 static void check_arithmetic(unsigned op, unsigned size, unsigned how, bool pressure)
@@ -265,7 +266,8 @@ Test(fp_nodes, comparison, .init = start)
         unsigned how = (k & 2 ? IR_FP_FZ : 0) | (k & 8 ? IR_FP_SIGNALLING : 0);
         build(IR_FCMP, size, how, k & 4);
         for (unsigned n = 0; n < VALUES * VALUES; n++) {
-            uint64_t bits[3] = {as_bits(values[n % VALUES], size), as_bits(values[n / VALUES], size)};
+            uint64_t bits[3] = {as_bits(values[n % VALUES], size),
+                                as_bits(values[n / VALUES], size)};
             double x = as_number(bits[0], size), y = as_number(bits[1], size);
             uint32_t nzcv = x == y ? 6 : x < y ? 8 : x > y ? 2 : 3;
             bool call = (how & IR_FP_FZ) && (subnormal(x, size) || subnormal(y, size));
@@ -293,7 +295,8 @@ Test(fp_nodes, to_integers, .init = start)
             rig.v->mxcsr = 0x1f80;
             o = run(IR_FTOI, size, bits, k & 4);
             cr_assert(o.called || (r >= low && r <= high), "%a", x);
-            cr_assert_eq((uint32_t)o.bits, o.called ? (uint32_t)MARK : (uint32_t)(int64_t)r, "%a", x);
+            cr_assert_eq((uint32_t)o.bits, o.called ? (uint32_t)MARK : (uint32_t)(int64_t)r, "%a",
+                         x);
             if (!(r >= low && r <= high)) /* Invalid alone */
                 cr_assert(!(rig.v->mxcsr & 0x20), "%a raised Inexact", x);
         }

@@ -94,12 +94,11 @@ static const struct {
     uint8_t op, sizes; /* bit per log2(size) */
     bool unary;
 } cases[] = {
-    {IR_VAND, 8, 0},    {IR_VANDN, 8, 0},  {IR_VOR, 8, 0},    {IR_VXOR, 8, 0},
-    {IR_VADD, 15, 0},   {IR_VSUB, 15, 0},  {IR_VMUL, 6, 0},   {IR_VCMPEQ, 15, 0},
-    {IR_VCMPGTS, 7, 0}, {IR_VMINS, 7, 0},  {IR_VMAXS, 7, 0},  {IR_VMINU, 7, 0},
-    {IR_VMAXU, 7, 0},   {IR_VSHLI, 14, 1}, {IR_VSHRI, 14, 1}, {IR_VSARI, 6, 1},
-    {IR_VQADDS, 3, 0},  {IR_VQADDU, 3, 0}, {IR_VQSUBS, 3, 0}, {IR_VQSUBU, 3, 0},
-    {IR_VAVGU, 3, 0},   {IR_VMULHS, 2, 0}, {IR_VMULHU, 2, 0},
+    {IR_VAND, 8, 0},  {IR_VANDN, 8, 0},  {IR_VOR, 8, 0},     {IR_VXOR, 8, 0},    {IR_VADD, 15, 0},
+    {IR_VSUB, 15, 0}, {IR_VMUL, 6, 0},   {IR_VCMPEQ, 15, 0}, {IR_VCMPGTS, 7, 0}, {IR_VMINS, 7, 0},
+    {IR_VMAXS, 7, 0}, {IR_VMINU, 7, 0},  {IR_VMAXU, 7, 0},   {IR_VSHLI, 14, 1},  {IR_VSHRI, 14, 1},
+    {IR_VSARI, 6, 1}, {IR_VQADDS, 3, 0}, {IR_VQADDU, 3, 0},  {IR_VQSUBS, 3, 0},  {IR_VQSUBU, 3, 0},
+    {IR_VAVGU, 3, 0}, {IR_VMULHS, 2, 0}, {IR_VMULHU, 2, 0},
 };
 
 /* Bytes with many equal lanes and extremes. */
@@ -249,7 +248,7 @@ Test(vector, lanes_that_move)
         x64_cpu = k & 4 ? host : (struct x64_cpu){0};
         if (!(moves[m].sizes >> log2 & 1) || (moves[m].newer && !x64_cpu.sse41))
             continue;
-        for (unsigned imm = moves[m].first_imm; imm < moves[m].immediates; imm += imm > 20 ? 9 : 1) {
+        for (unsigned imm = moves[m].first_imm; imm<moves[m].immediates; imm += imm> 20 ? 9 : 1) {
             build(moves[m].op, size, imm, moves[m].unary, k & 8);
             check_move(m, size, imm);
         }

@@ -170,8 +170,8 @@ static struct arm_test test_of_fp(struct arm_ctx *s, unsigned pair)
     static const struct {
         uint8_t rel, nzcv;
     } tests[] = {
-        [ARM_COND_EQ] = {IR_EQ, 6},    [ARM_COND_CS] = {IR_NE, 8},  [ARM_COND_MI] = {IR_EQ, 8},
-        [ARM_COND_VS] = {IR_EQ, 3},    [ARM_COND_HI] = {IR_LTU, 4}, [ARM_COND_GE] = {IR_TSTEQ, 9},
+        [ARM_COND_EQ] = {IR_EQ, 6}, [ARM_COND_CS] = {IR_NE, 8},  [ARM_COND_MI] = {IR_EQ, 8},
+        [ARM_COND_VS] = {IR_EQ, 3}, [ARM_COND_HI] = {IR_LTU, 4}, [ARM_COND_GE] = {IR_TSTEQ, 9},
         [ARM_COND_GT] = {IR_EQ, 2},
     };
 

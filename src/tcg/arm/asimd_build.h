@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Building blocks of Advanced SIMD operations in the IR: lanes of 2^size bytes, constants, widening
- * and narrowing, saturation. What they need is SSE2 unless they say so. Used inside src/tcg/arm only.
+ * and narrowing, saturation. What they need is SSE2 unless they say so. Used inside src/tcg/arm
+ * only.
  */
 #pragma once
 

@@ -25,7 +25,7 @@
             uint32_t x = v->float_arg[0][i], y = v->float_arg[1][i];               \
             uint32_t z = v->float_arg[2][i];                                       \
                                                                                    \
-            (void)y, (void)z;                                                            \
+            (void)y, (void)z;                                                      \
             v->float_arg[0][i] = expr;                                             \
         }                                                                          \
         v->fpscr_rest |= env->flags;                                               \

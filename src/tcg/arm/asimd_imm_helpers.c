@@ -105,12 +105,12 @@ asimd_fn_table asimd_qshlu_imm = {
 SATURATE_TO(s64, int64_t)
 SATURATE_TO(u64, uint64_t)
 
-#define NARROW_ALL(name, round)                                                       \
-    NARROW(name, s64, int64_t, s32, int32_t, round, INT32_MIN, INT32_MAX)             \
-    NARROW(name, u64, uint64_t, u32, uint32_t, round, 0, UINT32_MAX)                  \
+#define NARROW_ALL(name, round)                                           \
+    NARROW(name, s64, int64_t, s32, int32_t, round, INT32_MIN, INT32_MAX) \
+    NARROW(name, u64, uint64_t, u32, uint32_t, round, 0, UINT32_MAX)      \
     asimd_fn_table asimd_##name = {{[2] = ENTRY(name, s64)}, {[2] = ENTRY(name, u64)}};
 
-#define NARROW_UNSIGNED(name, round)                                 \
+#define NARROW_UNSIGNED(name, round)                                \
     NARROW(name, s64, int64_t, u32, uint32_t, round, 0, UINT32_MAX) \
     asimd_fn_table asimd_##name = {{[2] = ENTRY(name, s64)}};
 

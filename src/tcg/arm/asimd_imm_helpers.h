@@ -9,7 +9,7 @@
 #include "asimd.h"
 
 extern const struct asimd_fn asimd_rshr_s64, asimd_rsra_s64; /* right by 1 to 64 */
-extern asimd_fn_table asimd_qshl_imm, asimd_qshlu_imm;        /* left; qshlu: signed to unsigned */
+extern asimd_fn_table asimd_qshl_imm, asimd_qshlu_imm;       /* left; qshlu: signed to unsigned */
 /* Doublewords of Q register fm shifted right and narrowed to D register fd; an amount of 0 only
  * narrows. */
 extern asimd_fn_table asimd_qshrn, asimd_qrshrn;   /* saturated to the same signedness */

@@ -74,7 +74,8 @@ static ir_ref greater_equal(struct arm_ctx *s, ARGS *a, ir_ref x, ir_ref y)
 
 static ir_ref greater(struct arm_ctx *s, ARGS *a, ir_ref x, ir_ref y)
 {
-    return a->u ? asimd_not(s, greater_equal(s, a, y, x)) : asimd_vop(s, IR_VCMPGTS, 1u << a->size, x, y);
+    return a->u ? asimd_not(s, greater_equal(s, a, y, x))
+                : asimd_vop(s, IR_VCMPGTS, 1u << a->size, x, y);
 }
 
 static ir_ref test_bits(struct arm_ctx *s, ARGS *a, ir_ref x, ir_ref y)
@@ -97,7 +98,7 @@ static ir_ref add_difference(struct arm_ctx *s, ARGS *a, ir_ref x, ir_ref y)
 #define SIMPLE(name, op)                                               \
     static ir_ref name(struct arm_ctx *s, ARGS *a, ir_ref x, ir_ref y) \
     {                                                                  \
-        return asimd_vop(s, op, 1u << a->size, x, y);                        \
+        return asimd_vop(s, op, 1u << a->size, x, y);                  \
     }
 
 SIMPLE(add, IR_VADD)
@@ -205,8 +206,7 @@ bool trans_VQRDMULH_int(struct arm_ctx *s, const struct arg_VQRDMULH_int *a)
     struct args_fd_fm_fn_q_size_u is_signed = *a;
 
     is_signed.u = 0;
-    return a->size == 1 ? inline_op(s, a, doubling_high)
-                        : by_helper(s, &is_signed, asimd_qrdmulh);
+    return a->size == 1 ? inline_op(s, a, doubling_high) : by_helper(s, &is_signed, asimd_qrdmulh);
 }
 
 /* ---- pairwise: the even lanes of n followed by m, with the odd ones moved to their places ---- */
@@ -237,8 +237,7 @@ PAIRWISE(VPADD_int, add)
 /* ---- multiplication ---- */
 static ir_ref multiply(struct arm_ctx *s, ARGS *a, ir_ref n, ir_ref m)
 {
-    return a->size == 0 ? asimd_mul_bytes(s, n, m)
-                        : asimd_vop(s, IR_VMUL, 1u << a->size, n, m);
+    return a->size == 0 ? asimd_mul_bytes(s, n, m) : asimd_vop(s, IR_VMUL, 1u << a->size, n, m);
 }
 
 static ir_ref multiply_add(struct arm_ctx *s, ARGS *a, ir_ref n, ir_ref m)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Advanced SIMD loads and stores of elements and structures. Elements are accessed in ascending
- * order of address; those of VLD1 and VST1 by doublewords, and those of structures where the host can
- * sort them. The base is written back last, so an abort in the middle finds it unchanged. Arm ARM
- * A7.7, A8.8.320-A8.8.331 (VLD1-VLD4), A8.8.404-A8.8.411 (VST1-VST4).
+ * order of address; those of VLD1 and VST1 by doublewords, and those of structures where the host
+ * can sort them. The base is written back last, so an abort in the middle finds it unchanged. Arm
+ * ARM A7.7, A8.8.320-A8.8.331 (VLD1-VLD4), A8.8.404-A8.8.411 (VST1-VST4).
  *
  * Threads: the translating vCPU thread; the helper runs on it too.
  */
@@ -178,8 +178,8 @@ static bool multiple(struct arm_ctx *s, const struct args_align_fd_rm_rn_size_ty
         return false;
     }
     /* Not if each element must be checked for alignment or swapped. */
-    wide = !(s->exec & (EXEC_ALIGN | EXEC_E)) &&
-           (sh->nelem == 1 || asimd_can_interleave(sh->nelem));
+    wide =
+        !(s->exec & (EXEC_ALIGN | EXEC_E)) && (sh->nelem == 1 || asimd_can_interleave(sh->nelem));
     t = transfer_begin(s, a->rn, a->align ? 4u << a->align : 1, wide ? MEMOP_64 : size, load);
     t.element = size;
     if (!wide || sh->nelem == 1) {

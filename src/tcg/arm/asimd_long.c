@@ -2,7 +2,8 @@
 /*
  * Advanced SIMD on three registers of different lengths, and on a vector and a scalar: long
  * (results twice as wide as the operands), wide (the first operand is wide too), narrow (the high
- * half of a wide sum). Doubling products of words and polynomials of doublewords are helpers. Arm ARM A7.4.2, A7.4.3, A8.8.
+ * half of a wide sum). Doubling products of words and polynomials of doublewords are helpers. Arm
+ * ARM A7.4.2, A7.4.3, A8.8.
  *
  * Threads: the vCPU's own thread.
  */
@@ -145,7 +146,8 @@ static bool product(struct arm_ctx *s, ARGS *a, enum ir_op op, bool by_scalar)
     return true;
 }
 
-/* Doubled products of halfwords: one that does not fit turns from the lowest to the highest word. */
+/* Doubled products of halfwords: one that does not fit turns from the lowest to the highest word.
+ */
 static bool doubled(struct arm_ctx *s, ARGS *a, enum ir_op op, bool by_scalar,
                     const struct asimd_fn *words)
 {
@@ -314,8 +316,8 @@ static bool doubled_high(struct arm_ctx *s, ARGS_SAME *a, bool round)
     ir_ref r;
 
     if (a->size == 2) {
-        return call(s, round ? &asimd_qrdmulh[0][2] : &asimd_qdmulh[0][2],
-                    a->q ? a->fd | a->fn : 0, scalar_arg(2, a->fd, a->fn, a->fm, a->q));
+        return call(s, round ? &asimd_qrdmulh[0][2] : &asimd_qdmulh[0][2], a->q ? a->fd | a->fn : 0,
+                    scalar_arg(2, a->fd, a->fn, a->fm, a->q));
     }
     if (!asimd_enabled(s) || !asimd_regs_ok(a->q, a->fd | a->fn)) {
         return false;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Advanced SIMD, two registers: what is not a mere permutation (asimd_permute.c). Integer operations
- * but VCLS, VCLZ and the narrowing of doublewords are inline, the rest are helpers. Arm ARM A7.4.5; VRINT and VCVT with a rounding mode:
- * DDI 0487 F6.1.
+ * Advanced SIMD, two registers: what is not a mere permutation (asimd_permute.c). Integer
+ * operations but VCLS, VCLZ and the narrowing of doublewords are inline, the rest are helpers. Arm
+ * ARM A7.4.5; VRINT and VCVT with a rounding mode: DDI 0487 F6.1.
  *
  * Threads: the translating vCPU thread.
  */
@@ -142,7 +142,8 @@ bool trans_VPADAL_v(struct arm_ctx *s, const struct arg_VPADAL_v *a)
     return pair_sums(s, a, true);
 }
 
-/* ---- bits of bytes: pairs, fours and eights are added, whose sums do not reach the next byte ---- */
+/* ---- bits of bytes: pairs, fours and eights are added, whose sums do not reach the next byte ----
+ */
 static ir_ref masked_right(struct arm_ctx *s, ir_ref x, unsigned n, uint32_t mask)
 {
     x = n ? asimd_vopi(s, IR_VSHRI, 2, x, n) : x;
@@ -275,19 +276,18 @@ static ir_ref compare_zero_f32(struct arm_ctx *s, enum ir_op op, bool zero_first
     return zero_first ? asimd_fop(s, op, zero, x, 0) : asimd_fop(s, op, x, zero, 0);
 }
 
-#define COMPARE_ZERO(name, f32_op, zero_first, op)                                 \
-    bool trans_##name##_zero(struct arm_ctx *s, const struct arg_##name##_zero *a) \
-    {                                                                              \
-        ir_ref x;                                                                  \
-                                                                                   \
-        if (!valid_f(s, a)) {                                                      \
-            return false;                                                          \
-        }                                                                          \
-        x = asimd_get(s, a->fm, a->q);                                             \
-        asimd_put(s, a->fd, a->q,                                                  \
-                  a->f ? compare_zero_f32(s, f32_op, zero_first, x)                \
-                       : op(s, 1u << a->size, x));                                 \
-        return true;                                                               \
+#define COMPARE_ZERO(name, f32_op, zero_first, op)                                              \
+    bool trans_##name##_zero(struct arm_ctx *s, const struct arg_##name##_zero *a)              \
+    {                                                                                           \
+        ir_ref x;                                                                               \
+                                                                                                \
+        if (!valid_f(s, a)) {                                                                   \
+            return false;                                                                       \
+        }                                                                                       \
+        x = asimd_get(s, a->fm, a->q);                                                          \
+        asimd_put(s, a->fd, a->q,                                                               \
+                  a->f ? compare_zero_f32(s, f32_op, zero_first, x) : op(s, 1u << a->size, x)); \
+        return true;                                                                            \
     }
 
 COMPARE_ZERO(VCGT, IR_VFCGT, false, greater_zero)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Lane by lane: operations of one source register. Called from generated code on the vCPU's own
- * thread. Arm ARM A8.8: VCLS, VCLZ, VRECPE, VRSQRTE, VCVT (half precision); DDI 0487 F6.1: VRINT, VCVTA, VCVTN, VCVTP, VCVTM.
+ * thread. Arm ARM A8.8: VCLS, VCLZ, VRECPE, VRSQRTE, VCVT (half precision); DDI 0487 F6.1: VRINT,
+ * VCVTA, VCVTN, VCVTP, VCVTM.
  */
 #include "asimd_misc_helpers.h"
 #include "asimd_vec.h"

@@ -17,7 +17,10 @@ static bool valid(const struct arm_ctx *s, uint32_t q, uint32_t regs_ored)
 }
 
 /* ---- VREV ---- */
-#define EIGHT(a, b, c, d, e, f, g, h) {a, b, c, d, e, f, g, h, 8 + a, 8 + b, 8 + c, 8 + d, 8 + e, 8 + f, 8 + g, 8 + h}
+#define EIGHT(a, b, c, d, e, f, g, h)                                                  \
+    {                                                                                  \
+        a, b, c, d, e, f, g, h, 8 + a, 8 + b, 8 + c, 8 + d, 8 + e, 8 + f, 8 + g, 8 + h \
+    }
 /* By log2 of the lane and of the group. */
 static const uint8_t reversals[3][4][16] = {
     {[1] = EIGHT(1, 0, 3, 2, 5, 4, 7, 6),

@@ -31,8 +31,7 @@ static ir_ref mull_words(struct arm_ctx *s, bool is_unsigned, ir_ref x, ir_ref y
     if (is_unsigned) {
         return r;
     }
-    less = asimd_vop(s, IR_VADD, 4,
-                     asimd_vop(s, IR_VAND, 8, asimd_vopi(s, IR_VSARI, 4, x, 31), y),
+    less = asimd_vop(s, IR_VADD, 4, asimd_vop(s, IR_VAND, 8, asimd_vopi(s, IR_VSARI, 4, x, 31), y),
                      asimd_vop(s, IR_VAND, 8, asimd_vopi(s, IR_VSARI, 4, y, 31), x));
     return asimd_vop(s, IR_VSUB, 8, r, asimd_vopi(s, IR_VSHLI, 8, less, 32));
 }

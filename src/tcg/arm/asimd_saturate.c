@@ -17,8 +17,8 @@ static ir_ref keep(struct arm_ctx *s, ir_ref saturated, ir_ref plain)
 /* Words: overflow is a sign that neither operand explains; the limit has the sign of x. */
 static ir_ref saturate_words(struct arm_ctx *s, ir_ref x, ir_ref overflow, ir_ref plain)
 {
-    ir_ref limit = asimd_vop(s, IR_VXOR, 8, asimd_vopi(s, IR_VSARI, 4, x, 31),
-                             asimd_lanes(s, 4, 0x7fffffff));
+    ir_ref limit =
+        asimd_vop(s, IR_VXOR, 8, asimd_vopi(s, IR_VSARI, 4, x, 31), asimd_lanes(s, 4, 0x7fffffff));
 
     return asimd_select(s, asimd_vopi(s, IR_VSARI, 4, overflow, 31), limit, plain);
 }
@@ -35,8 +35,8 @@ ir_ref asimd_qadd_lanes(struct arm_ctx *s, bool is_unsigned, unsigned size, ir_r
     } else {
         ir_ref changed = asimd_vop(s, IR_VXOR, 8, plain, x);
 
-        r = saturate_words(
-            s, x, asimd_vop(s, IR_VANDN, 8, changed, asimd_vop(s, IR_VXOR, 8, x, y)), plain);
+        r = saturate_words(s, x, asimd_vop(s, IR_VANDN, 8, changed, asimd_vop(s, IR_VXOR, 8, x, y)),
+                           plain);
     }
     return keep(s, r, plain);
 }
@@ -53,8 +53,8 @@ ir_ref asimd_qsub_lanes(struct arm_ctx *s, bool is_unsigned, unsigned size, ir_r
     } else {
         ir_ref changed = asimd_vop(s, IR_VXOR, 8, plain, x);
 
-        r = saturate_words(
-            s, x, asimd_vop(s, IR_VAND, 8, changed, asimd_vop(s, IR_VXOR, 8, x, y)), plain);
+        r = saturate_words(s, x, asimd_vop(s, IR_VAND, 8, changed, asimd_vop(s, IR_VXOR, 8, x, y)),
+                           plain);
     }
     return keep(s, r, plain);
 }

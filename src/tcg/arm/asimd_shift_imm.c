@@ -166,7 +166,8 @@ bool trans_VSRI_imm(struct arm_ctx *s, const struct arg_VSRI_imm *a)
     return true;
 }
 
-/* ---- rounding: the last bit shifted out is added after the shift, so that nothing carries out ---- */
+/* ---- rounding: the last bit shifted out is added after the shift, so that nothing carries out
+ * ---- */
 /* n is 1 to the width of a lane. Not for signed doublewords. */
 static ir_ref shift_right_rounded(struct arm_ctx *s, bool is_unsigned, unsigned size, ir_ref x,
                                   unsigned n)

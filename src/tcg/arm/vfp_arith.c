@@ -102,8 +102,7 @@ static ir_ref sign_mask(struct arm_ctx *s, unsigned size, bool others)
 {
     uint64_t sign = UINT64_C(1) << (8 * size - 1), mask = others ? sign - 1 : sign;
 
-    return ir_op1(s->b, IR_ITOV,
-                  size == 8 ? ir_const64(s->b, mask) : arm_imm(s, (uint32_t)mask));
+    return ir_op1(s->b, IR_ITOV, size == 8 ? ir_const64(s->b, mask) : arm_imm(s, (uint32_t)mask));
 }
 
 static ir_ref negate_if(struct arm_ctx *s, bool negate, ir_ref v, unsigned size)

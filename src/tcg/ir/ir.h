@@ -53,10 +53,10 @@ enum ir_rel {
  *   flags   P pure (may be removed, merged, moved), M guest memory access (observation point, may
  *           raise a guest exception), S reads or writes guest state, C control flow
  */
-#define IR_PURE  1u
-#define IR_MEM   2u
-#define IR_STATE 4u
-#define IR_CTRL  8u
+#define IR_PURE          1u
+#define IR_MEM           2u
+#define IR_STATE         4u
+#define IR_CTRL          8u
 /* clang-format off */
 #define IR_OPS(X) \
     X(NOP, N, 0, 0) \
@@ -159,8 +159,8 @@ enum ir_rel {
  * result if they are in the operands. The host computes, and its MXCSR collects the guest's
  * cumulative flags. Where its result is, or its flags may be, other than ARM's, out-of-line code
  * calls the helper of the node (`imm`, index into the call table) and takes what that returns. Its
- * arguments are the operands' bits, then the constant `off` if it has one argument more. It does not
- * touch state slots and raises no exception. `rel` has IR_FP_ bits.
+ * arguments are the operands' bits, then the constant `off` if it has one argument more. It
+ * does not touch state slots and raises no exception. `rel` has IR_FP_ bits.
  */
 #define IR_FLOAT_OPS(X) \
     X(FADD, V, 2, 0) \

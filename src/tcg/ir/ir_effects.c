@@ -179,9 +179,8 @@ ir_ref ir_fop(struct ir_block *b, enum ir_op op, const struct ir_float *f, ir_re
         .op = (uint8_t)op, .rel = f->how, .size = f->size, .off = f->last, .arg = {x, y, z}};
     n.type = ir_ops[op].res == 'V' ? IR_V128 : IR_I32;
     if (f->helper) {
-        struct ir_call c = {.name = f->name,
-                            .fn = f->helper,
-                            .nargs = (uint8_t)(ir_ops[op].nargs + f->has_last)};
+        struct ir_call c = {
+            .name = f->name, .fn = f->helper, .nargs = (uint8_t)(ir_ops[op].nargs + f->has_last)};
         n.imm = call_index(b, &c);
     }
     for (unsigned k = 0; (f->how & IR_FP_FZ) && k < ir_ops[op].nargs; k++)

@@ -136,14 +136,14 @@ static const char *verify_types(const struct ir_block *b, unsigned i)
 
 /* Lane sizes that an op has, one bit each; 0: any. */
 static const uint16_t lane_sizes[IR_OP_COUNT] = {
-    [IR_VADD] = 0x116,    [IR_VSUB] = 0x116,    [IR_VMUL] = 0x14,    [IR_VCMPEQ] = 0x116,
-    [IR_VCMPGTS] = 0x16,  [IR_VMINS] = 0x16,    [IR_VMAXS] = 0x16,   [IR_VMINU] = 0x16,
-    [IR_VMAXU] = 0x16,    [IR_VSHLI] = 0x114,   [IR_VSHRI] = 0x114,  [IR_VSARI] = 0x14,
-    [IR_VDUP] = 0x116,    [IR_VQADDS] = 0x06,   [IR_VQADDU] = 0x06,  [IR_VQSUBS] = 0x06,
-    [IR_VQSUBU] = 0x06,   [IR_VAVGU] = 0x06,    [IR_VMULHS] = 0x04,  [IR_VMULHU] = 0x04,
-    [IR_VMULWS] = 0x10,   [IR_VMULWU] = 0x10,   [IR_VUNPKL] = 0x116, [IR_VUNPKH] = 0x116,
-    [IR_VPACKSS] = 0x14,  [IR_VPACKUS] = 0x04,  [IR_VSHUFB] = 0x02,  [IR_VSHUFD] = 0x10,
-    [IR_VALIGN] = 0x02,   [IR_VCONST] = 0x02,
+    [IR_VADD] = 0x116,   [IR_VSUB] = 0x116,   [IR_VMUL] = 0x14,    [IR_VCMPEQ] = 0x116,
+    [IR_VCMPGTS] = 0x16, [IR_VMINS] = 0x16,   [IR_VMAXS] = 0x16,   [IR_VMINU] = 0x16,
+    [IR_VMAXU] = 0x16,   [IR_VSHLI] = 0x114,  [IR_VSHRI] = 0x114,  [IR_VSARI] = 0x14,
+    [IR_VDUP] = 0x116,   [IR_VQADDS] = 0x06,  [IR_VQADDU] = 0x06,  [IR_VQSUBS] = 0x06,
+    [IR_VQSUBU] = 0x06,  [IR_VAVGU] = 0x06,   [IR_VMULHS] = 0x04,  [IR_VMULHU] = 0x04,
+    [IR_VMULWS] = 0x10,  [IR_VMULWU] = 0x10,  [IR_VUNPKL] = 0x116, [IR_VUNPKH] = 0x116,
+    [IR_VPACKSS] = 0x14, [IR_VPACKUS] = 0x04, [IR_VSHUFB] = 0x02,  [IR_VSHUFD] = 0x10,
+    [IR_VALIGN] = 0x02,  [IR_VCONST] = 0x02,
 };
 
 static bool lane_ok(const struct ir_node *n)

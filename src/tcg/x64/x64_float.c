@@ -11,8 +11,8 @@
 #include "x64_internal.h"
 #include "base/log.h"
 
-#define P66(op)   ((op) | X_0F | X_66)
-#define FPSCR_IXC 0x10
+#define P66(op)       ((op) | X_0F | X_66)
+#define FPSCR_IXC     0x10
 
 /* What differs between F32 and F64: units of a mask on the top 16 bits of the number. */
 #define TOP_FIELD(n)  ((n)->size == 8 ? 3 : 1)
@@ -184,8 +184,8 @@ static void emit_to_int(struct x64_ctx *c, ir_ref i, struct x64_slow *s)
         x_alu_ri(&c->e, X_CMP, X_32, RAX, unsigned_limit(n));
         x64_slow_jcc(c, s, X_AE);
     }
-    x_cvt_rx(&c->e, scalar_op(n, n->rel & IR_FP_NEAREST ? 0x2d : 0x2c),
-             is_unsigned ? X_64 : X_32, d, a);
+    x_cvt_rx(&c->e, scalar_op(n, n->rel & IR_FP_NEAREST ? 0x2d : 0x2c), is_unsigned ? X_64 : X_32,
+             d, a);
     if (!is_unsigned) {
         x_alu_ri(&c->e, X_CMP, X_32, d, 1);
         x64_slow_jcc(c, s, X_O);
@@ -267,8 +267,8 @@ void x64_save_live(struct x64_ctx *c, const struct x64_slow *s, bool restore)
 {
     unsigned k = 0;
     for (unsigned r = 0; r < 16; r++) {
-        struct x_mem m = x_at(RSP, k < 4 ? FRAME_XMM + (int32_t)k * 8
-                                         : FRAME_SCRATCH + (int32_t)(k - 4) * 8);
+        struct x_mem m =
+            x_at(RSP, k < 4 ? FRAME_XMM + (int32_t)k * 8 : FRAME_SCRATCH + (int32_t)(k - 4) * 8);
         if (!((s->live_gpr & CALLER_SAVED_GPR) >> r & 1))
             continue;
         if (restore)

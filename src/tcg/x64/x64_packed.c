@@ -5,8 +5,8 @@
  * as zero; for NaNs; for results that are subnormal or the smallest normal number; and for products
  * while Inexact has not been raised. SSE2 is enough.
  *
- * The checks use XMM0, XMM1 and the result's register, which no operand is in. A result on the stack
- * is left to the helper.
+ * The checks use XMM0, XMM1 and the result's register, which no operand is in. A result on the
+ * stack is left to the helper.
  */
 #include "x64_internal.h"
 #include "base/log.h"
@@ -105,8 +105,7 @@ static void emit_arith(struct x64_ctx *c, struct x64_slow *s, const struct ir_no
     static const uint8_t opcode[] = {0x58, 0x5c, 0x59}; /* VFADD, VFSUB, VFMUL */
     if (n->op == IR_VFMA) {
         x64_load_xmm(c, d, n->arg[2]);
-        x_fmadd_packed(&c->e, d, x64_use_xmm(c, n->arg[0], XMM0),
-                       x64_use_xmm(c, n->arg[1], XMM1));
+        x_fmadd_packed(&c->e, d, x64_use_xmm(c, n->arg[0], XMM0), x64_use_xmm(c, n->arg[1], XMM1));
     } else {
         x64_load_xmm(c, d, n->arg[0]);
         sse_value(c, opcode[n->op - IR_VFADD] | X_0F, d, n->arg[1]);
@@ -158,7 +157,7 @@ static void emit_to_int(struct x64_ctx *c, struct x64_slow *s, const struct ir_n
     if (n->rel & IR_FP_UNSIGNED) {
         splat(c, XMM1, TWO_TO_31 - 1);
         x64_load_xmm(c, d, n->arg[0]);
-        sse(c, P66(0x66), d, XMM1);     /* pcmpgtd */
+        sse(c, P66(0x66), d, XMM1);      /* pcmpgtd */
         sse_value(c, POR, d, n->arg[0]); /* and the sign */
         any_lane(c, d);
         x64_slow_jcc(c, s, X_NE);
