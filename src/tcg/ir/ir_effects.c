@@ -137,39 +137,18 @@ ir_ref ir_vop(struct ir_block *b, enum ir_op op, unsigned lane, ir_ref a, ir_ref
     return ir_ops[op].flags & IR_PURE ? ir_append_pure(b, &n) : ir_append(b, &n);
 }
 
-/* Can lane 0 hold a subnormal number? Not what was flushed, made from an integer, or a sign changed
- * of that. */
-static bool may_be_subnormal(const struct ir_block *b, ir_ref v)
+/* Can a lane of `size` bytes be a subnormal number? Not what was flushed in lanes of that size, or
+ * made from an integer. */
+static bool may_be_subnormal(const struct ir_block *b, ir_ref v, unsigned size)
 {
     const struct ir_node *n = &b->node[v];
-    switch (n->op) {
-    case IR_VXOR:
-    case IR_VAND:
-        return may_be_subnormal(b, n->arg[0]);
-    case IR_FADD:
-    case IR_FSUB:
-    case IR_FMUL:
-    case IR_FDIV:
-    case IR_FSQRT:
-    case IR_FMA:
-    case IR_FCVT:
-    case IR_VFADD:
-    case IR_VFSUB:
-    case IR_VFMUL:
-    case IR_VFMA:
-    case IR_VFMAX:
-    case IR_VFMIN:
-        return !(n->rel & IR_FP_FZ);
-    case IR_ITOV: {
-        uint64_t k; /* zero, of a comparison */
+    uint64_t k;
+    if (n->op == IR_ITOV) /* zero, of a comparison */
         return !ir_is_const(b, n->arg[0], &k) || k;
-    }
-    case IR_ITOF:
-    case IR_VITOF:
-        return false;
-    default:
+    if (n->op == IR_FCVT || n->op == IR_VFCEQ || n->op == IR_VFCGE || n->op == IR_VFCGT ||
+        n->op == IR_VFTOI || n->op < IR_FADD)
         return true;
-    }
+    return n->size != size || !(n->rel & IR_FP_FZ || n->op == IR_ITOF || n->op == IR_VITOF);
 }
 
 ir_ref ir_fop(struct ir_block *b, enum ir_op op, const struct ir_float *f, ir_ref x, ir_ref y,
@@ -184,7 +163,7 @@ ir_ref ir_fop(struct ir_block *b, enum ir_op op, const struct ir_float *f, ir_re
         n.imm = call_index(b, &c);
     }
     for (unsigned k = 0; (f->how & IR_FP_FZ) && k < ir_ops[op].nargs; k++)
-        if (may_be_subnormal(b, n.arg[k]))
+        if (may_be_subnormal(b, n.arg[k], f->size))
             n.rel |= (uint8_t)(IR_FP_SUBNORMAL << k);
     return ir_append(b, &n);
 }
