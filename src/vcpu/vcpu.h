@@ -37,17 +37,18 @@
 #define EXEC_CPACR                                                                            \
     (1u << 7) /* CPACR grants cp10/cp11 at this privilege (FPEXC may still disable: then only \
                  VMRS/VMSR of FPEXC, FPSID, MVFR work) */
-#define EXEC_WINDOW (1u << 16) /* accesses go through SPT windows; else through the soft TLB */
-#define EXEC_IT_SHIFT 8 /* CPSR.IT[7:0] at bits 15:8 */
+#define EXEC_WINDOW   (1u << 16) /* accesses go through SPT windows; else through the soft TLB */
+#define EXEC_IT_SHIFT 8          /* CPSR.IT[7:0] at bits 15:8 */
 #define EXEC_IT_MASK  (0xffu << EXEC_IT_SHIFT)
-#define EXEC_FZ       (1u << 16) /* FPSCR.FZ */
+#define EXEC_FZ       (1u << 17) /* FPSCR.FZ */
+_Static_assert(!(EXEC_FZ & (EXEC_WINDOW | EXEC_IT_MASK)), "one meaning for each bit");
 
 /* Poll word bits: reasons to leave generated code at the next poll. */
-#define POLL_IRQ      (1u << 0) /* an interrupt line changed: re-evaluate */
-#define POLL_MMU      (1u << 1) /* mmu_serve_requests() has work */
-#define POLL_CODE     (1u << 2) /* translated code of this vCPU must be invalidated */
-#define POLL_STOP     (1u << 3) /* leave the run loop (shutdown, reset) */
-#define POLL_POWER    (1u << 4) /* PSCI: power state changed */
+#define POLL_IRQ   (1u << 0) /* an interrupt line changed: re-evaluate */
+#define POLL_MMU   (1u << 1) /* mmu_serve_requests() has work */
+#define POLL_CODE  (1u << 2) /* translated code of this vCPU must be invalidated */
+#define POLL_STOP  (1u << 3) /* leave the run loop (shutdown, reset) */
+#define POLL_POWER (1u << 4) /* PSCI: power state changed */
 
 enum arm_mode {
     ARM_USR = 0x10,
