@@ -249,7 +249,8 @@ void arm_sys_reset(struct vcpu *v)
 #define CPACR_CP10_SHIFT 20
 #define CPACR_ASEDIS     (1u << 31)
 #define FPEXC_EN         (1u << 30)
-#define FPSCR_SPECIAL    0x07f70000u /* AHP, DN, FZ, RMode, Stride, Len */
+#define FPSCR_SPECIAL    0x00f70000u /* RMode, Stride, Len */
+#define FPSCR_FZ         (1u << 24)
 
 void arm_exec_flags_refresh(struct vcpu *v)
 {
@@ -269,5 +270,7 @@ void arm_exec_flags_refresh(struct vcpu *v)
         f |= EXEC_ALIGN;
     if (v->fpscr_rest & FPSCR_SPECIAL)
         f |= EXEC_FPSPECIAL;
+    if (v->fpscr_rest & FPSCR_FZ)
+        f |= EXEC_FZ;
     v->exec_flags = f;
 }

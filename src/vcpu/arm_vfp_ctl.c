@@ -6,6 +6,7 @@
  */
 #include "vcpu/arm_sys_internal.h"
 
+#include <string.h>
 #include <xmmintrin.h>
 
 #define MXCSR_DEFAULT    0x1f80u /* all exceptions masked, round to nearest */
@@ -23,7 +24,10 @@ static uint32_t sticky_to_fpscr(uint32_t mxcsr)
 
 uint32_t arm_helper_fpscr_read(struct vcpu *v)
 {
-    return (v->fpscr_nzcv & 0xf0000000u) | v->fpscr_rest |
+    static const uint8_t none[sizeof(v->fpscr_qc)];
+    uint32_t qc = memcmp(v->fpscr_qc, none, sizeof(none)) ? FPSCR_QC : 0;
+
+    return (v->fpscr_nzcv & 0xf0000000u) | v->fpscr_rest | qc |
            sticky_to_fpscr(_mm_getcsr() & MXCSR_STICKY);
 }
 
@@ -31,6 +35,7 @@ void arm_helper_fpscr_write(struct vcpu *v, uint32_t value)
 {
     v->fpscr_nzcv = value & 0xf0000000u;
     v->fpscr_rest = value & FPSCR_REST;
+    memset(v->fpscr_qc, 0, sizeof(v->fpscr_qc));
     v->mxcsr = MXCSR_DEFAULT;
     _mm_setcsr(MXCSR_DEFAULT);
     arm_exec_flags_refresh(v);

@@ -33,22 +33,23 @@
 #define EXEC_FP    (1u << 3) /* VFP/Advanced SIMD usable here: CPACR and FPEXC.EN */
 #define EXEC_ALIGN (1u << 4) /* SCTLR.A: all accesses checked */
 #define EXEC_NEON  (1u << 5) /* Advanced SIMD not disabled (CPACR.ASEDIS) */
-#define EXEC_FPSPECIAL                                                                           \
-    (1u << 6) /* FPSCR has FZ, DN, AHP, LEN, STRIDE or a rounding mode but RN: no inline scalar    \
-                 FP */
+#define EXEC_FPSPECIAL \
+    (1u << 6) /* FPSCR has LEN, STRIDE or a rounding mode but RN: no inline scalar FP */
 #define EXEC_CPACR                                                                            \
     (1u << 7) /* CPACR grants cp10/cp11 at this privilege (FPEXC may still disable: then only \
                  VMRS/VMSR of FPEXC, FPSID, MVFR work) */
-#define EXEC_WINDOW (1u << 16) /* accesses go through SPT windows; else through the soft TLB */
-#define EXEC_IT_SHIFT 8 /* CPSR.IT[7:0] at bits 15:8 */
+#define EXEC_WINDOW   (1u << 16) /* accesses go through SPT windows; else through the soft TLB */
+#define EXEC_IT_SHIFT 8          /* CPSR.IT[7:0] at bits 15:8 */
 #define EXEC_IT_MASK  (0xffu << EXEC_IT_SHIFT)
+#define EXEC_FZ       (1u << 17) /* FPSCR.FZ */
+_Static_assert(!(EXEC_FZ & (EXEC_WINDOW | EXEC_IT_MASK)), "one meaning for each bit");
 
 /* Poll word bits: reasons to leave generated code at the next poll. */
-#define POLL_IRQ      (1u << 0) /* an interrupt line changed: re-evaluate */
-#define POLL_MMU      (1u << 1) /* mmu_serve_requests() has work */
-#define POLL_CODE     (1u << 2) /* translated code of this vCPU must be invalidated */
-#define POLL_STOP     (1u << 3) /* leave the run loop (shutdown, reset) */
-#define POLL_POWER    (1u << 4) /* PSCI: power state changed */
+#define POLL_IRQ   (1u << 0) /* an interrupt line changed: re-evaluate */
+#define POLL_MMU   (1u << 1) /* mmu_serve_requests() has work */
+#define POLL_CODE  (1u << 2) /* translated code of this vCPU must be invalidated */
+#define POLL_STOP  (1u << 3) /* leave the run loop (shutdown, reset) */
+#define POLL_POWER (1u << 4) /* PSCI: power state changed */
 
 enum arm_mode {
     ARM_USR = 0x10,
@@ -133,6 +134,9 @@ struct vcpu {
     uint32_t fpscr_rest; /* FPSCR without NZCV (31:28 live in fpscr_nzcv) and without what MXCSR
                             holds pending */
     uint32_t fpscr_nzcv; /* bits 31:28 */
+    _Alignas(
+        16) uint32_t float_arg[3][4]; /* operands and result of packed floating-point helpers */
+    uint8_t fpscr_qc[16];             /* not zero: QC is set, too; vector code gathers it here */
     uint32_t fpexc;
     uint32_t exec_mmu[2]; /* EXEC_WINDOW or 0 for user and privileged code, chosen by src/mmu */
     uint32_t tpidrurw, tpidruro,

@@ -125,6 +125,7 @@ void vcpu_reset(struct vcpu *v, gva_t pc, uint32_t r0)
     v->nf = v->cf = v->vf = v->qf = v->ge = 0;
     v->zf = 1;
     v->fpscr_rest = v->fpscr_nzcv = v->fpexc = 0;
+    memset(v->fpscr_qc, 0, sizeof(v->fpscr_qc));
     v->mxcsr = 0x1f80;
     v->exc = ARM_EXC_NONE;
     v->excl.armed = false;

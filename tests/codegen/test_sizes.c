@@ -16,10 +16,11 @@
 
 #define SNAPSHOT  UMBRA_SOURCE_DIR "/tests/codegen/sizes.txt"
 #define CODE_ROOM 65536
+#define FP        (EXEC_FP | EXEC_NEON)
 
 static const struct sequence {
     const char *name;
-    bool thumb;
+    uint32_t exec_flags;
     unsigned len; /* words (A32) or halfwords (T32) */
     uint32_t code[6];
 } sequences[] = {
@@ -55,12 +56,45 @@ static const struct sequence {
     {"pop5_return", 0, 1, {0xe8bd80f0}},
     {"copy_loop", 0, 4, {0xe8b10078, 0xe8a00078, 0xe2522010, 0x1afffffb}},
     {"chase", 0, 3, {0xe5900000, 0xe3500000, 0x1afffffc}},
-    {"t_adds", 1, 1, {0x1888}},
-    {"t_ldr", 1, 1, {0x6848}},
-    {"t_push", 1, 1, {0xb510}},
-    {"t_pop_return", 1, 1, {0xbd10}},
-    {"t_cbz", 1, 1, {0xb108}},
-    {"t_it_moveq", 1, 3, {0x2800, 0xbf08, 0x2001}},
+    {"t_adds", EXEC_T, 1, {0x1888}},
+    {"t_ldr", EXEC_T, 1, {0x6848}},
+    {"t_push", EXEC_T, 1, {0xb510}},
+    {"t_pop_return", EXEC_T, 1, {0xbd10}},
+    {"t_cbz", EXEC_T, 1, {0xb108}},
+    {"t_it_moveq", EXEC_T, 3, {0x2800, 0xbf08, 0x2001}},
+    {"vadd_f64", FP, 1, {0xee300b01}},
+    {"vmul_f64", FP, 1, {0xee200b01}},
+    {"vmla_f64", FP, 1, {0xee002b01}},
+    {"vfma_f64", FP, 1, {0xeea02b01}},
+    {"vadd_f64_fz", FP | EXEC_FZ, 1, {0xee300b01}},
+    {"vmul_f64_fz", FP | EXEC_FZ, 1, {0xee200b01}},
+    {"vdiv_f32", FP, 1, {0xee800a20}},
+    {"dot_f64", FP, 4, {0xecb10b02, 0xecb21b02, 0xee002b01, 0xee202b02}},
+    {"vcmp_vmrs_bgt", FP, 3, {0xeeb40b41, 0xeef1fa10, 0xca000002}},
+    {"vcvt_s32_f64", FP, 1, {0xeebd0bc1}},
+    {"vcvt_u32_f64", FP, 1, {0xeebc0bc1}},
+    {"vcvt_f64_s32", FP, 1, {0xeeb80bc1}},
+    {"vcvt_f32_f64", FP, 1, {0xeeb70bc1}},
+    {"vadd_i32_q", FP, 1, {0xf2220844}},
+    {"vqadd_s16_q", FP, 1, {0xf2120054}},
+    {"vhadd_u8_q", FP, 1, {0xf3020044}},
+    {"vmull_s16", FP, 1, {0xf2922c04}},
+    {"vmlal_u8", FP, 1, {0xf3822804}},
+    {"vaddl_u8", FP, 1, {0xf3822004}},
+    {"vqshrun_8", FP, 1, {0xf3882812}},
+    {"vmovn_i32", FP, 1, {0xf3b62202}},
+    {"vpaddl_u8_q", FP, 1, {0xf3b022c4}},
+    {"vext_q", FP, 1, {0xf2b22444}},
+    {"vrev64_8_q", FP, 1, {0xf3b02044}},
+    {"vtrn_8_q", FP, 1, {0xf3b220c4}},
+    {"vzip_8_q", FP, 1, {0xf3b221c4}},
+    {"vuzp_8_q", FP, 1, {0xf3b22144}},
+    {"vtbl_2", FP, 1, {0xf3b20904}},
+    {"vld1_q", FP, 1, {0xf4210a8f}},
+    {"vld2_8", FP, 1, {0xf421080f}},
+    {"vld3_8", FP, 1, {0xf421040f}},
+    {"vld4_8", FP, 1, {0xf421000f}},
+    {"vst4_8", FP, 1, {0xf401000f}},
 };
 
 static _Alignas(4096) uint8_t guest_page[4096];
@@ -77,13 +111,13 @@ static void translate(const struct sequence *s, struct ir_block *b)
     if (!v)
         v = calloc(1, sizeof(*v));
     for (unsigned k = 0; k < s->len; k++) {
-        if (s->thumb)
+        if ((s->exec_flags & EXEC_T))
             memcpy(guest_page + 0x800 + 2 * k, &(uint16_t){(uint16_t)s->code[k]}, 2);
         else
             memcpy(guest_page + 0x800 + 4 * k, &s->code[k], 4);
     }
     struct tcg_source src = {.pc = 0x8800,
-                             .exec_flags = s->thumb ? EXEC_T : 0,
+                             .exec_flags = s->exec_flags,
                              .page = guest_page,
                              .max_insns = s->len,
                              .next_page = no_next_page,
@@ -135,7 +169,7 @@ Test(codegen, sizes)
     size_t len;
     FILE *f = open_memstream(&got, &len), *old = fopen(SNAPSHOT, "r");
     struct ir_block *b = ir_block_new();
-    x64_cpu = (struct x64_cpu){true, true, true, true}; /* code is looked at, not run */
+    x64_cpu = (struct x64_cpu){true, true, true, true, true}; /* code is looked at, not run */
     fprintf(f, "# host instructions on the straight path and bytes in all: SPT, then soft MMU\n");
     for (unsigned k = 0; k < ARRAY_SIZE(sequences); k++) {
         char spt[32], soft[32];

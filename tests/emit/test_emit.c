@@ -418,6 +418,29 @@ Test(emit, vectors, .init = setup)
         expect("pmulld xmm%u, xmm%u", d, s);
         x_sse_rr(&e, 0x58u | X_0F | X_F3, X(d), X(s));
         expect("addss xmm%u, xmm%u", d, s);
+        x_sse_rri(&e, 0x0fu | X_0F3A | X_66, X(d), X(s), 5);
+        expect("palignr xmm%u, xmm%u, 5", d, s);
+        x_pextrw(&e, G(d), X(s), 3);
+        expect("pextrw %s, xmm%u, 3", names[0][d], s);
+        x_fmadd(&e, true, X(d), X(s), X(15 - s));
+        expect("vfmadd231sd xmm%u, xmm%u, xmm%u", d, s, 15 - s);
+        x_fmadd(&e, false, X(d), X(15 - d), X(s));
+        expect("vfmadd231ss xmm%u, xmm%u, xmm%u", d, 15 - d, s);
+        x_fmadd_packed(&e, X(d), X(s), X(15 - d));
+        expect("vfmadd231ps xmm%u, xmm%u, xmm%u", d, s, 15 - d);
+        x_movmskps(&e, G(d), X(s));
+        expect("movmskps %s, xmm%u", names[0][d], s);
+        x_fmadd_m(&e, true, X(d), X(s), m);
+        expect("vfmadd231sd xmm%u, xmm%u, qword ptr [rsp + 0x40]", d, s);
+        x_fmadd_m(&e, false, X(d), X(s), x_at_index(G(s == 5 ? 6 : s), R12, 2, 0));
+        expect("vfmadd231ss xmm%u, xmm%u, dword ptr [%s + r12*4]", d, s, names[1][s == 5 ? 6 : s]);
+        FOR_W
+        {
+            x_cvt_rx(&e, 0x2cu | X_0F | X_F2, W, G(d), X(s));
+            expect("cvttsd2si %s, xmm%u", names[w][d], s);
+            x_cvt_xr(&e, 0x2au | X_0F | X_F3, W, X(d), G(s));
+            expect("cvtsi2ss xmm%u, %s", d, names[w][s]);
+        }
         x_sse_rri(&e, 0x70u | X_0F | X_66, X(d), X(s), 0x44);
         expect("pshufd xmm%u, xmm%u, 0x44", d, s);
         FOR_W

@@ -175,7 +175,8 @@ Test(run, mxcsr_is_the_guests_inside)
     struct ir_block *b = start(0x5000);
     ir_ref x = ir_get(b, IR_V128, offsetof(struct vcpu, vfp), 4);
     ir_ref y = ir_get(b, IR_V128, offsetof(struct vcpu, vfp) + 4, 4);
-    ir_put(b, offsetof(struct vcpu, vfp) + 8, 4, ir_vop(b, IR_FDIV, 4, x, y, 0));
+    struct ir_float f = {.name = "none", .helper = (void *)leave, .size = 4};
+    ir_put(b, offsetof(struct vcpu, vfp) + 8, 4, ir_fop(b, IR_FDIV, &f, x, y, 0));
     ir_exit(b, TCG_EXIT_WFI);
     unsigned before = __builtin_ia32_stmxcsr();
     rig.v->mxcsr = 0x1f80 | 0x6000; /* toward zero */

@@ -368,6 +368,71 @@ Test(verify, later_or_missing_argument)
     refuse("not an earlier value");
 }
 
+static uint64_t exact(struct vcpu *v, uint64_t x, uint64_t y)
+{
+    (void)v;
+    return x + y;
+}
+
+#define OFF_V(n) (256u + 16 * (n)) /* some slots of 16 bytes */
+
+static struct ir_float on_doubles(unsigned how)
+{
+    return (struct ir_float){
+        .name = "exact", .helper = (void *)exact, .size = 8, .how = (uint8_t)how};
+}
+
+Test(text, float_nodes_know_what_cannot_be_subnormal)
+{
+    struct ir_float f = on_doubles(IR_FP_FZ), c = on_doubles(IR_FP_FZ | IR_FP_SIGNALLING);
+    ir_ref x = ir_get(b, IR_V128, OFF_V(0), 8), y = ir_get(b, IR_V128, OFF_V(1), 8);
+    ir_ref r = ir_fop(b, IR_FMUL, &f, x, y, 0);
+    ir_put(b, OFF_V(2), 8, r);
+    r = ir_fop(b, IR_FADD, &f, ir_get(b, IR_V128, OFF_V(2), 8), x, 0); /* no memory in between */
+    put(0, ir_fop(b, IR_FCMP, &c, r, ir_op1(b, IR_ITOV, ir_const64(b, 0)), 0));
+    ir_goto(b, 0);
+    cr_assert_null(ir_verify(b), "%s", ir_verify(b));
+    expect("float", HEAD "    v1:v128 = get [0x100]:8\n"
+                         "    v2:v128 = get [0x110]:8\n"
+                         "    v3:v128 = fmul.64 fz a b v1, v2\n"
+                         "    put [0x120]:8 v3\n"
+                         "    v5:v128 = fadd.64 fz b v3, v1\n"
+                         "    v7:v128 = itov 0x0\n"
+                         "    v8:i32 = fcmp.64 fz signalling v5, v7\n"
+                         "    put [0x0]:4 v8\n"
+                         "    goto 0x0\n");
+}
+
+Test(verify, float_without_helper)
+{
+    ir_ref x = ir_get(b, IR_V128, OFF_V(0), 8);
+    raw((struct ir_node){.op = IR_FADD, .type = IR_V128, .size = 8, .arg = {x, x}});
+    ir_goto(b, 0);
+    refuse("no suitable helper");
+}
+
+Test(verify, packed_doubles)
+{
+    struct ir_float f = on_doubles(IR_FP_FZ);
+    ir_ref x = ir_get(b, IR_V128, OFF_V(0), 16);
+    ir_fop(b, IR_VFADD, &f, x, x, 0);
+    ir_goto(b, 0);
+    refuse("lanes are singles");
+}
+
+Test(verify, vector_lanes_and_amounts)
+{
+    ir_ref x = ir_get(b, IR_V128, OFF_V(0), 16);
+    ir_vop(b, IR_VMULHS, 4, x, x, 0);
+    ir_goto(b, 0);
+    refuse("lane size");
+    ir_block_reset(b, 0x8000, 0, false);
+    x = ir_get(b, IR_V128, OFF_V(0), 16);
+    ir_vop(b, IR_VALIGN, 1, x, x, 16);
+    ir_goto(b, 0);
+    refuse("lane size");
+}
+
 Test(verify, argument_without_value)
 {
     ir_insn(b, 0, 0);

@@ -45,6 +45,8 @@ static void arm_forget_compare(struct arm_ctx *s)
 {
     if (s->flags == FLAGS_SUB) {
         s->flags = FLAGS_NZ;
+    } else if (s->flags == FLAGS_FP) {
+        s->flags = FLAGS_UNKNOWN;
     }
     s->section_dirty = true;
 }
@@ -100,6 +102,21 @@ void arm_set_adc(struct arm_ctx *s, ir_ref x, ir_ref y, ir_ref carry, ir_ref res
     arm_set_nz(s, res);
 }
 
+void arm_set_nzcv(struct arm_ctx *s, ir_ref v, bool of_compare)
+{
+    struct ir_block *b = s->b;
+
+    ir_put(b, ARM_OFF(nf), 4, v);
+    ir_put(b, ARM_OFF(zf), 4, ir_op2i(b, IR_XOR, ir_op2i(b, IR_AND, v, 1u << 30), 1u << 30));
+    ir_put(b, ARM_OFF(cf), 4, ir_extract(b, v, 29, 1));
+    ir_put(b, ARM_OFF(vf), 4, ir_extract(b, v, 28, 1));
+    arm_flags_changed(s);
+    if (of_compare) {
+        s->flags = FLAGS_FP;
+        s->flag_res = v;
+    }
+}
+
 static ir_ref flag_n(struct arm_ctx *s)
 {
     return s->flags ? s->flag_res : ir_get(s->b, IR_I32, ARM_OFF(nf), 4);
@@ -147,6 +164,21 @@ static struct arm_test test_of_state(struct arm_ctx *s, unsigned pair)
     }
 }
 
+/* The same after a floating-point comparison: 2 greater, 3 unordered, 6 equal, 8 less. */
+static struct arm_test test_of_fp(struct arm_ctx *s, unsigned pair)
+{
+    static const struct {
+        uint8_t rel, nzcv;
+    } tests[] = {
+        [ARM_COND_EQ] = {IR_EQ, 6}, [ARM_COND_CS] = {IR_NE, 8},  [ARM_COND_MI] = {IR_EQ, 8},
+        [ARM_COND_VS] = {IR_EQ, 3}, [ARM_COND_HI] = {IR_LTU, 4}, [ARM_COND_GE] = {IR_TSTEQ, 9},
+        [ARM_COND_GT] = {IR_EQ, 2},
+    };
+
+    return (struct arm_test){(enum ir_rel)tests[pair].rel, s->flag_res,
+                             arm_imm(s, (uint32_t)tests[pair].nzcv << 28)};
+}
+
 struct arm_test arm_cond_test(struct arm_ctx *s, unsigned cond)
 {
     /* After a comparison; MI, PL, VS, VC are not relations of the operands. */
@@ -159,6 +191,8 @@ struct arm_test arm_cond_test(struct arm_ctx *s, unsigned cond)
 
     if (s->flags == FLAGS_SUB && pair < ARRAY_SIZE(of_compare) && of_compare[pair]) {
         t = (struct arm_test){(enum ir_rel)(of_compare[pair] - 1), s->flag_x, s->flag_y};
+    } else if (s->flags == FLAGS_FP) {
+        t = test_of_fp(s, pair);
     } else {
         t = test_of_state(s, pair);
     }

@@ -45,6 +45,7 @@ enum arm_flag_source {
     FLAGS_UNKNOWN,
     FLAGS_NZ,  /* N and Z from res */
     FLAGS_SUB, /* all from x - y */
+    FLAGS_FP,  /* res is NZCV in bits 31:28, one of the four results of a VCMP; rest zero */
 };
 
 struct arm_ctx {
@@ -153,6 +154,8 @@ void arm_set_add(struct arm_ctx *s, ir_ref x, ir_ref y, ir_ref res);
 void arm_set_sub(struct arm_ctx *s, ir_ref x, ir_ref y, ir_ref res);
 void arm_set_adc(struct arm_ctx *s, ir_ref x, ir_ref y, ir_ref carry, ir_ref res);
 void arm_flags_changed(struct arm_ctx *s);
+/* NZCV = bits 31:28 of v; the caller knows that v is FLAGS_FP, or does not. */
+void arm_set_nzcv(struct arm_ctx *s, ir_ref v, bool of_compare);
 
 /* ---- conditional execution (arm_section.c) ---- */
 /* Before an instruction under s->cond, with no section of another condition open: select or

@@ -1,113 +1,119 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Advanced SIMD, three registers of the same length: single-precision floating point. Every
- * operation works lane by lane under the standard FPSCR value (flush to zero, default NaN, round to
- * nearest; A2.6.2) and adds its exception flags to FPSCR. Arm ARM A7.4.1; VMAXNM, VMINNM: DDI 0487
- * F6.1.
+ * Advanced SIMD, three registers of the same length, or the third a scalar: single-precision
+ * floating point. Every operation works lane by lane under the standard FPSCR value (flush to zero,
+ * default NaN, round to nearest; A2.6.2) and adds its exception flags to FPSCR. The common ones are
+ * packed nodes of the IR, with helpers for what the host does otherwise. Arm ARM A7.4.1, A7.4.3;
+ * VMAXNM, VMINNM: DDI 0487 F6.1.
  *
  * Threads: the translating vCPU thread; the helpers run on it too.
  */
 #include "asimd_f32.h"
-#include "asimd_f32_host.h"
+#include "asimd_build.h"
 #include "asimd_vec.h"
 
 #include "asimd_three_decode.h"
 #include "fp/fp.h"
 
-/* result = expr of lanes x of fn, y of fm and old of fd. Lanes that do not exist must raise no
- * flags. */
+/* ---- helpers of nodes: expr of lanes x, y and z of the operands ---- */
+#define LANES(name, expr)                                                          \
+    static void lanes_##name(struct vcpu *v)                                       \
+    {                                                                              \
+        struct fp_env standard = fp_env_standard(v->fpscr_rest), *env = &standard; \
+                                                                                   \
+        for (unsigned i = 0; i < 4; i++) {                                         \
+            uint32_t x = v->float_arg[0][i], y = v->float_arg[1][i];               \
+            uint32_t z = v->float_arg[2][i];                                       \
+                                                                                   \
+            (void)y, (void)z;                                                      \
+            v->float_arg[0][i] = expr;                                             \
+        }                                                                          \
+        v->fpscr_rest |= env->flags;                                               \
+    }
+
+#define MASK(condition) ((condition) ? ~0u : 0)
+
+LANES(add, fp_add_f32(x, y, env))
+LANES(sub, fp_sub_f32(x, y, env))
+LANES(mul, fp_mul_f32(x, y, env))
+LANES(fma, fp_muladd_f32(z, x, y, env))
+LANES(max, fp_max_f32(x, y, env))
+LANES(min, fp_min_f32(x, y, env))
+LANES(ceq, MASK(fp_compare_eq_f32(x, y, env)))
+LANES(cge, MASK(fp_compare_ge_f32(x, y, env)))
+LANES(cgt, MASK(fp_compare_gt_f32(x, y, env)))
+
+ir_ref asimd_fop(struct arm_ctx *s, enum ir_op op, ir_ref x, ir_ref y, ir_ref z)
+{
+    static const struct asimd_lanes_fn {
+        const char *name;
+        void (*fn)(struct vcpu *v);
+    } helpers[] = {
+        {"add_f32", lanes_add}, {"sub_f32", lanes_sub}, {"mul_f32", lanes_mul},
+        {"fma_f32", lanes_fma}, {"max_f32", lanes_max}, {"min_f32", lanes_min},
+        {"ceq_f32", lanes_ceq}, {"cge_f32", lanes_cge}, {"cgt_f32", lanes_cgt},
+    };
+    const struct asimd_lanes_fn *h = &helpers[op - IR_VFADD];
+    struct ir_float f = {.name = h->name, .helper = (void *)h->fn, .size = 4, .how = IR_FP_FZ};
+
+    return ir_fop(s->b, op, &f, x, y, z);
+}
+
+LANES(to_s32, (uint32_t)fp_to_int_f32(x, 32, false, 0, FP_RZ, env))
+LANES(to_u32, (uint32_t)fp_to_int_f32(x, 32, true, 0, FP_RZ, env))
+
+ir_ref asimd_f32_to_int(struct arm_ctx *s, bool is_unsigned, ir_ref x)
+{
+    struct ir_float f = {
+        .name = is_unsigned ? "f32_to_u32" : "f32_to_s32",
+        .helper = is_unsigned ? (void *)lanes_to_u32 : (void *)lanes_to_s32,
+        .size = 4,
+        .how = IR_FP_FZ | (is_unsigned ? IR_FP_UNSIGNED : 0),
+    };
+
+    return ir_fop(s->b, IR_VFTOI, &f, x, 0, 0);
+}
+
+ir_ref asimd_f32_from_int(struct arm_ctx *s, bool is_unsigned, ir_ref x)
+{
+    struct ir_float f = {.size = 4, .how = is_unsigned ? IR_FP_UNSIGNED : 0};
+
+    return ir_fop(s->b, IR_VITOF, &f, x, 0, 0);
+}
+
+/* ---- helpers on registers ---- */
+/* result = expr of lanes x of fn and y of fm. Lanes that do not exist must raise no flags. */
 #define LANEWISE(name, expr)                                                       \
     static void helper_##name(struct vcpu *v, uint32_t arg)                        \
     {                                                                              \
         struct fp_env standard = fp_env_standard(v->fpscr_rest), *env = &standard; \
         union asimd_vec n = asimd_read(v, ARG_FN(arg), ARG_Q(arg));                \
-        union asimd_vec m = asimd_operand_m(v, arg, ARG_Q(arg), 4);                \
-        union asimd_vec d = asimd_read(v, ARG_FD(arg), ARG_Q(arg));                \
+        union asimd_vec m = asimd_read(v, ARG_FM(arg), ARG_Q(arg));                \
                                                                                    \
         for (unsigned i = 0; i < (ARG_Q(arg) ? 4 : 2); i++) {                      \
-            uint32_t x = n.u32[i], y = m.u32[i], old = d.u32[i];                   \
+            uint32_t x = n.u32[i], y = m.u32[i];                                   \
                                                                                    \
-            (void)old;                                                             \
-            d.u32[i] = expr;                                                       \
+            n.u32[i] = expr;                                                       \
         }                                                                          \
         v->fpscr_rest |= env->flags;                                               \
-        asimd_write(v, ARG_FD(arg), ARG_Q(arg), &d);                               \
+        asimd_write(v, ARG_FD(arg), ARG_Q(arg), &n);                               \
     }
 
-/* The low lane from the pair in fn, the high one from the pair in fm. */
-#define PAIRWISE(name, function)                                                              \
-    static void helper_##name(struct vcpu *v, uint32_t arg)                                   \
-    {                                                                                         \
-        struct fp_env env = fp_env_standard(v->fpscr_rest);                                   \
-        union asimd_vec n = asimd_read(v, ARG_FN(arg), 0), m = asimd_read(v, ARG_FM(arg), 0); \
-        union asimd_vec d = {                                                                 \
-            .u32 = {function(n.u32[0], n.u32[1], &env), function(m.u32[0], m.u32[1], &env)}}; \
-                                                                                              \
-        v->fpscr_rest |= env.flags;                                                           \
-        asimd_write(v, ARG_FD(arg), 0, &d);                                                   \
-    }
-
-#define MASK(condition) ((condition) ? ~0u : 0)
-
-LANEWISE(add, fp_add_f32(x, y, env))
-LANEWISE(sub, fp_sub_f32(x, y, env))
-LANEWISE(mul, fp_mul_f32(x, y, env))
-LANEWISE(mla, fp_add_f32(old, fp_mul_f32(x, y, env), env))
-LANEWISE(mls, fp_add_f32(old, fp_neg_f32(fp_mul_f32(x, y, env)), env))
-LANEWISE(fma, fp_muladd_f32(old, x, y, env))
-LANEWISE(fms, fp_muladd_f32(old, fp_neg_f32(x), y, env))
-LANEWISE(abd, fp_abs_f32(fp_sub_f32(x, y, env)))
-LANEWISE(max, fp_max_f32(x, y, env))
-LANEWISE(min, fp_min_f32(x, y, env))
 LANEWISE(maxnm, fp_maxnum_f32(x, y, env))
 LANEWISE(minnm, fp_minnum_f32(x, y, env))
-LANEWISE(ceq, MASK(fp_compare_eq_f32(x, y, env)))
-LANEWISE(cge, MASK(fp_compare_ge_f32(x, y, env)))
-LANEWISE(cgt, MASK(fp_compare_gt_f32(x, y, env)))
-LANEWISE(acge, MASK(fp_compare_ge_f32(fp_abs_f32(x), fp_abs_f32(y), env)))
-LANEWISE(acgt, MASK(fp_compare_gt_f32(fp_abs_f32(x), fp_abs_f32(y), env)))
 LANEWISE(recps, fp_recip_step_f32(x, y, env))
 LANEWISE(rsqrts, fp_rsqrt_step_f32(x, y, env))
-PAIRWISE(padd, fp_add_f32)
-PAIRWISE(pmax, fp_max_f32)
-PAIRWISE(pmin, fp_min_f32)
 
-/*
- * On the host's vectors if all lanes allow it. The lanes above a D register are zero, and raise
- * nothing.
- */
-#define HOSTED(name)                                                                          \
-    static void helper_host_##name(struct vcpu *v, uint32_t arg)                              \
-    {                                                                                         \
-        union asimd_vec n = asimd_read(v, ARG_FN(arg), ARG_Q(arg));                           \
-        union asimd_vec m = asimd_operand_m(v, arg, ARG_Q(arg), 4);                           \
-        union asimd_vec d = asimd_read(v, ARG_FD(arg), ARG_Q(arg));                           \
-        unsigned csr = _mm_getcsr();                                                          \
-        __m128 x = asimd_host_pin(n.f32), y = asimd_host_pin(m.f32), r;                       \
-                                                                                              \
-        if (asimd_host_fits(x) && asimd_host_fits(y) && asimd_host_##name(x, y, d.f32, &r)) { \
-            d.f32 = r;                                                                        \
-            asimd_write(v, ARG_FD(arg), ARG_Q(arg), &d);                                      \
-            return;                                                                           \
-        }                                                                                     \
-        _mm_setcsr(csr);                                                                      \
-        helper_##name(v, arg);                                                                \
-    }
-HOSTED(add)
-HOSTED(sub)
-HOSTED(mul)
-HOSTED(mla)
-HOSTED(mls)
-HOSTED(fma)
-HOSTED(fms)
+#define ARGS const struct args_fd_fm_fn_q
 
-const struct asimd_fn asimd_mul_f32 = {"mul_f32", helper_host_mul};
-const struct asimd_fn asimd_mla_f32 = {"mla_f32", helper_host_mla};
-const struct asimd_fn asimd_mls_f32 = {"mls_f32", helper_host_mls};
-
-static bool call(struct arm_ctx *s, const struct args_fd_fm_fn_q *a, const struct asimd_fn *f)
+static bool valid(const struct arm_ctx *s, ARGS *a)
 {
-    if (!asimd_enabled(s) || !asimd_regs_ok(a->q, a->fd | a->fn | a->fm)) {
+    return asimd_enabled(s) && asimd_regs_ok(a->q, a->fd | a->fn | a->fm);
+}
+
+static bool call(struct arm_ctx *s, ARGS *a, const struct asimd_fn *f)
+{
+    if (!valid(s, a)) {
         return false;
     }
     asimd_call(s, f, ASIMD_ARG(a->fd, a->fn, a->fm, a->q, 0));
@@ -120,26 +126,8 @@ static bool call(struct arm_ctx *s, const struct args_fd_fm_fn_q *a, const struc
         return call(s, a, &(const struct asimd_fn){#helper "_f32", helper_##helper}); \
     }
 
-THREE(VADD, host_add)
-THREE(VSUB, host_sub)
-THREE(VMUL, host_mul)
-THREE(VMLA, host_mla)
-THREE(VMLS, host_mls)
-THREE(VFMA, host_fma)
-THREE(VFMS, host_fms)
-THREE(VABD, abd)
-THREE(VMAX, max)
-THREE(VMIN, min)
-THREE(VCEQ, ceq)
-THREE(VCGE, cge)
-THREE(VCGT, cgt)
-THREE(VACGE, acge)
-THREE(VACGT, acgt)
 THREE(VRECPS, recps)
 THREE(VRSQRTS, rsqrts)
-THREE(VPADD, padd)
-THREE(VPMAX, pmax)
-THREE(VPMIN, pmin)
 
 #define THREE_V8(name, helper)                                                        \
     bool trans_##name##_f32(struct arm_ctx *s, const struct arg_##name##_f32 *a)      \
@@ -150,3 +138,72 @@ THREE(VPMIN, pmin)
 
 THREE_V8(VMAXNM, maxnm)
 THREE_V8(VMINNM, minnm)
+
+/* ---- nodes: expr of the operands n and m and the destination's old value d ---- */
+#define NODES(name, expr)                                                        \
+    bool trans_##name##_f32(struct arm_ctx *s, const struct arg_##name##_f32 *a) \
+    {                                                                            \
+        ir_ref n, m, d;                                                          \
+                                                                                 \
+        if (!valid(s, a)) {                                                      \
+            return false;                                                        \
+        }                                                                        \
+        n = asimd_get(s, a->fn, a->q);                                           \
+        m = asimd_get(s, a->fm, a->q);                                           \
+        d = asimd_get(s, a->fd, a->q);                                           \
+        (void)d;                                                                 \
+        asimd_put(s, a->fd, a->q, expr);                                         \
+        return true;                                                             \
+    }
+
+static ir_ref negate(struct arm_ctx *s, ir_ref x)
+{
+    return asimd_vop(s, IR_VXOR, 8, x, asimd_lanes(s, 4, 0x80000000));
+}
+
+static ir_ref absolute(struct arm_ctx *s, ir_ref x)
+{
+    return asimd_vop(s, IR_VAND, 8, x, asimd_lanes(s, 4, 0x7fffffff));
+}
+
+NODES(VADD, asimd_fop(s, IR_VFADD, n, m, 0))
+NODES(VSUB, asimd_fop(s, IR_VFSUB, n, m, 0))
+NODES(VMUL, asimd_fop(s, IR_VFMUL, n, m, 0))
+NODES(VMLA, asimd_fop(s, IR_VFADD, d, asimd_fop(s, IR_VFMUL, n, m, 0), 0))
+NODES(VMLS, asimd_fop(s, IR_VFSUB, d, asimd_fop(s, IR_VFMUL, n, m, 0), 0))
+NODES(VFMA, asimd_fop(s, IR_VFMA, n, m, d))
+NODES(VFMS, asimd_fop(s, IR_VFMA, negate(s, n), m, d))
+NODES(VABD, absolute(s, asimd_fop(s, IR_VFSUB, n, m, 0)))
+NODES(VMAX, asimd_fop(s, IR_VFMAX, n, m, 0))
+NODES(VMIN, asimd_fop(s, IR_VFMIN, n, m, 0))
+NODES(VCEQ, asimd_fop(s, IR_VFCEQ, n, m, 0))
+NODES(VCGE, asimd_fop(s, IR_VFCGE, n, m, 0))
+NODES(VCGT, asimd_fop(s, IR_VFCGT, n, m, 0))
+NODES(VACGE, asimd_fop(s, IR_VFCGE, absolute(s, n), absolute(s, m), 0))
+NODES(VACGT, asimd_fop(s, IR_VFCGT, absolute(s, n), absolute(s, m), 0))
+
+/* Pairs: even and odd lanes of n followed by m, in the low halves, and nothing above. */
+static bool pairwise(struct arm_ctx *s, ARGS *a, enum ir_op op)
+{
+    ir_ref pairs, even, odd;
+
+    if (!valid(s, a)) {
+        return false;
+    }
+    pairs = asimd_vop(s, IR_VUNPKL, 8, asimd_get(s, a->fn, 0), asimd_get(s, a->fm, 0));
+    pairs = asimd_vopi(s, IR_VSHUFD, 4, pairs, 0xd8);
+    even = asimd_vop(s, IR_VUNPKL, 8, pairs, asimd_zero(s));
+    odd = asimd_vop(s, IR_VUNPKH, 8, pairs, asimd_zero(s));
+    asimd_put(s, a->fd, 0, asimd_fop(s, op, even, odd, 0));
+    return true;
+}
+
+#define PAIRWISE(name, op)                                                       \
+    bool trans_##name##_f32(struct arm_ctx *s, const struct arg_##name##_f32 *a) \
+    {                                                                            \
+        return pairwise(s, a, op);                                               \
+    }
+
+PAIRWISE(VPADD, IR_VFADD)
+PAIRWISE(VPMAX, IR_VFMAX)
+PAIRWISE(VPMIN, IR_VFMIN)

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Lane by lane: shifts by an immediate that round, saturate, narrow or widen. Called from generated
- * code on the vCPU's own thread. Arm ARM A8.8: VRSHR, VRSRA, VQSHL, VQSHLU (immediate), VSHRN,
- * VRSHRN, VQSHRN, VQSHRUN, VQRSHRN, VQRSHRUN, VSHLL; with an amount of 0: VMOVN, VQMOVN, VQMOVUN,
- * VMOVL.
+ * Lane by lane: shifts by an immediate that are not built of IR ops. Called from generated code on
+ * the vCPU's own thread. Arm ARM A8.8: VQSHL, VQSHLU (immediate); of doublewords VRSHR, VRSRA,
+ * VQSHRN, VQSHRUN, VQRSHRN, VQRSHRUN; with an amount of 0: VQMOVN, VQMOVUN.
  */
 #include "asimd_imm_helpers.h"
 #include "asimd_shift.h"
@@ -48,8 +47,10 @@
 #define ROUND(lane, utype)     lane_rshr_##lane(x, n)
 #define ROUND_ADD(lane, utype) (utype) old + (utype)lane_rshr_##lane(x, n)
 #define SATURATE(lane, utype)  lane_qshl_##lane(x, n, &qc)
-UNARY_ALL(rshr_imm, ROUND)
-UNARY_ALL(rsra_imm, ROUND_ADD)
+UNARY(rshr_imm, s64, int64_t, ROUND(s64, uint64_t))
+UNARY(rsra_imm, s64, int64_t, ROUND_ADD(s64, uint64_t))
+const struct asimd_fn asimd_rshr_s64 = ENTRY(rshr_imm, s64);
+const struct asimd_fn asimd_rsra_s64 = ENTRY(rsra_imm, s64);
 UNARY_ALL(qshl_imm, SATURATE)
 
 /* Negative values saturate to 0. */
@@ -101,61 +102,19 @@ asimd_fn_table asimd_qshlu_imm = {
         }                                                                    \
         return x;                                                            \
     }
-SATURATE_TO(s16, int16_t)
-SATURATE_TO(s32, int32_t)
 SATURATE_TO(s64, int64_t)
-SATURATE_TO(u16, uint16_t)
-SATURATE_TO(u32, uint32_t)
 SATURATE_TO(u64, uint64_t)
 
-/* Unsigned input of any value: only the low half is kept. */
-#define TRUNCATE_ALL(name, round)                                    \
-    NARROW(name, u16, uint16_t, u8, uint8_t, round, 0, UINT16_MAX)   \
-    NARROW(name, u32, uint32_t, u16, uint16_t, round, 0, UINT32_MAX) \
-    NARROW(name, u64, uint64_t, u32, uint32_t, round, 0, UINT64_MAX) \
-    asimd_fn_table asimd_##name = {{ENTRY(name, u16), ENTRY(name, u32), ENTRY(name, u64)}};
+#define NARROW_ALL(name, round)                                           \
+    NARROW(name, s64, int64_t, s32, int32_t, round, INT32_MIN, INT32_MAX) \
+    NARROW(name, u64, uint64_t, u32, uint32_t, round, 0, UINT32_MAX)      \
+    asimd_fn_table asimd_##name = {{[2] = ENTRY(name, s64)}, {[2] = ENTRY(name, u64)}};
 
-#define SATURATE_ALL(name, round)                                                          \
-    NARROW(name, s16, int16_t, s8, int8_t, round, INT8_MIN, INT8_MAX)                      \
-    NARROW(name, s32, int32_t, s16, int16_t, round, INT16_MIN, INT16_MAX)                  \
-    NARROW(name, s64, int64_t, s32, int32_t, round, INT32_MIN, INT32_MAX)                  \
-    NARROW(name, u16, uint16_t, u8, uint8_t, round, 0, UINT8_MAX)                          \
-    NARROW(name, u32, uint32_t, u16, uint16_t, round, 0, UINT16_MAX)                       \
-    NARROW(name, u64, uint64_t, u32, uint32_t, round, 0, UINT32_MAX)                       \
-    asimd_fn_table asimd_##name = {{ENTRY(name, s16), ENTRY(name, s32), ENTRY(name, s64)}, \
-                                   {ENTRY(name, u16), ENTRY(name, u32), ENTRY(name, u64)}};
-
-#define UNSIGNED_ALL(name, round)                                   \
-    NARROW(name, s16, int16_t, u8, uint8_t, round, 0, UINT8_MAX)    \
-    NARROW(name, s32, int32_t, u16, uint16_t, round, 0, UINT16_MAX) \
+#define NARROW_UNSIGNED(name, round)                                \
     NARROW(name, s64, int64_t, u32, uint32_t, round, 0, UINT32_MAX) \
-    asimd_fn_table asimd_##name = {{ENTRY(name, s16), ENTRY(name, s32), ENTRY(name, s64)}};
+    asimd_fn_table asimd_##name = {{[2] = ENTRY(name, s64)}};
 
-TRUNCATE_ALL(shrn, false)
-TRUNCATE_ALL(rshrn, true)
-SATURATE_ALL(qshrn, false)
-SATURATE_ALL(qrshrn, true)
-UNSIGNED_ALL(qshrun, false)
-UNSIGNED_ALL(qrshrun, true)
-
-/* ---- widening: named by the narrow lane ---- */
-#define WIDEN(lane, wide, wtype, uwtype)                            \
-    static void shll_##lane(struct vcpu *v, uint32_t arg)           \
-    {                                                               \
-        union asimd_vec m = asimd_read(v, ARG_FM(arg), 0);          \
-        union asimd_vec d;                                          \
-                                                                    \
-        for (unsigned i = 0; i < ASIMD_LANES(wide); i++) {          \
-            d.wide[i] = (wtype)((uwtype)m.lane[i] << ARG_IMM(arg)); \
-        }                                                           \
-        asimd_write(v, ARG_FD(arg), 1, &d);                         \
-    }
-
-WIDEN(s8, s16, int16_t, uint16_t)
-WIDEN(s16, s32, int32_t, uint32_t)
-WIDEN(s32, s64, int64_t, uint64_t)
-WIDEN(u8, u16, uint16_t, uint16_t)
-WIDEN(u16, u32, uint32_t, uint32_t)
-WIDEN(u32, u64, uint64_t, uint64_t)
-asimd_fn_table asimd_shll = {{ENTRY(shll, s8), ENTRY(shll, s16), ENTRY(shll, s32)},
-                             {ENTRY(shll, u8), ENTRY(shll, u16), ENTRY(shll, u32)}};
+NARROW_ALL(qshrn, false)
+NARROW_ALL(qrshrn, true)
+NARROW_UNSIGNED(qshrun, false)
+NARROW_UNSIGNED(qrshrun, true)

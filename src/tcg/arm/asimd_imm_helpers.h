@@ -8,11 +8,9 @@
 
 #include "asimd.h"
 
-extern asimd_fn_table asimd_rshr_imm, asimd_rsra_imm;  /* right by 1 to the width */
-extern asimd_fn_table asimd_qshl_imm, asimd_qshlu_imm; /* left; qshlu: signed to unsigned */
-/* Q register fm shifted right and narrowed to D register fd; an amount of 0 only narrows. */
-extern asimd_fn_table asimd_shrn, asimd_rshrn;     /* low half */
+extern const struct asimd_fn asimd_rshr_s64, asimd_rsra_s64; /* right by 1 to 64 */
+extern asimd_fn_table asimd_qshl_imm, asimd_qshlu_imm;       /* left; qshlu: signed to unsigned */
+/* Doublewords of Q register fm shifted right and narrowed to D register fd; an amount of 0 only
+ * narrows. */
 extern asimd_fn_table asimd_qshrn, asimd_qrshrn;   /* saturated to the same signedness */
 extern asimd_fn_table asimd_qshrun, asimd_qrshrun; /* signed saturated to unsigned */
-/* D register fm widened to Q register fd and shifted left. */
-extern asimd_fn_table asimd_shll;

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Advanced SIMD, three registers of the same length: logic and integer arithmetic. What the IR has
- * an operation for is inline, the rest are helpers lane by lane. Arm ARM A7.4.1.
+ * Advanced SIMD, three registers of the same length: logic and integer arithmetic in the IR. Shifts
+ * by a register, saturating sums of doublewords and doubling products of words are helpers, lane by
+ * lane. Arm ARM A7.4.1.
  *
  * Threads: the translating vCPU thread.
  */
-#include "asimd.h"
+#include "asimd_build.h"
 #include "asimd_int_helpers.h"
 
 #include "asimd_three_decode.h"
@@ -17,11 +18,6 @@
 static bool valid(const struct arm_ctx *s, uint32_t q, uint32_t regs_ored)
 {
     return asimd_enabled(s) && asimd_regs_ok(q, regs_ored);
-}
-
-static ir_ref vop(struct arm_ctx *s, enum ir_op op, unsigned lane, ir_ref x, ir_ref y)
-{
-    return ir_vop(s->b, op, lane, x, y, 0);
 }
 
 /* ---- helpers ---- */
@@ -42,33 +38,11 @@ static bool by_helper(struct arm_ctx *s, ARGS *a, asimd_fn_table table)
         return by_helper(s, a, table);                               \
     }
 
-BY_HELPER(VHADD_int, asimd_hadd)
-BY_HELPER(VRHADD_int, asimd_rhadd)
-BY_HELPER(VHSUB_int, asimd_hsub)
-BY_HELPER(VQADD_int, asimd_qadd)
-BY_HELPER(VQSUB_int, asimd_qsub)
 BY_HELPER(VSHL_int, asimd_shl)
 BY_HELPER(VQSHL_int, asimd_qshl)
 BY_HELPER(VRSHL_int, asimd_rshl)
 BY_HELPER(VQRSHL_int, asimd_qrshl)
-BY_HELPER(VPMAX_int, asimd_pmax)
-BY_HELPER(VPMIN_int, asimd_pmin)
-BY_HELPER(VPADD_int, asimd_padd)
-BY_HELPER(VMUL_p8, asimd_mul8)
-
-/* U selects rounding here, not the type. */
-bool trans_VQDMULH_int(struct arm_ctx *s, const struct arg_VQDMULH_int *a)
-{
-    return by_helper(s, a, asimd_qdmulh);
-}
-
-bool trans_VQRDMULH_int(struct arm_ctx *s, const struct arg_VQRDMULH_int *a)
-{
-    struct args_fd_fm_fn_q_size_u is_signed = *a;
-
-    is_signed.u = 0;
-    return by_helper(s, &is_signed, asimd_qrdmulh);
-}
+BY_HELPER(VMUL_p8, asimd_pmul)
 
 /* ---- inline ---- */
 typedef ir_ref lane_op(struct arm_ctx *s, ARGS *a, ir_ref n, ir_ref m);
@@ -82,59 +56,54 @@ static bool inline_op(struct arm_ctx *s, ARGS *a, lane_op *op)
     return true;
 }
 
-static ir_ref not(struct arm_ctx * s, ir_ref x)
-{
-    return vop(s, IR_VXOR, 8, x, vop(s, IR_VCMPEQ, 4, x, x));
-}
-
 static ir_ref min(struct arm_ctx *s, ARGS *a, ir_ref x, ir_ref y)
 {
-    return vop(s, a->u ? IR_VMINU : IR_VMINS, 1u << a->size, x, y);
+    return asimd_vop(s, a->u ? IR_VMINU : IR_VMINS, 1u << a->size, x, y);
 }
 
 static ir_ref max(struct arm_ctx *s, ARGS *a, ir_ref x, ir_ref y)
 {
-    return vop(s, a->u ? IR_VMAXU : IR_VMAXS, 1u << a->size, x, y);
+    return asimd_vop(s, a->u ? IR_VMAXU : IR_VMAXS, 1u << a->size, x, y);
 }
 
 /* x >= y: the greater one is x. */
 static ir_ref greater_equal(struct arm_ctx *s, ARGS *a, ir_ref x, ir_ref y)
 {
-    return vop(s, IR_VCMPEQ, 1u << a->size, max(s, a, x, y), x);
+    return asimd_vop(s, IR_VCMPEQ, 1u << a->size, max(s, a, x, y), x);
 }
 
 static ir_ref greater(struct arm_ctx *s, ARGS *a, ir_ref x, ir_ref y)
 {
-    return a->u ? not(s, greater_equal(s, a, y, x)) : vop(s, IR_VCMPGTS, 1u << a->size, x, y);
+    return a->u ? asimd_not(s, greater_equal(s, a, y, x))
+                : asimd_vop(s, IR_VCMPGTS, 1u << a->size, x, y);
 }
 
 static ir_ref test_bits(struct arm_ctx *s, ARGS *a, ir_ref x, ir_ref y)
 {
-    ir_ref zero = vop(s, IR_VXOR, 8, x, x);
+    ir_ref bits = asimd_vop(s, IR_VAND, 8, x, y);
 
-    return not(s, vop(s, IR_VCMPEQ, 1u << a->size, vop(s, IR_VAND, 8, x, y), zero));
+    return asimd_not(s, asimd_vop(s, IR_VCMPEQ, 1u << a->size, bits, asimd_zero(s)));
 }
 
 static ir_ref difference(struct arm_ctx *s, ARGS *a, ir_ref x, ir_ref y)
 {
-    return vop(s, IR_VSUB, 1u << a->size, max(s, a, x, y), min(s, a, x, y));
+    return asimd_vop(s, IR_VSUB, 1u << a->size, max(s, a, x, y), min(s, a, x, y));
 }
 
 static ir_ref add_difference(struct arm_ctx *s, ARGS *a, ir_ref x, ir_ref y)
 {
-    return vop(s, IR_VADD, 1u << a->size, asimd_get(s, a->fd, a->q), difference(s, a, x, y));
+    return asimd_vop(s, IR_VADD, 1u << a->size, asimd_get(s, a->fd, a->q), difference(s, a, x, y));
 }
 
 #define SIMPLE(name, op)                                               \
     static ir_ref name(struct arm_ctx *s, ARGS *a, ir_ref x, ir_ref y) \
     {                                                                  \
-        return vop(s, op, 1u << a->size, x, y);                        \
+        return asimd_vop(s, op, 1u << a->size, x, y);                  \
     }
 
 SIMPLE(add, IR_VADD)
 SIMPLE(subtract, IR_VSUB)
 SIMPLE(equal, IR_VCMPEQ)
-SIMPLE(multiply, IR_VMUL)
 
 #define INLINE(name, op)                                             \
     bool trans_##name(struct arm_ctx *s, const struct arg_##name *a) \
@@ -153,38 +122,143 @@ INLINE(VMIN_int, min)
 INLINE(VABD_int, difference)
 INLINE(VABA_int, add_difference)
 
-/* ---- multiplication: bytes by helpers ---- */
+/* ---- halving: no bit is lost in (x & y) + half of (x ^ y) ---- */
+/* Signed bytes are made unsigned by flipping their signs, since there are no shifts of bytes. */
+static ir_ref flip(struct arm_ctx *s, ARGS *a, ir_ref x)
+{
+    return a->size == 0 && !a->u ? asimd_vop(s, IR_VXOR, 8, x, asimd_lanes(s, 1, 0x80)) : x;
+}
+
+static ir_ref half_of_difference(struct arm_ctx *s, ARGS *a, ir_ref x, ir_ref y)
+{
+    ir_ref bits = asimd_vop(s, IR_VXOR, 8, x, y);
+
+    if (a->size == 0) {
+        return asimd_vop(s, IR_VAND, 8, asimd_vopi(s, IR_VSHRI, 2, bits, 1),
+                         asimd_lanes(s, 1, 0x7f));
+    }
+    return asimd_vopi(s, a->u ? IR_VSHRI : IR_VSARI, 1u << a->size, bits, 1);
+}
+
+static ir_ref halving_add(struct arm_ctx *s, ARGS *a, ir_ref n, ir_ref m)
+{
+    ir_ref x = flip(s, a, n), y = flip(s, a, m), both = asimd_vop(s, IR_VAND, 8, x, y);
+
+    return flip(s, a, asimd_vop(s, IR_VADD, 1u << a->size, both, half_of_difference(s, a, x, y)));
+}
+
+static ir_ref halving_add_rounded(struct arm_ctx *s, ARGS *a, ir_ref n, ir_ref m)
+{
+    ir_ref x = flip(s, a, n), y = flip(s, a, m), any;
+
+    if (a->size == 0 || (a->size == 1 && a->u)) {
+        return flip(s, a, asimd_vop(s, IR_VAVGU, 1u << a->size, x, y));
+    }
+    any = asimd_vop(s, IR_VOR, 8, x, y);
+    return asimd_vop(s, IR_VSUB, 1u << a->size, any, half_of_difference(s, a, x, y));
+}
+
+static ir_ref halving_subtract(struct arm_ctx *s, ARGS *a, ir_ref n, ir_ref m)
+{
+    ir_ref x = flip(s, a, n), y = flip(s, a, m), borrow = asimd_vop(s, IR_VANDN, 8, y, x);
+
+    return asimd_vop(s, IR_VSUB, 1u << a->size, half_of_difference(s, a, x, y), borrow);
+}
+
+INLINE(VHADD_int, halving_add)
+INLINE(VRHADD_int, halving_add_rounded)
+INLINE(VHSUB_int, halving_subtract)
+
+/* ---- saturating ---- */
+static ir_ref saturating_add(struct arm_ctx *s, ARGS *a, ir_ref x, ir_ref y)
+{
+    return asimd_qadd_lanes(s, a->u, a->size, x, y);
+}
+
+static ir_ref saturating_subtract(struct arm_ctx *s, ARGS *a, ir_ref x, ir_ref y)
+{
+    return asimd_qsub_lanes(s, a->u, a->size, x, y);
+}
+
+bool trans_VQADD_int(struct arm_ctx *s, const struct arg_VQADD_int *a)
+{
+    return a->size == 3 ? by_helper(s, a, asimd_qadd) : inline_op(s, a, saturating_add);
+}
+
+bool trans_VQSUB_int(struct arm_ctx *s, const struct arg_VQSUB_int *a)
+{
+    return a->size == 3 ? by_helper(s, a, asimd_qsub) : inline_op(s, a, saturating_subtract);
+}
+
+/* U selects rounding here, not the type. */
+static ir_ref doubling_high(struct arm_ctx *s, ARGS *a, ir_ref x, ir_ref y)
+{
+    return asimd_qdmulh_16(s, x, y, a->u);
+}
+
+bool trans_VQDMULH_int(struct arm_ctx *s, const struct arg_VQDMULH_int *a)
+{
+    return a->size == 1 ? inline_op(s, a, doubling_high) : by_helper(s, a, asimd_qdmulh);
+}
+
+bool trans_VQRDMULH_int(struct arm_ctx *s, const struct arg_VQRDMULH_int *a)
+{
+    struct args_fd_fm_fn_q_size_u is_signed = *a;
+
+    is_signed.u = 0;
+    return a->size == 1 ? inline_op(s, a, doubling_high) : by_helper(s, &is_signed, asimd_qrdmulh);
+}
+
+/* ---- pairwise: the even lanes of n followed by m, with the odd ones moved to their places ---- */
+static bool pairwise(struct arm_ctx *s, ARGS *a, lane_op *op)
+{
+    unsigned lane = 1u << a->size;
+    ir_ref pairs, odd;
+
+    if (!valid(s, a->q, a->fd | a->fn | a->fm)) {
+        return false;
+    }
+    pairs = asimd_vop(s, IR_VUNPKL, 8, asimd_get(s, a->fn, 0), asimd_get(s, a->fm, 0));
+    odd = asimd_vopi(s, IR_VSHRI, 2 * lane, pairs, 8 * lane);
+    asimd_put(s, a->fd, 0, asimd_truncate(s, a->size, op(s, a, pairs, odd)));
+    return true;
+}
+
+#define PAIRWISE(name, op)                                           \
+    bool trans_##name(struct arm_ctx *s, const struct arg_##name *a) \
+    {                                                                \
+        return pairwise(s, a, op);                                   \
+    }
+
+PAIRWISE(VPMAX_int, max)
+PAIRWISE(VPMIN_int, min)
+PAIRWISE(VPADD_int, add)
+
+/* ---- multiplication ---- */
+static ir_ref multiply(struct arm_ctx *s, ARGS *a, ir_ref n, ir_ref m)
+{
+    return a->size == 0 ? asimd_mul_bytes(s, n, m) : asimd_vop(s, IR_VMUL, 1u << a->size, n, m);
+}
+
 static ir_ref multiply_add(struct arm_ctx *s, ARGS *a, ir_ref n, ir_ref m)
 {
-    return vop(s, IR_VADD, 1u << a->size, asimd_get(s, a->fd, a->q), multiply(s, a, n, m));
+    ir_ref d = asimd_get(s, a->fd, a->q);
+
+    return asimd_vop(s, IR_VADD, 1u << a->size, d, multiply(s, a, n, m));
 }
 
 static ir_ref multiply_subtract(struct arm_ctx *s, ARGS *a, ir_ref n, ir_ref m)
 {
-    return vop(s, IR_VSUB, 1u << a->size, asimd_get(s, a->fd, a->q), multiply(s, a, n, m));
+    ir_ref d = asimd_get(s, a->fd, a->q);
+
+    return asimd_vop(s, IR_VSUB, 1u << a->size, d, multiply(s, a, n, m));
 }
 
-bool trans_VMUL_int(struct arm_ctx *s, const struct arg_VMUL_int *a)
-{
-    return a->size == 0 ? by_helper(s, a, asimd_mul8) : inline_op(s, a, multiply);
-}
-
-bool trans_VMLA_int(struct arm_ctx *s, const struct arg_VMLA_int *a)
-{
-    return a->size == 0 ? by_helper(s, a, asimd_mla8) : inline_op(s, a, multiply_add);
-}
-
-bool trans_VMLS_int(struct arm_ctx *s, const struct arg_VMLS_int *a)
-{
-    return a->size == 0 ? by_helper(s, a, asimd_mls8) : inline_op(s, a, multiply_subtract);
-}
+INLINE(VMUL_int, multiply)
+INLINE(VMLA_int, multiply_add)
+INLINE(VMLS_int, multiply_subtract)
 
 /* ---- logic ---- */
-static ir_ref select_bits(struct arm_ctx *s, ir_ref mask, ir_ref ones, ir_ref zeros)
-{
-    return vop(s, IR_VOR, 8, vop(s, IR_VAND, 8, ones, mask), vop(s, IR_VANDN, 8, zeros, mask));
-}
-
 #define LOGIC(name, expr)                                            \
     bool trans_##name(struct arm_ctx *s, const struct arg_##name *a) \
     {                                                                \
@@ -199,11 +273,11 @@ static ir_ref select_bits(struct arm_ctx *s, ir_ref mask, ir_ref ones, ir_ref ze
         return true;                                                 \
     }
 
-LOGIC(VAND_v, vop(s, IR_VAND, 8, n, m))
-LOGIC(VBIC_v, vop(s, IR_VANDN, 8, n, m))
-LOGIC(VORR_v, n == m ? n : vop(s, IR_VOR, 8, n, m)) /* VMOV (register) */
-LOGIC(VORN_v, vop(s, IR_VOR, 8, n, not(s, m)))
-LOGIC(VEOR_v, vop(s, IR_VXOR, 8, n, m))
-LOGIC(VBSL_v, select_bits(s, asimd_get(s, a->fd, a->q), n, m))
-LOGIC(VBIT_v, select_bits(s, m, n, asimd_get(s, a->fd, a->q)))
-LOGIC(VBIF_v, select_bits(s, m, asimd_get(s, a->fd, a->q), n))
+LOGIC(VAND_v, asimd_vop(s, IR_VAND, 8, n, m))
+LOGIC(VBIC_v, asimd_vop(s, IR_VANDN, 8, n, m))
+LOGIC(VORR_v, n == m ? n : asimd_vop(s, IR_VOR, 8, n, m)) /* VMOV (register) */
+LOGIC(VORN_v, asimd_vop(s, IR_VOR, 8, n, asimd_not(s, m)))
+LOGIC(VEOR_v, asimd_vop(s, IR_VXOR, 8, n, m))
+LOGIC(VBSL_v, asimd_select(s, asimd_get(s, a->fd, a->q), n, m))
+LOGIC(VBIT_v, asimd_select(s, m, n, asimd_get(s, a->fd, a->q)))
+LOGIC(VBIF_v, asimd_select(s, m, asimd_get(s, a->fd, a->q), n))

@@ -8,11 +8,9 @@
 #include "asimd.h"
 
 /* asimd_int_helpers.c; fn, fm or its scalar to fd */
-extern asimd_fn_table asimd_hadd, asimd_rhadd, asimd_hsub, asimd_qadd, asimd_qsub;
-extern asimd_fn_table asimd_mul8, asimd_mla8,
-    asimd_mls8; /* bytes only; [1] of mul8 is polynomial */
-extern asimd_fn_table asimd_pmax, asimd_pmin, asimd_padd;
-extern asimd_fn_table asimd_qdmulh, asimd_qrdmulh; /* signed only */
+extern asimd_fn_table asimd_qadd, asimd_qsub;      /* doublewords */
+extern asimd_fn_table asimd_pmul;                  /* bytes; [1] only */
+extern asimd_fn_table asimd_qdmulh, asimd_qrdmulh; /* words; [0] only */
 
 /* asimd_shift_helpers.c; the amount is the low byte of each lane of fm, signed */
 extern asimd_fn_table asimd_shl, asimd_qshl, asimd_rshl, asimd_qrshl;

@@ -1,20 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Structures of bytes and halfwords between memory order and registers, for VLD2-VLD4 and VST2-VST4
- * (asimd_interleave.c). A group is the doublewords that hold 8 bytes of each element, one register
- * each.
+ * Structures between memory order and registers, for VLD2-VLD4 and VST2-VST4 (asimd_interleave.c):
+ * as many doublewords of memory as a structure has elements (2 to 4, of 2^size bytes, 0 to 2) are
+ * as many D registers. All values are V128, of which the low half counts.
  */
 #pragma once
 
 #include "asimd.h"
 
-/* The argument: first register, elements of a structure, distance of their registers, groups. */
-#define INTERLEAVE_ARG(fd, nelem, inc, groups) \
-    ((uint32_t)(fd) | (uint32_t)(nelem) << 5 | (uint32_t)(inc) << 8 | (uint32_t)(groups) << 10)
-
-/* By log2 of the element's bytes. The registers hold the doublewords in memory order: sort the
- * elements. */
-extern const struct asimd_fn asimd_deinterleave[2];
-/* Doubleword `index` in memory order of the first group (groups in the argument is ignored). */
-uint64_t asimd_interleave_8(struct vcpu *v, uint32_t arg, uint32_t index);
-uint64_t asimd_interleave_16(struct vcpu *v, uint32_t arg, uint32_t index);
+/* Does the host have what it takes for structures of nelem elements? */
+bool asimd_can_interleave(unsigned nelem);
+/* From the doublewords w to the registers. */
+void asimd_split(struct arm_ctx *s, unsigned nelem, unsigned size, const ir_ref *w, ir_ref *out);
+/* From the registers r to the doublewords. */
+void asimd_join(struct arm_ctx *s, unsigned nelem, unsigned size, const ir_ref *r, ir_ref *w);

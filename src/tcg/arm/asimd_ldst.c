@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Advanced SIMD loads and stores of elements and structures. Elements are accessed in ascending
- * order of address; those of VLD1, VST1 and of structures of bytes and halfwords by doublewords.
- * The base is written back last, so an abort in the middle finds it unchanged. Arm ARM A7.7,
- * A8.8.320-A8.8.331 (VLD1-VLD4), A8.8.404-A8.8.411 (VST1-VST4).
+ * order of address; those of VLD1 and VST1 by doublewords, and those of structures where the host
+ * can sort them. The base is written back last, so an abort in the middle finds it unchanged. Arm
+ * ARM A7.7, A8.8.320-A8.8.331 (VLD1-VLD4), A8.8.404-A8.8.411 (VST1-VST4).
  *
  * Threads: the translating vCPU thread; the helper runs on it too.
  */
@@ -126,32 +126,41 @@ static void transfer_structures(struct arm_ctx *s, struct transfer *t, const str
     }
 }
 
-/* The same for bytes and halfwords by doublewords, which helpers sort into elements. */
+/* The same by doublewords; registers change when all are loaded. */
 static void load_doublewords(struct arm_ctx *s, struct transfer *t, const struct shape *sh,
                              unsigned fd, unsigned size)
 {
+    ir_ref w[2][4], out[4];
+
     for (unsigned r = 0; r < sh->regs; r++) {
         for (unsigned i = 0; i < sh->nelem; i++) {
-            transfer_element(s, t, 8 * (fd + r + i * sh->inc), MEMOP_64);
+            w[r][i] = ir_load(s->b, IR_I64, element_address(s, t), element_memop(s, t, MEMOP_64));
+            t->offset += 8;
         }
     }
-    asimd_call(s, &asimd_deinterleave[size], INTERLEAVE_ARG(fd, sh->nelem, sh->inc, sh->regs));
+    for (unsigned r = 0; r < sh->regs; r++) {
+        for (unsigned i = 0; i < sh->nelem; i++) {
+            w[r][i] = ir_op1(s->b, IR_ITOV, w[r][i]);
+        }
+        asimd_split(s, sh->nelem, size, w[r], out);
+        for (unsigned i = 0; i < sh->nelem; i++) {
+            asimd_put(s, fd + r + i * sh->inc, 0, out[i]);
+        }
+    }
 }
 
 static void store_doublewords(struct arm_ctx *s, struct transfer *t, const struct shape *sh,
                               unsigned fd, unsigned size)
 {
-    const char *name = size ? "interleave_16" : "interleave_8";
-    void *fn = size ? (void *)asimd_interleave_16 : (void *)asimd_interleave_8;
+    ir_ref regs[4], w[4];
 
     for (unsigned r = 0; r < sh->regs; r++) {
-        ir_ref arg = arm_imm(s, INTERLEAVE_ARG(fd + r, sh->nelem, sh->inc, 1));
-
         for (unsigned i = 0; i < sh->nelem; i++) {
-            ir_ref x =
-                ir_call(s->b, IR_I64, name, fn, CALL_READS, 2, (ir_ref[]){arg, arm_imm(s, i)});
-
-            store_value(s, t, x, MEMOP_64);
+            regs[i] = asimd_get(s, fd + r + i * sh->inc, 0);
+        }
+        asimd_join(s, sh->nelem, size, regs, w);
+        for (unsigned i = 0; i < sh->nelem; i++) {
+            store_value(s, t, ir_vtoi(s->b, IR_I64, w[i]), MEMOP_64);
         }
     }
 }
@@ -169,7 +178,8 @@ static bool multiple(struct arm_ctx *s, const struct args_align_fd_rm_rn_size_ty
         return false;
     }
     /* Not if each element must be checked for alignment or swapped. */
-    wide = !(s->exec & (EXEC_ALIGN | EXEC_E)) && (sh->nelem == 1 || size < 2);
+    wide =
+        !(s->exec & (EXEC_ALIGN | EXEC_E)) && (sh->nelem == 1 || asimd_can_interleave(sh->nelem));
     t = transfer_begin(s, a->rn, a->align ? 4u << a->align : 1, wide ? MEMOP_64 : size, load);
     t.element = size;
     if (!wide || sh->nelem == 1) {

@@ -7,15 +7,10 @@
 
 #include "asimd.h"
 
-extern asimd_fn_table asimd_paddl, asimd_padal; /* by the narrow lane */
-extern asimd_fn_table asimd_cls, asimd_clz, asimd_cnt;
-extern asimd_fn_table asimd_qabs, asimd_qneg;
+extern asimd_fn_table asimd_cls, asimd_clz;
 
-extern const struct asimd_fn asimd_f32_gt0, asimd_f32_ge0, asimd_f32_eq0, asimd_f32_le0,
-    asimd_f32_lt0;
 /* [0] of 32-bit integers, [1] of single precision */
 extern const struct asimd_fn asimd_recpe[2], asimd_rsqrte[2];
 extern const struct asimd_fn asimd_f32_to_f16, asimd_f16_to_f32; /* between D and Q registers */
-extern const struct asimd_fn asimd_convert[4]; /* s32, u32 to f32; f32 to s32, u32 (towards zero) */
-extern const struct asimd_fn asimd_rint[8];    /* by the op field of VRINT */
+extern const struct asimd_fn asimd_rint[8];                      /* by the op field of VRINT */
 extern const struct asimd_fn asimd_convert_round[2][4]; /* signed, unsigned; modes A, N, P, M */

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Advanced SIMD instructions that only move lanes: VREV, VEXT, VDUP (scalar), VSWP inline; VTRN,
- * VUZP, VZIP, VTBL, VTBX by helpers. Arm ARM A7.4.5, A8.8.
+ * Advanced SIMD instructions that only move lanes: VREV, VEXT, VDUP (scalar), VSWP, VTRN, VUZP,
+ * VZIP, VTBL, VTBX. Table lookups need a host with byte shuffles, else a helper does them. Arm ARM
+ * A7.4.5, A8.8.
  *
  * Threads: the translating vCPU thread; the helpers run on it too.
  */
+#include "asimd_build.h"
 #include "asimd_vec.h"
 
 #include "asimd_misc_decode.h"
@@ -14,72 +16,76 @@ static bool valid(const struct arm_ctx *s, uint32_t q, uint32_t regs_ored)
     return asimd_enabled(s) && asimd_regs_ok(q, regs_ored);
 }
 
-/* ---- VREV: exchange the halves of ever larger groups ---- */
+/* ---- VREV ---- */
+#define EIGHT(a, b, c, d, e, f, g, h)                                                  \
+    {                                                                                  \
+        a, b, c, d, e, f, g, h, 8 + a, 8 + b, 8 + c, 8 + d, 8 + e, 8 + f, 8 + g, 8 + h \
+    }
+/* By log2 of the lane and of the group. */
+static const uint8_t reversals[3][4][16] = {
+    {[1] = EIGHT(1, 0, 3, 2, 5, 4, 7, 6),
+     [2] = EIGHT(3, 2, 1, 0, 7, 6, 5, 4),
+     [3] = EIGHT(7, 6, 5, 4, 3, 2, 1, 0)},
+    {[2] = EIGHT(2, 3, 0, 1, 6, 7, 4, 5), [3] = EIGHT(6, 7, 4, 5, 2, 3, 0, 1)},
+    {[3] = EIGHT(4, 5, 6, 7, 0, 1, 2, 3)},
+};
+
+/* Without byte shuffles: exchange the halves of ever larger groups. */
+static ir_ref reverse_lanes(struct arm_ctx *s, unsigned size, unsigned group, ir_ref x)
+{
+    if (ir_has_shuffles()) {
+        const uint8_t *order = reversals[size][group];
+
+        return asimd_vop(s, IR_VSHUFB, 1, x, ir_vconst(s->b, order));
+    }
+    for (; size < group; size++) {
+        unsigned bits = 8u << size;
+        ir_ref up = asimd_vopi(s, IR_VSHLI, 2u << size, x, bits);
+
+        x = asimd_vop(s, IR_VOR, 8, up, asimd_vopi(s, IR_VSHRI, 2u << size, x, bits));
+    }
+    return x;
+}
+
 static bool reverse(struct arm_ctx *s, const struct args_fd_fm_q_size *a, unsigned group)
 {
-    ir_ref x;
-
     if (!valid(s, a->q, a->fd | a->fm)) {
         return false;
     }
-    x = asimd_get(s, a->fm, a->q);
-    for (unsigned half = 1u << a->size; half < group; half *= 2) {
-        ir_ref up = ir_vop(s->b, IR_VSHLI, 2 * half, x, 0, 8 * half);
-        ir_ref down = ir_vop(s->b, IR_VSHRI, 2 * half, x, 0, 8 * half);
-
-        x = ir_vop(s->b, IR_VOR, 8, up, down, 0);
-    }
-    asimd_put(s, a->fd, a->q, x);
+    asimd_put(s, a->fd, a->q, reverse_lanes(s, a->size, group, asimd_get(s, a->fm, a->q)));
     return true;
 }
 
 bool trans_VREV64_v(struct arm_ctx *s, const struct arg_VREV64_v *a)
 {
-    return reverse(s, a, 8);
+    return reverse(s, a, 3);
 }
 
 bool trans_VREV32_v(struct arm_ctx *s, const struct arg_VREV32_v *a)
 {
-    return reverse(s, a, 4);
+    return reverse(s, a, 2);
 }
 
 bool trans_VREV16_v(struct arm_ctx *s, const struct arg_VREV16_v *a)
 {
-    return reverse(s, a, 2);
+    return reverse(s, a, 1);
 }
 
-/* ---- VEXT: eight bytes from each of the places in n followed by m ---- */
-static ir_ref doubleword_at(struct arm_ctx *s, const ir_ref *words, unsigned byte)
-{
-    ir_ref low = words[byte / 8];
-    unsigned shift = byte % 8 * 8;
-
-    if (!shift) {
-        return low;
-    }
-    return ir_op2(s->b, IR_OR, ir_op2i(s->b, IR_SHR, low, shift),
-                  ir_op2i(s->b, IR_SHL, words[byte / 8 + 1], 64 - shift));
-}
-
+/* ---- VEXT: bytes from place imm in n followed by m ---- */
 bool trans_VEXT_v(struct arm_ctx *s, const struct arg_VEXT_v *a)
 {
-    ir_ref words[4], low;
-    unsigned n = 0;
+    ir_ref n, m;
 
     if (!valid(s, a->q, a->fd | a->fn | a->fm) || (!a->q && a->imm > 7)) {
         return false;
     }
-    for (unsigned i = 0; i <= a->q; i++) {
-        words[n++] = ir_get(s->b, IR_I64, ASIMD_OFF(a->fn + i), 8);
+    n = asimd_get(s, a->fn, a->q);
+    m = asimd_get(s, a->fm, a->q);
+    if (a->imm && !a->q) {
+        n = asimd_vop(s, IR_VUNPKL, 8, n, m);
+        m = asimd_zero(s);
     }
-    for (unsigned i = 0; i <= a->q; i++) {
-        words[n++] = ir_get(s->b, IR_I64, ASIMD_OFF(a->fm + i), 8);
-    }
-    low = doubleword_at(s, words, a->imm);
-    if (a->q) {
-        ir_put(s->b, ASIMD_OFF(a->fd + 1), 8, doubleword_at(s, words, a->imm + 8));
-    }
-    ir_put(s->b, ASIMD_OFF(a->fd), 8, low);
+    asimd_put(s, a->fd, a->q, a->imm ? ir_vop(s->b, IR_VALIGN, 1, m, n, a->imm) : n);
     return true;
 }
 
@@ -113,52 +119,61 @@ bool trans_VSWP_v(struct arm_ctx *s, const struct arg_VSWP_v *a)
 }
 
 /* ---- VTRN, VUZP, VZIP: both registers are results ---- */
-#define MOVE_LANES(name, lane, body)                                         \
-    static void name##_##lane(struct vcpu *v, uint32_t arg)                  \
-    {                                                                        \
-        union asimd_vec d = asimd_read(v, ARG_FD(arg), ARG_Q(arg));          \
-        union asimd_vec m = asimd_read(v, ARG_FM(arg), ARG_Q(arg));          \
-        unsigned count = (unsigned)ASIMD_LANES(lane) / (ARG_Q(arg) ? 1 : 2); \
-        union asimd_vec x = d, y = m;                                        \
-                                                                             \
-        for (unsigned i = 0; i < count / 2; i++) {                           \
-            body(lane)                                                       \
-        }                                                                    \
-        asimd_write(v, ARG_FD(arg), ARG_Q(arg), &x);                         \
-        asimd_write(v, ARG_FM(arg), ARG_Q(arg), &y);                         \
-    }
-#define MOVE_LANES_ALL(name, body)          \
-    MOVE_LANES(name, u8, body)              \
-    MOVE_LANES(name, u16, body)             \
-    MOVE_LANES(name, u32, body)             \
-    static const struct asimd_fn name[] = { \
-        {#name "_u8", name##_u8}, {#name "_u16", name##_u16}, {#name "_u32", name##_u32}};
+struct pair {
+    ir_ref d, m;
+};
 
-#define TRANSPOSE(lane)                \
-    x.lane[2 * i + 1] = m.lane[2 * i]; \
-    y.lane[2 * i] = d.lane[2 * i + 1];
-#define UNZIP(lane)                        \
-    x.lane[i] = d.lane[2 * i];             \
-    x.lane[count / 2 + i] = m.lane[2 * i]; \
-    y.lane[i] = d.lane[2 * i + 1];         \
-    y.lane[count / 2 + i] = m.lane[2 * i + 1];
-#define ZIP(lane)                          \
-    x.lane[2 * i] = d.lane[i];             \
-    x.lane[2 * i + 1] = m.lane[i];         \
-    y.lane[2 * i] = d.lane[count / 2 + i]; \
-    y.lane[2 * i + 1] = m.lane[count / 2 + i];
+typedef struct pair exchange(struct arm_ctx *s, unsigned size, bool q, ir_ref d, ir_ref m);
 
-MOVE_LANES_ALL(transpose, TRANSPOSE)
-MOVE_LANES_ALL(unzip, UNZIP)
-MOVE_LANES_ALL(zip, ZIP)
-
-static bool move_lanes(struct arm_ctx *s, const struct args_fd_fm_q_size *a,
-                       const struct asimd_fn *f)
+/* The odd lanes of d for the even ones of m. */
+static struct pair transpose(struct arm_ctx *s, unsigned size, bool q, ir_ref d, ir_ref m)
 {
+    unsigned wide = 2u << size, bits = 8u << size;
+    ir_ref even = size == 2 ? asimd_vopi(s, IR_VSHRI, 8, asimd_ones(s), 32)
+                            : asimd_lanes(s, wide, (1u << bits) - 1);
+
+    (void)q;
+    return (struct pair){
+        asimd_vop(s, IR_VOR, 8, asimd_vop(s, IR_VAND, 8, d, even),
+                  asimd_vopi(s, IR_VSHLI, wide, m, bits)),
+        asimd_vop(s, IR_VOR, 8, asimd_vopi(s, IR_VSHRI, wide, d, bits),
+                  asimd_vop(s, IR_VANDN, 8, m, even)),
+    };
+}
+
+/* The even lanes of d and m, and the odd ones. */
+static struct pair unzip(struct arm_ctx *s, unsigned size, bool q, ir_ref d, ir_ref m)
+{
+    if (!q) {
+        ir_ref both = asimd_vop(s, IR_VUNPKL, 8, d, m);
+
+        return (struct pair){asimd_truncate(s, size, both), asimd_high_halves(s, size, both)};
+    }
+    return (struct pair){
+        asimd_vop(s, IR_VUNPKL, 8, asimd_truncate(s, size, d), asimd_truncate(s, size, m)),
+        asimd_vop(s, IR_VUNPKL, 8, asimd_high_halves(s, size, d), asimd_high_halves(s, size, m)),
+    };
+}
+
+/* Lanes of d and m in turn. */
+static struct pair zip(struct arm_ctx *s, unsigned size, bool q, ir_ref d, ir_ref m)
+{
+    ir_ref low = asimd_vop(s, IR_VUNPKL, 1u << size, d, m);
+
+    return (struct pair){low, q ? asimd_vop(s, IR_VUNPKH, 1u << size, d, m)
+                                : asimd_vopi(s, IR_VSHUFD, 4, low, 0xee)};
+}
+
+static bool move_lanes(struct arm_ctx *s, const struct args_fd_fm_q_size *a, exchange *op)
+{
+    struct pair p;
+
     if (!valid(s, a->q, a->fd | a->fm)) {
         return false;
     }
-    asimd_call(s, &f[a->size], ASIMD_ARG(a->fd, 0, a->fm, a->q, 0));
+    p = op(s, a->size, a->q, asimd_get(s, a->fd, a->q), asimd_get(s, a->fm, a->q));
+    asimd_put(s, a->fd, a->q, p.d);
+    asimd_put(s, a->fm, a->q, p.m);
     return true;
 }
 
@@ -195,10 +210,42 @@ static void table_lookup(struct vcpu *v, uint32_t arg)
     asimd_write(v, ARG_FD(arg), 0, &d);
 }
 
+/* Up to two registers of the table by indices that count from them: those above 15 get bit 7, which
+ * gives zero. */
+static ir_ref look_up(struct arm_ctx *s, unsigned fn, unsigned registers, ir_ref index)
+{
+    ir_ref table = asimd_get(s, fn, registers > 1);
+
+    return asimd_vop(s, IR_VSHUFB, 1, table,
+                     asimd_vop(s, IR_VQADDU, 1, index, asimd_lanes(s, 1, 0x70)));
+}
+
+static ir_ref shuffle_table(struct arm_ctx *s, const struct args_fd_fm_fn_len *a, bool keep)
+{
+    unsigned registers = a->len + 1;
+    ir_ref index = asimd_get(s, a->fm, 0), r = look_up(s, a->fn, registers, index), outside;
+
+    if (registers > 2) {
+        ir_ref above = asimd_vop(s, IR_VSUB, 1, index, asimd_lanes(s, 1, 16));
+
+        r = asimd_vop(s, IR_VOR, 8, r, look_up(s, a->fn + 2, registers - 2, above));
+    }
+    if (!keep) {
+        return r;
+    }
+    outside = asimd_vop(s, IR_VMAXU, 1, index, asimd_lanes(s, 1, 8 * registers));
+    outside = asimd_vop(s, IR_VCMPEQ, 1, outside, index);
+    return asimd_vop(s, IR_VOR, 8, r, asimd_vop(s, IR_VAND, 8, asimd_get(s, a->fd, 0), outside));
+}
+
 static bool table_op(struct arm_ctx *s, const struct args_fd_fm_fn_len *a, uint32_t keep)
 {
     if (!asimd_enabled(s) || a->fn + a->len > 31) {
         return false;
+    }
+    if (ir_has_shuffles()) {
+        asimd_put(s, a->fd, 0, shuffle_table(s, a, keep));
+        return true;
     }
     asimd_call(s, &(const struct asimd_fn){"table_lookup", table_lookup},
                ASIMD_ARG(a->fd, a->fn, a->fm, keep, a->len + 1));

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Advanced SIMD, two registers and a shift amount. Plain shifts are inline: the IR has none for
- * bytes (done in halfwords, with a mask) and no arithmetic one for doublewords (done in general
- * registers); those that round, saturate, narrow or widen are helpers. Arm ARM A7.4.4.
+ * Advanced SIMD, two registers and a shift amount, in the IR. That has no shifts of bytes (done in
+ * halfwords, with a mask) and no arithmetic one of doublewords (done in general registers). Helpers
+ * shift left with saturation, and signed doublewords with rounding or saturation. Arm ARM A7.4.4.
  *
  * Threads: the translating vCPU thread; the helpers run on it too.
  */
+#include "asimd_build.h"
 #include "asimd_imm_helpers.h"
 #include "asimd_vec.h"
 
@@ -33,40 +34,30 @@ static bool valid(const struct arm_ctx *s, ARGS *a)
     return asimd_enabled(s) && asimd_regs_ok(a->q, a->fd | a->fm);
 }
 
-static ir_ref vop(struct arm_ctx *s, enum ir_op op, unsigned lane, ir_ref x, ir_ref y)
-{
-    return ir_vop(s->b, op, lane, x, y, 0);
-}
-
 /* ---- inline ---- */
-static ir_ref byte_mask(struct arm_ctx *s, uint32_t mask)
-{
-    return ir_vop(s->b, IR_VDUP, 1, arm_imm(s, mask & 0xff), 0, 0);
-}
-
 static ir_ref shift_left(struct arm_ctx *s, unsigned size, ir_ref x, unsigned n)
 {
     if (n == 0) {
         return x;
     }
     if (size == 0) {
-        x = ir_vop(s->b, IR_VSHLI, 2, x, 0, n);
-        return vop(s, IR_VAND, 8, x, byte_mask(s, 0xffu << n));
+        x = asimd_vopi(s, IR_VSHLI, 2, x, n);
+        return asimd_vop(s, IR_VAND, 8, x, asimd_lanes(s, 1, 0xffu << n));
     }
-    return ir_vop(s->b, IR_VSHLI, 1u << size, x, 0, n);
+    return asimd_vopi(s, IR_VSHLI, 1u << size, x, n);
 }
 
 /* n is 1 to the width of a lane; at the width nothing is left. */
 static ir_ref shift_right_unsigned(struct arm_ctx *s, unsigned size, ir_ref x, unsigned n)
 {
     if (n == 8u << size) {
-        return vop(s, IR_VXOR, 8, x, x);
+        return asimd_zero(s);
     }
     if (size == 0) {
-        x = ir_vop(s->b, IR_VSHRI, 2, x, 0, n);
-        return vop(s, IR_VAND, 8, x, byte_mask(s, 0xffu >> n));
+        x = asimd_vopi(s, IR_VSHRI, 2, x, n);
+        return asimd_vop(s, IR_VAND, 8, x, asimd_lanes(s, 1, 0xffu >> n));
     }
-    return ir_vop(s->b, IR_VSHRI, 1u << size, x, 0, n);
+    return asimd_vopi(s, IR_VSHRI, 1u << size, x, n);
 }
 
 /* Not for doublewords. At the width the result is all sign, as one less gives. */
@@ -76,12 +67,12 @@ static ir_ref shift_right_signed(struct arm_ctx *s, unsigned size, ir_ref x, uns
         n--;
     }
     if (size == 0) { /* extend the sign from where it is now */
-        ir_ref sign = byte_mask(s, 0x80u >> n);
+        ir_ref sign = asimd_lanes(s, 1, 0x80u >> n);
 
         x = shift_right_unsigned(s, size, x, n);
-        return vop(s, IR_VSUB, 1, vop(s, IR_VXOR, 8, x, sign), sign);
+        return asimd_vop(s, IR_VSUB, 1, asimd_vop(s, IR_VXOR, 8, x, sign), sign);
     }
-    return ir_vop(s->b, IR_VSARI, 1u << size, x, 0, n);
+    return asimd_vopi(s, IR_VSARI, 1u << size, x, n);
 }
 
 static void shift_right_s64(struct arm_ctx *s, ARGS *a, unsigned n, bool accumulate)
@@ -113,7 +104,7 @@ static bool shift_right(struct arm_ctx *s, ARGS *a, bool accumulate)
     x = a->u ? shift_right_unsigned(s, n.size, x, n.right)
              : shift_right_signed(s, n.size, x, n.right);
     if (accumulate) {
-        x = vop(s, IR_VADD, 1u << n.size, asimd_get(s, a->fd, a->q), x);
+        x = asimd_vop(s, IR_VADD, 1u << n.size, asimd_get(s, a->fd, a->q), x);
     }
     asimd_put(s, a->fd, a->q, x);
     return true;
@@ -143,14 +134,9 @@ bool trans_VSHL_imm(struct arm_ctx *s, const struct arg_VSHL_imm *a)
 /* Put x into the destination's bits under `mask`. */
 static void insert(struct arm_ctx *s, ARGS *a, ir_ref x, ir_ref mask)
 {
-    ir_ref old = vop(s, IR_VANDN, 8, asimd_get(s, a->fd, a->q), mask);
+    ir_ref old = asimd_vop(s, IR_VANDN, 8, asimd_get(s, a->fd, a->q), mask);
 
-    asimd_put(s, a->fd, a->q, vop(s, IR_VOR, 8, old, x));
-}
-
-static ir_ref all_ones(struct arm_ctx *s, ir_ref any)
-{
-    return vop(s, IR_VCMPEQ, 4, any, any);
+    asimd_put(s, a->fd, a->q, asimd_vop(s, IR_VOR, 8, old, x));
 }
 
 bool trans_VSLI_imm(struct arm_ctx *s, const struct arg_VSLI_imm *a)
@@ -162,7 +148,7 @@ bool trans_VSLI_imm(struct arm_ctx *s, const struct arg_VSLI_imm *a)
         return false;
     }
     x = asimd_get(s, a->fm, a->q);
-    insert(s, a, shift_left(s, n.size, x, n.left), shift_left(s, n.size, all_ones(s, x), n.left));
+    insert(s, a, shift_left(s, n.size, x, n.left), shift_left(s, n.size, asimd_ones(s), n.left));
     return true;
 }
 
@@ -176,65 +162,149 @@ bool trans_VSRI_imm(struct arm_ctx *s, const struct arg_VSRI_imm *a)
     }
     x = asimd_get(s, a->fm, a->q);
     insert(s, a, shift_right_unsigned(s, n.size, x, n.right),
-           shift_right_unsigned(s, n.size, all_ones(s, x), n.right));
+           shift_right_unsigned(s, n.size, asimd_ones(s), n.right));
     return true;
 }
 
-/* ---- helpers ---- */
-static bool by_helper(struct arm_ctx *s, ARGS *a, asimd_fn_table table, bool left)
+/* ---- rounding: the last bit shifted out is added after the shift, so that nothing carries out
+ * ---- */
+/* n is 1 to the width of a lane. Not for signed doublewords. */
+static ir_ref shift_right_rounded(struct arm_ctx *s, bool is_unsigned, unsigned size, ir_ref x,
+                                  unsigned n)
 {
-    struct amount n = amount_of(a->imm);
+    ir_ref last = n == 1 ? x : shift_right_unsigned(s, size, x, n - 1), r, one;
 
+    if (n == 8u << size && !is_unsigned) {
+        return asimd_zero(s); /* -1 or 0, and the sign as the last bit */
+    }
+    one = size == 3 ? asimd_vopi(s, IR_VSHRI, 8, asimd_ones(s), 63) : asimd_lanes(s, 1u << size, 1);
+    r = is_unsigned ? shift_right_unsigned(s, size, x, n) : shift_right_signed(s, size, x, n);
+    return asimd_vop(s, IR_VADD, 1u << size, r, asimd_vop(s, IR_VAND, 8, last, one));
+}
+
+static bool by_helper(struct arm_ctx *s, ARGS *a, const struct asimd_fn *f, unsigned n)
+{
     if (!valid(s, a)) {
         return false;
     }
-    asimd_call(s, &table[a->u][n.size], ASIMD_ARG(a->fd, 0, a->fm, a->q, left ? n.left : n.right));
+    asimd_call(s, f, ASIMD_ARG(a->fd, 0, a->fm, a->q, n));
     return true;
 }
 
-#define BY_HELPER(name, table, left)                                             \
-    bool trans_##name##_imm(struct arm_ctx *s, const struct arg_##name##_imm *a) \
-    {                                                                            \
-        return by_helper(s, a, table, left);                                     \
+static bool round_right(struct arm_ctx *s, ARGS *a, bool accumulate)
+{
+    struct amount n = amount_of(a->imm);
+    ir_ref x;
+
+    if (n.size == 3 && !a->u) {
+        return by_helper(s, a, accumulate ? &asimd_rsra_s64 : &asimd_rshr_s64, n.right);
     }
+    if (!valid(s, a)) {
+        return false;
+    }
+    x = shift_right_rounded(s, a->u, n.size, asimd_get(s, a->fm, a->q), n.right);
+    if (accumulate) {
+        x = asimd_vop(s, IR_VADD, 1u << n.size, asimd_get(s, a->fd, a->q), x);
+    }
+    asimd_put(s, a->fd, a->q, x);
+    return true;
+}
 
-BY_HELPER(VRSHR, asimd_rshr_imm, false)
-BY_HELPER(VRSRA, asimd_rsra_imm, false)
-BY_HELPER(VQSHL, asimd_qshl_imm, true)
-BY_HELPER(VQSHLU, asimd_qshlu_imm, true)
+bool trans_VRSHR_imm(struct arm_ctx *s, const struct arg_VRSHR_imm *a)
+{
+    return round_right(s, a, false);
+}
 
-static bool narrow(struct arm_ctx *s, ARGS_NARROW *a, asimd_fn_table table)
+bool trans_VRSRA_imm(struct arm_ctx *s, const struct arg_VRSRA_imm *a)
+{
+    return round_right(s, a, true);
+}
+
+bool trans_VQSHL_imm(struct arm_ctx *s, const struct arg_VQSHL_imm *a)
 {
     struct amount n = amount_of(a->imm);
 
-    if (!asimd_enabled(s) || (a->fm & 1)) {
+    return by_helper(s, a, &asimd_qshl_imm[a->u][n.size], n.left);
+}
+
+bool trans_VQSHLU_imm(struct arm_ctx *s, const struct arg_VQSHLU_imm *a)
+{
+    struct amount n = amount_of(a->imm);
+
+    return by_helper(s, a, &asimd_qshlu_imm[a->u][n.size], n.left);
+}
+
+/* ---- narrowing: amount 1 to the width of the narrow lane ---- */
+static bool narrow_valid(const struct arm_ctx *s, ARGS_NARROW *a)
+{
+    return asimd_enabled(s) && !(a->fm & 1);
+}
+
+/* Bits from n up: rounding needs those that survive the wide lane only, and its carry is lost. */
+static bool truncate(struct arm_ctx *s, ARGS_NARROW *a, bool round)
+{
+    struct amount n = amount_of(a->imm);
+    ir_ref x;
+
+    if (!narrow_valid(s, a)) {
         return false;
     }
-    asimd_call(s, &table[a->u][n.size], ASIMD_ARG(a->fd, 0, a->fm, 0, n.right));
+    x = asimd_get(s, a->fm, 1);
+    x = round ? shift_right_rounded(s, true, n.size + 1, x, n.right)
+              : shift_right_unsigned(s, n.size + 1, x, n.right);
+    asimd_put(s, a->fd, 0, asimd_truncate(s, n.size, x));
     return true;
 }
 
-#define NARROW(name, table)                                                      \
+/* How numbers saturate: `u` of the instruction, or signed to unsigned. */
+static bool saturate(struct arm_ctx *s, ARGS_NARROW *a, bool round, bool to_unsigned,
+                     asimd_fn_table doublewords)
+{
+    struct amount n = amount_of(a->imm);
+    unsigned wide = n.size + 1;
+    ir_ref x;
+
+    if (!narrow_valid(s, a)) {
+        return false;
+    }
+    if (n.size == 2) {
+        asimd_call(s, &doublewords[a->u][2], ASIMD_ARG(a->fd, 0, a->fm, 0, n.right));
+        return true;
+    }
+    x = asimd_get(s, a->fm, 1);
+    if (round) {
+        x = shift_right_rounded(s, a->u, wide, x, n.right);
+    } else {
+        x = a->u ? shift_right_unsigned(s, wide, x, n.right)
+                 : shift_right_signed(s, wide, x, n.right);
+    }
+    asimd_put(s, a->fd, 0, asimd_narrow_lanes(s, n.size, x, a->u, a->u || to_unsigned));
+    return true;
+}
+
+#define NARROW(name, expr)                                                       \
     bool trans_##name##_imm(struct arm_ctx *s, const struct arg_##name##_imm *a) \
     {                                                                            \
-        return narrow(s, a, table);                                              \
+        return expr;                                                             \
     }
 
-NARROW(VSHRN, asimd_shrn)
-NARROW(VRSHRN, asimd_rshrn)
-NARROW(VQSHRN, asimd_qshrn)
-NARROW(VQRSHRN, asimd_qrshrn)
-NARROW(VQSHRUN, asimd_qshrun)
-NARROW(VQRSHRUN, asimd_qrshrun)
+NARROW(VSHRN, truncate(s, a, false))
+NARROW(VRSHRN, truncate(s, a, true))
+NARROW(VQSHRN, saturate(s, a, false, false, asimd_qshrn))
+NARROW(VQRSHRN, saturate(s, a, true, false, asimd_qrshrn))
+NARROW(VQSHRUN, saturate(s, a, false, true, asimd_qshrun))
+NARROW(VQRSHRUN, saturate(s, a, true, true, asimd_qrshrun))
 
 bool trans_VSHLL_imm(struct arm_ctx *s, const struct arg_VSHLL_imm *a)
 {
     struct amount n = amount_of(a->imm);
+    ir_ref x;
 
     if (!asimd_enabled(s) || (a->fd & 1)) {
         return false;
     }
-    asimd_call(s, &asimd_shll[a->u][n.size], ASIMD_ARG(a->fd, 0, a->fm, 0, n.left));
+    x = asimd_widen(s, a->u, n.size, asimd_get(s, a->fm, 0));
+    asimd_put(s, a->fd, 1, shift_left(s, n.size + 1, x, n.left));
     return true;
 }
 

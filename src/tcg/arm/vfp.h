@@ -34,6 +34,18 @@ static inline bool vfp_enabled(const struct arm_ctx *s)
  */
 bool vfp_vector_op(struct arm_ctx *s);
 
+/* Are floating-point nodes good for the block's FPSCR? Flush-to-zero and default NaNs they know. */
+static inline bool vfp_on_host(const struct arm_ctx *s)
+{
+    return !(s->exec & EXEC_FPSPECIAL);
+}
+
+/* The IR_FP_ bits that the block's FPSCR asks for. */
+static inline uint8_t vfp_how(const struct arm_ctx *s)
+{
+    return s->exec & EXEC_FZ ? IR_FP_FZ : 0;
+}
+
 /* The bits of an S (size 4) or D (size 8) register. */
 static inline ir_ref vfp_get(struct arm_ctx *s, unsigned n, unsigned size)
 {

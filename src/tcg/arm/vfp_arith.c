@@ -2,16 +2,11 @@
 /*
  * VFP arithmetic. Arm ARM A7.5.
  *
- * Add, subtract, multiply, divide, square root and multiply-accumulate run as host instructions
- * while FPSCR is in its usual state (no EXEC_FPSPECIAL): the host's MXCSR collects the cumulative
- * flags. The helper computes again where host and Arm ARM differ:
- *  - NaN results: selection and sign.
- *  - Products that are exactly the smallest normal number. The host detects tininess after
- *    rounding, the Arm ARM before it, so the underflow flag of a product that was rounded up to
- *    that number differs. No sum (it is exact when it is that small), no square root and no
- *    quotient can be rounded up to it: x / y is either 1 or differs from it by at least 1 / y,
- *    which is more than half a unit in the last place.
- * Everything else calls a helper.
+ * Add, subtract, multiply, divide, square root and multiply-accumulate are floating-point nodes of
+ * the IR: host instructions that fall back on the exact helper of the operation where their result
+ * or flags might be others than the Arm ARM's. The multiply-accumulates that round twice are two
+ * nodes, just as the helpers compose them. With a rounding mode or short vectors in FPSCR
+ * (EXEC_FPSPECIAL) helpers do everything.
  *
  * Threads: the translating vCPU thread.
  */
@@ -49,24 +44,6 @@ static void write_scalar(struct arm_ctx *s, unsigned n, unsigned size, ir_ref v)
     ir_put(s->b, vfp_off(n, size), size, v);
 }
 
-/* What a helper takes for a vector value of size bytes; 0 stays 0. */
-static ir_ref bits_of(struct arm_ctx *s, ir_ref v, unsigned size)
-{
-    return v ? ir_vtoi(s->b, size == 8 ? IR_I64 : IR_I32, v) : 0;
-}
-
-/* Branch when the product's magnitude is the smallest normal number; shifted to drop the sign. */
-static void branch_if_smallest(struct arm_ctx *s, ir_ref product, unsigned size, unsigned label)
-{
-    ir_ref t = ir_op2i(s->b, IR_SHL, bits_of(s, product, size), 1);
-
-    if (size == 8) {
-        ir_brcond(s->b, IR_EQ, t, ir_const64(s->b, UINT64_C(1) << 53), label);
-    } else {
-        ir_brcond(s->b, IR_EQ, t, arm_imm(s, 1u << 24), label);
-    }
-}
-
 /*
  * An operation on scalars: operand registers by number, and how the helper is called. Unary
  * operations use fm only; accumulating ones read fd as well.
@@ -76,29 +53,6 @@ struct scalar_op {
     void *helper;
     unsigned fd, fn, fm, size;
 };
-
-/* r is the result, unless it is a NaN or control comes here by `exact`: the helper's result then.
- */
-static void finish(struct arm_ctx *s, const struct scalar_op *o, ir_ref r, unsigned exact,
-                   const ir_ref operands[3])
-{
-    unsigned good = ir_label_new(s->b);
-    ir_ref args[3];
-
-    write_scalar(s, o->fd, o->size, r);
-    ir_brcond(s->b, IR_EQ, ir_vop(s->b, IR_FISNAN, o->size, r, 0, 0), arm_imm(s, 0), good);
-    ir_label(s->b, exact);
-    for (unsigned i = 0; i < 3; i++) {
-        args[i] = bits_of(s, operands[i], o->size);
-    }
-    vfp_put_call(s, o->fd, o->size, o->name, o->helper, args[0], args[1], args[2]);
-    ir_label(s->b, good);
-}
-
-static bool host_possible(const struct arm_ctx *s)
-{
-    return !(s->exec & EXEC_FPSPECIAL);
-}
 
 static bool by_helper(struct arm_ctx *s, const struct scalar_op *o, bool unary, bool accumulate)
 {
@@ -120,63 +74,89 @@ static bool by_helper(struct arm_ctx *s, const struct scalar_op *o, bool unary, 
     return true;
 }
 
+static ir_ref node(struct arm_ctx *s, enum ir_op op, const struct scalar_op *o, ir_ref x, ir_ref y,
+                   ir_ref z)
+{
+    struct ir_float f = {
+        .name = o->name, .helper = o->helper, .size = (uint8_t)o->size, .how = vfp_how(s)};
+
+    return ir_fop(s->b, op, &f, x, y, z);
+}
+
 static bool host_op(struct arm_ctx *s, const struct scalar_op *o, enum ir_op op)
 {
     bool unary = op == IR_FSQRT;
-    unsigned exact;
-    ir_ref x, y, r;
+    ir_ref x, y;
 
-    if (!vfp_enabled(s) || !host_possible(s)) {
+    if (!vfp_enabled(s) || !vfp_on_host(s)) {
         return by_helper(s, o, unary, false);
     }
-    exact = ir_label_new(s->b);
     x = read_scalar(s, unary ? o->fm : o->fn, o->size);
     y = unary ? 0 : read_scalar(s, o->fm, o->size);
-    r = ir_vop(s->b, op, o->size, x, y, 0);
-    if (op == IR_FMUL) {
-        branch_if_smallest(s, r, o->size, exact);
-    }
-    finish(s, o, r, exact, (const ir_ref[3]){x, y});
+    write_scalar(s, o->fd, o->size, node(s, op, o, x, y, 0));
     return true;
 }
 
-/* The sign bit of lane 0. */
-static ir_ref sign_mask(struct arm_ctx *s, unsigned size)
+/* A mask of lane 0: its sign bit, or all others. */
+static ir_ref sign_mask(struct arm_ctx *s, unsigned size, bool others)
 {
-    if (size == 8) {
-        return ir_op1(s->b, IR_ITOV, ir_const64(s->b, UINT64_C(1) << 63));
-    }
-    return ir_op1(s->b, IR_ITOV, arm_imm(s, 1u << 31));
+    uint64_t sign = UINT64_C(1) << (8 * size - 1), mask = others ? sign - 1 : sign;
+
+    return ir_op1(s->b, IR_ITOV, size == 8 ? ir_const64(s->b, mask) : arm_imm(s, (uint32_t)mask));
 }
 
 static ir_ref negate_if(struct arm_ctx *s, bool negate, ir_ref v, unsigned size)
 {
-    return negate ? ir_vop(s->b, IR_VXOR, 8, v, sign_mask(s, size), 0) : v;
+    return negate ? ir_vop(s->b, IR_VXOR, 8, v, sign_mask(s, size, false), 0) : v;
 }
+
+/* What a multiply-accumulate negates. */
+struct signs {
+    bool d, product;
+};
 
 /* (+-)fd + (+-)(fn * fm), rounded twice; without `accumulate` the negated product alone (VNMUL). */
 static bool host_multiply(struct arm_ctx *s, const struct scalar_op *o, bool accumulate,
-                          bool negate_d, bool negate_product)
+                          struct signs negate)
 {
-    unsigned exact;
-    ir_ref x, y, d = 0, r;
+    static const struct scalar_op products[2] = {
+        {.name = "vmul.f32", .helper = (void *)vfp_helper_vmul_f32, .size = 4},
+        {.name = "vmul.f64", .helper = (void *)vfp_helper_vmul_f64, .size = 8}};
+    static const struct scalar_op sums[2] = {
+        {.name = "vadd.f32", .helper = (void *)vfp_helper_vadd_f32, .size = 4},
+        {.name = "vadd.f64", .helper = (void *)vfp_helper_vadd_f64, .size = 8}};
+    bool dbl = o->size == 8;
+    ir_ref r, d;
 
-    if (!vfp_enabled(s) || !host_possible(s)) {
+    if (!vfp_enabled(s) || !vfp_on_host(s)) {
         return by_helper(s, o, false, accumulate);
     }
-    exact = ir_label_new(s->b);
-    x = read_scalar(s, o->fn, o->size);
-    y = read_scalar(s, o->fm, o->size);
+    r = node(s, IR_FMUL, &products[dbl], read_scalar(s, o->fn, o->size),
+             read_scalar(s, o->fm, o->size), 0);
+    r = negate_if(s, negate.product, r, o->size);
     if (accumulate) {
-        d = read_scalar(s, o->fd, o->size);
+        d = negate_if(s, negate.d, read_scalar(s, o->fd, o->size), o->size);
+        r = node(s, IR_FADD, &sums[dbl], d, r, 0);
     }
-    r = ir_vop(s->b, IR_FMUL, o->size, x, y, 0);
-    branch_if_smallest(s, r, o->size, exact);
-    r = negate_if(s, negate_product, r, o->size);
-    if (accumulate) {
-        r = ir_vop(s->b, IR_FADD, o->size, negate_if(s, negate_d, d, o->size), r, 0);
+    write_scalar(s, o->fd, o->size, r);
+    return true;
+}
+
+/* (+-)fd + (+-)fn * fm, rounded once: the product's sign is that of fn. */
+static bool host_fused(struct arm_ctx *s, const struct scalar_op *o, struct signs negate)
+{
+    static const struct scalar_op fused[2] = {
+        {.name = "vfma.f32", .helper = (void *)vfp_helper_vfma_f32, .size = 4},
+        {.name = "vfma.f64", .helper = (void *)vfp_helper_vfma_f64, .size = 8}};
+    ir_ref x, d;
+
+    if (!vfp_enabled(s) || !vfp_on_host(s)) {
+        return by_helper(s, o, false, true);
     }
-    finish(s, o, r, exact, (const ir_ref[3]){x, y, d});
+    x = negate_if(s, negate.product, read_scalar(s, o->fn, o->size), o->size);
+    d = negate_if(s, negate.d, read_scalar(s, o->fd, o->size), o->size);
+    write_scalar(s, o->fd, o->size,
+                 node(s, IR_FMA, &fused[o->size == 8], x, read_scalar(s, o->fm, o->size), d));
     return true;
 }
 
@@ -205,42 +185,31 @@ BOTH(VSUB, vsub, a->fn, host_op(s, o, IR_FSUB))
 BOTH(VMUL, vmul, a->fn, host_op(s, o, IR_FMUL))
 BOTH(VDIV, vdiv, a->fn, host_op(s, o, IR_FDIV))
 BOTH(VSQRT, vsqrt, 0, host_op(s, o, IR_FSQRT))
-BOTH(VNMUL, vnmul, a->fn, host_multiply(s, o, false, false, true))
-BOTH(VMLA, vmla, a->fn, host_multiply(s, o, true, false, false))
-BOTH(VMLS, vmls, a->fn, host_multiply(s, o, true, false, true))
-BOTH(VNMLS, vnmls, a->fn, host_multiply(s, o, true, true, false))
-BOTH(VNMLA, vnmla, a->fn, host_multiply(s, o, true, true, true))
-BOTH(VFMA, vfma, a->fn, by_helper(s, o, false, true))
-BOTH(VFMS, vfms, a->fn, by_helper(s, o, false, true))
-BOTH(VFNMA, vfnma, a->fn, by_helper(s, o, false, true))
-BOTH(VFNMS, vfnms, a->fn, by_helper(s, o, false, true))
+BOTH(VNMUL, vnmul, a->fn, host_multiply(s, o, false, (struct signs){.product = true}))
+BOTH(VMLA, vmla, a->fn, host_multiply(s, o, true, (struct signs){false}))
+BOTH(VMLS, vmls, a->fn, host_multiply(s, o, true, (struct signs){.product = true}))
+BOTH(VNMLS, vnmls, a->fn, host_multiply(s, o, true, (struct signs){.d = true}))
+BOTH(VNMLA, vnmla, a->fn, host_multiply(s, o, true, (struct signs){true, true}))
+BOTH(VFMA, vfma, a->fn, host_fused(s, o, (struct signs){false}))
+BOTH(VFMS, vfms, a->fn, host_fused(s, o, (struct signs){.product = true}))
+BOTH(VFNMS, vfnms, a->fn, host_fused(s, o, (struct signs){.d = true}))
+BOTH(VFNMA, vfnma, a->fn, host_fused(s, o, (struct signs){true, true}))
 
 /* ---- moves, sign operations: bits only ---- */
 static bool sign_op(struct arm_ctx *s, unsigned fd, unsigned fm, bool dbl, enum ir_op op,
                     bool operate)
 {
+    unsigned size = dbl ? 8 : 4;
     ir_ref v;
 
     if (!vfp_vector_op(s)) {
         return false;
     }
-    if (dbl) {
-        uint64_t sign = (uint64_t)1 << 63;
-
-        v = ir_get(s->b, IR_I64, VFP_OFF_D(fm), 8);
-        if (operate) {
-            v = ir_op2(s->b, op, v, ir_const64(s->b, op == IR_AND ? ~sign : sign));
-        }
-        ir_put(s->b, VFP_OFF_D(fd), 8, v);
-    } else {
-        uint32_t sign = 1u << 31;
-
-        v = ir_get(s->b, IR_I32, VFP_OFF_S(fm), 4);
-        if (operate) {
-            v = ir_op2i(s->b, op, v, op == IR_AND ? ~sign : sign);
-        }
-        ir_put(s->b, VFP_OFF_S(fd), 4, v);
+    v = read_scalar(s, fm, size);
+    if (operate) {
+        v = ir_vop(s->b, op, 8, v, sign_mask(s, size, op == IR_VAND), 0);
     }
+    write_scalar(s, fd, size, v);
     return true;
 }
 
@@ -254,8 +223,8 @@ static bool sign_op(struct arm_ctx *s, unsigned fd, unsigned fm, bool dbl, enum 
         return sign_op(s, a->fd, a->fm, true, op, operate);                  \
     }
 SIGN_OP(VMOV, IR_NOP, false)
-SIGN_OP(VABS, IR_AND, true)
-SIGN_OP(VNEG, IR_XOR, true)
+SIGN_OP(VABS, IR_VAND, true)
+SIGN_OP(VNEG, IR_VXOR, true)
 
 /* VFPExpandImm(): sign, exponent of three bits, fraction of four (A7.5.1). */
 bool trans_VMOV_imm_s(struct arm_ctx *s, const struct arg_VMOV_imm_s *a)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * VFP comparison, conversion and rounding: one helper call each. Arm ARM A8.8.303-A8.8.310 (VCMP,
- * VCVT), ARMv8 F6.1 (VRINT).
+ * VFP comparison, conversion and rounding. Comparisons and conversions between single, double and
+ * 32-bit integers are floating-point nodes of the IR while FPSCR has no rounding mode; the others
+ * are one helper call each. Arm ARM A8.8.303-A8.8.310 (VCMP, VCVT), ARMv8 F6.1 (VRINT).
  *
  * Threads: the translating vCPU thread.
  */
@@ -11,34 +12,64 @@
 
 #define HELPER(name) #name, (void *)vfp_helper_##name
 
-/* ---- comparison with a register or zero ---- */
-static bool compare(struct arm_ctx *s, const char *name, void *helper, unsigned size, unsigned fd,
-                    ir_ref m, uint32_t signalling)
+/* A node of one or two operands, whose helper takes `last` after them if has_last. */
+static ir_ref node(struct arm_ctx *s, enum ir_op op, const struct ir_float *f, ir_ref x, ir_ref y)
 {
-    ir_ref args[3] = {vfp_get(s, fd, size), m, arm_imm(s, signalling)};
+    struct ir_float with = *f;
 
-    ir_put(s->b, ARM_OFF(fpscr_nzcv), 4, ir_call(s->b, IR_I32, name, helper, 0, 3, args));
+    with.how |= vfp_how(s);
+    return ir_fop(s->b, op, &with, x, y, 0);
+}
+
+static ir_ref get_vector(struct arm_ctx *s, unsigned n, unsigned size)
+{
+    return ir_get(s->b, IR_V128, vfp_off(n, size), size);
+}
+
+/* ---- comparison with a register, or zero: fm < 0 ---- */
+static bool compare(struct arm_ctx *s, const char *name, void *helper, unsigned size, unsigned fd,
+                    int fm, uint32_t signalling)
+{
+    struct ir_float f = {.name = name,
+                         .helper = helper,
+                         .size = (uint8_t)size,
+                         .how = signalling ? IR_FP_SIGNALLING : 0,
+                         .has_last = true,
+                         .last = signalling};
+    ir_ref zero = size == 8 ? ir_const64(s->b, 0) : arm_imm(s, 0), r;
+
+    if (vfp_on_host(s)) {
+        ir_ref m = fm < 0 ? ir_op1(s->b, IR_ITOV, zero) : get_vector(s, (unsigned)fm, size);
+
+        r = node(s, IR_FCMP, &f, get_vector(s, fd, size), m);
+    } else {
+        ir_ref m = fm < 0 ? zero : vfp_get(s, (unsigned)fm, size);
+
+        r = ir_call(s->b, IR_I32, name, helper, 0, 3,
+                    (ir_ref[]){vfp_get(s, fd, size), m, arm_imm(s, signalling)});
+    }
+    ir_put(s->b, ARM_OFF(fpscr_nzcv), 4, r);
     return true;
 }
 
 bool trans_VCMP_s(struct arm_ctx *s, const struct arg_VCMP_s *a)
 {
-    return vfp_enabled(s) && compare(s, HELPER(vcmp_f32), 4, a->fd, vfp_get(s, a->fm, 4), a->e);
+    return vfp_enabled(s) && compare(s, HELPER(vcmp_f32), 4, a->fd, (int)a->fm, a->e);
 }
 
 bool trans_VCMP_d(struct arm_ctx *s, const struct arg_VCMP_d *a)
 {
-    return vfp_enabled(s) && compare(s, HELPER(vcmp_f64), 8, a->fd, vfp_get(s, a->fm, 8), a->e);
+    return vfp_enabled(s) && compare(s, HELPER(vcmp_f64), 8, a->fd, (int)a->fm, a->e);
 }
 
 bool trans_VCMP_zero_s(struct arm_ctx *s, const struct arg_VCMP_zero_s *a)
 {
-    return vfp_enabled(s) && compare(s, HELPER(vcmp_f32), 4, a->fd, arm_imm(s, 0), a->e);
+    return vfp_enabled(s) && compare(s, HELPER(vcmp_f32), 4, a->fd, -1, a->e);
 }
 
 bool trans_VCMP_zero_d(struct arm_ctx *s, const struct arg_VCMP_zero_d *a)
 {
-    return vfp_enabled(s) && compare(s, HELPER(vcmp_f64), 8, a->fd, ir_const64(s->b, 0), a->e);
+    return vfp_enabled(s) && compare(s, HELPER(vcmp_f64), 8, a->fd, -1, a->e);
 }
 
 /* ---- from register fm of one size to fd of another; `how` goes to the helper unless it is 0 ----
@@ -50,44 +81,81 @@ static bool convert(struct arm_ctx *s, const char *name, void *helper, unsigned 
     return true;
 }
 
+/* Between single and double precision. */
+static bool resize(struct arm_ctx *s, const char *name, void *helper, unsigned fd,
+                   unsigned from_size, unsigned fm)
+{
+    struct ir_float f = {.name = name, .helper = helper, .size = (uint8_t)from_size};
+    unsigned to_size = 12 - from_size;
+
+    if (!vfp_on_host(s)) {
+        return convert(s, name, helper, to_size, fd, from_size, fm, 0);
+    }
+    ir_put(s->b, vfp_off(fd, to_size), to_size,
+           node(s, IR_FCVT, &f, get_vector(s, fm, from_size), 0));
+    return true;
+}
+
 bool trans_VCVT_ds(struct arm_ctx *s, const struct arg_VCVT_ds *a)
 {
-    return vfp_enabled(s) && convert(s, HELPER(vcvt_f64_f32), 8, a->fd, 4, a->fm, 0);
+    return vfp_enabled(s) && resize(s, HELPER(vcvt_f64_f32), a->fd, 4, a->fm);
 }
 
 bool trans_VCVT_sd(struct arm_ctx *s, const struct arg_VCVT_sd *a)
 {
-    return vfp_enabled(s) && convert(s, HELPER(vcvt_f32_f64), 4, a->fd, 8, a->fm, 0);
+    return vfp_enabled(s) && resize(s, HELPER(vcvt_f32_f64), a->fd, 8, a->fm);
+}
+
+static bool from_int(struct arm_ctx *s, const char *name, void *helper, unsigned size, unsigned fd,
+                     unsigned fm, uint32_t sig)
+{
+    struct ir_float f = {.size = (uint8_t)size, .how = sig ? 0 : IR_FP_UNSIGNED};
+
+    if (!vfp_on_host(s)) {
+        return convert(s, name, helper, size, fd, 4, fm, arm_imm(s, sig ? 0 : VFP_UNSIGNED));
+    }
+    ir_put(s->b, vfp_off(fd, size), size, node(s, IR_ITOF, &f, vfp_get(s, fm, 4), 0));
+    return true;
 }
 
 bool trans_VCVT_from_int_s(struct arm_ctx *s, const struct arg_VCVT_from_int_s *a)
 {
-    return vfp_enabled(s) && convert(s, HELPER(from_int_f32), 4, a->fd, 4, a->fm,
-                                     arm_imm(s, a->sig ? 0 : VFP_UNSIGNED));
+    return vfp_enabled(s) && from_int(s, HELPER(from_int_f32), 4, a->fd, a->fm, a->sig);
 }
 
 bool trans_VCVT_from_int_d(struct arm_ctx *s, const struct arg_VCVT_from_int_d *a)
 {
-    return vfp_enabled(s) && convert(s, HELPER(from_int_f64), 8, a->fd, 4, a->fm,
-                                     arm_imm(s, a->sig ? 0 : VFP_UNSIGNED));
+    return vfp_enabled(s) && from_int(s, HELPER(from_int_f64), 8, a->fd, a->fm, a->sig);
 }
 
-/* VCVT rounds towards zero, VCVTR (z = 0) as FPSCR says. */
-static ir_ref to_int_how(struct arm_ctx *s, uint32_t sig, uint32_t z)
+/* VCVT rounds towards zero, VCVTR (z = 0) as FPSCR says: to nearest, on the host. */
+static bool to_int(struct arm_ctx *s, const char *name, void *helper, unsigned size, unsigned fd,
+                   unsigned fm, uint32_t sig, uint32_t z)
 {
-    return arm_imm(s, (sig ? 0 : VFP_UNSIGNED) | (z ? VFP_ROUND(FP_RZ) : VFP_AS_FPSCR));
+    struct ir_float f = {
+        .name = name,
+        .helper = helper,
+        .size = (uint8_t)size,
+        .how = (uint8_t)((sig ? 0 : IR_FP_UNSIGNED) | (z ? 0 : IR_FP_NEAREST)),
+        .has_last = true,
+        .last = (sig ? 0 : VFP_UNSIGNED) | (z ? VFP_ROUND(FP_RZ) : VFP_AS_FPSCR),
+    };
+
+    if (!vfp_on_host(s)) {
+        return convert(s, name, helper, 4, fd, size, fm, arm_imm(s, f.last));
+    }
+    ir_put(s->b, VFP_OFF_S(fd), 4, node(s, IR_FTOI, &f, get_vector(s, fm, size), 0));
+    return true;
 }
 
 bool trans_VCVT_to_int_s(struct arm_ctx *s, const struct arg_VCVT_to_int_s *a)
 {
-    return vfp_enabled(s) &&
-           convert(s, HELPER(to_int_f32), 4, a->fd, 4, a->fm, to_int_how(s, a->sig, a->z));
+    return vfp_enabled(s) && to_int(s, HELPER(to_int_f32), 4, a->fd, a->fm, a->sig, a->z);
 }
 
 bool trans_VCVT_to_int_d(struct arm_ctx *s, const struct arg_VCVT_to_int_d *a)
 {
-    return vfp_enabled(s) &&
-           convert(s, HELPER(to_int_f64), 4, a->fd, 8, a->fm, to_int_how(s, a->sig, a->z));
+    return vfp_enabled(s) && to_int(s, HELPER(to_int_f64), 8, a->fd, a->fm, a->sig, a->z);
 }
 
 /*

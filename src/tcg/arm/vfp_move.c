@@ -150,18 +150,6 @@ static bool sysreg_accessible(const struct arm_ctx *s, uint32_t reg)
     return s->privileged && (s->exec & EXEC_CPACR);
 }
 
-static void put_flags_from_fpscr(struct arm_ctx *s)
-{
-    struct ir_block *b = s->b;
-    ir_ref v = ir_get(b, IR_I32, ARM_OFF(fpscr_nzcv), 4);
-
-    ir_put(b, ARM_OFF(nf), 4, v);
-    ir_put(b, ARM_OFF(zf), 4, ir_op2i(b, IR_XOR, ir_op2i(b, IR_AND, v, 1u << 30), 1u << 30));
-    ir_put(b, ARM_OFF(cf), 4, ir_extract(b, v, 29, 1));
-    ir_put(b, ARM_OFF(vf), 4, ir_extract(b, v, 28, 1));
-    arm_flags_changed(s);
-}
-
 bool trans_VMRS(struct arm_ctx *s, const struct arg_VMRS *a)
 {
     ir_ref v;
@@ -172,7 +160,8 @@ bool trans_VMRS(struct arm_ctx *s, const struct arg_VMRS *a)
     switch (a->reg) {
     case REG_FPSCR:
         if (a->rt == 15) {
-            put_flags_from_fpscr(s);
+            v = ir_get(s->b, IR_I32, ARM_OFF(fpscr_nzcv), 4);
+            arm_set_nzcv(s, v, s->b->node[v].op == IR_FCMP);
             return true;
         }
         v = ir_call(s->b, IR_I32, "fpscr_read", (void *)arm_helper_fpscr_read, CALL_READS, 0, NULL);

@@ -53,10 +53,10 @@ enum ir_rel {
  *   flags   P pure (may be removed, merged, moved), M guest memory access (observation point, may
  *           raise a guest exception), S reads or writes guest state, C control flow
  */
-#define IR_PURE  1u
-#define IR_MEM   2u
-#define IR_STATE 4u
-#define IR_CTRL  8u
+#define IR_PURE          1u
+#define IR_MEM           2u
+#define IR_STATE         4u
+#define IR_CTRL          8u
 /* clang-format off */
 #define IR_OPS(X) \
     X(NOP, N, 0, 0) \
@@ -112,13 +112,10 @@ enum ir_rel {
     X(GOTO, N, 0, IR_CTRL)   /* leave to guest pc imm, same exec_flags; may be linked */ \
     X(GOTO_IND, N, 0, IR_CTRL) /* leave to state pc and exec_flags through the jump cache */ \
     X(EXIT, N, 0, IR_CTRL)   /* leave to the run loop; imm = enum tcg_exit; pc is set */ \
-    IR_VECTOR_OPS(X)
+    IR_VECTOR_OPS(X) \
+    IR_FLOAT_OPS(X)
 
-/*
- * Vector ops: integers of lane size `size` (1, 2, 4, 8 bytes) on whole V128 values, and scalar
- * floating point in lane 0 (F32 with size 4, F64 with size 8; MXCSR collects the guest's flags;
- * NaN results and flush-to-zero are the front end's business).
- */
+/* Vector ops: integers of lane size `size` (1, 2, 4, 8 bytes) on whole V128 values. */
 #define IR_VECTOR_OPS(X) \
     X(VAND, V, 2, IR_PURE) \
     X(VANDN, V, 2, IR_PURE) /* a & ~b */ \
@@ -137,16 +134,73 @@ enum ir_rel {
     X(VSHRI, V, 1, IR_PURE) \
     X(VSARI, V, 1, IR_PURE)  /* size 2, 4 */ \
     X(VDUP, V, 1, IR_PURE)   /* a is I32: all 16 bytes */ \
+    X(VQADDS, V, 2, IR_PURE) /* saturating; size 1, 2 */ \
+    X(VQADDU, V, 2, IR_PURE) \
+    X(VQSUBS, V, 2, IR_PURE) \
+    X(VQSUBU, V, 2, IR_PURE) \
+    X(VAVGU, V, 2, IR_PURE)  /* (a + b + 1) >> 1; size 1, 2 */ \
+    X(VMULHS, V, 2, IR_PURE) /* high half of the product; size 2 */ \
+    X(VMULHU, V, 2, IR_PURE) \
+    X(VMULWS, V, 2, IR_PURE) /* 64-bit products of lanes 0 and 2; size 4; ir_has_shuffles() */ \
+    X(VMULWU, V, 2, IR_PURE) \
+    X(VUNPKL, V, 2, IR_PURE) /* lanes a0 b0 a1 b1 ... of the low halves */ \
+    X(VUNPKH, V, 2, IR_PURE) /* of the high halves */ \
+    X(VPACKSS, V, 2, IR_PURE) /* lanes of a, then b, narrowed with signed saturation; size 2, 4 */ \
+    X(VPACKUS, V, 2, IR_PURE) /* signed lanes to unsigned ones; size 2 */ \
+    X(VSHUFB, V, 2, IR_PURE) /* byte i = a[b[i] & 15], 0 if b[i] has bit 7; ir_has_shuffles() */ \
+    X(VSHUFD, V, 1, IR_PURE) /* 32-bit lane i = lane (imm >> 2 i & 3) of a */ \
+    X(VALIGN, V, 2, IR_PURE) /* 16 bytes of b followed by a, from byte imm (1-15) on */ \
+    X(VCONST, V, 0, IR_PURE) /* the 16 bytes at address imm, which never change */ \
+    X(VTOI, I, 1, IR_PURE)   /* lane 0 bits to a general register of the node's type */ \
+    X(ITOV, V, 1, IR_PURE)   /* general register to lane 0, rest zero */
+
+/*
+ * Scalar floating point in lane 0: F32 with size 4, F64 with size 8; lanes above are zero in the
+ * result if they are in the operands. The host computes, and its MXCSR collects the guest's
+ * cumulative flags. Where its result is, or its flags may be, other than ARM's, out-of-line code
+ * calls the helper of the node (`imm`, index into the call table) and takes what that returns. Its
+ * arguments are the operands' bits, then the constant `off` if it has one argument more. It
+ * does not touch state slots and raises no exception. `rel` has IR_FP_ bits.
+ */
+#define IR_FLOAT_OPS(X) \
     X(FADD, V, 2, 0) \
     X(FSUB, V, 2, 0) \
     X(FMUL, V, 2, 0) \
     X(FDIV, V, 2, 0) \
     X(FSQRT, V, 1, 0) \
-    X(FISNAN, W, 1, IR_PURE) /* lane 0 is a NaN: 0 or 1 */ \
-    X(VTOI, I, 1, IR_PURE)   /* lane 0 bits to a general register of the node's type */ \
-    X(ITOV, V, 1, IR_PURE)   /* general register to lane 0, rest zero */
+    X(FMA, V, 3, 0)  /* a * b + c, rounded once */ \
+    X(FCVT, V, 1, 0) /* from `size` to the other size */ \
+    X(FCMP, W, 2, 0) /* NZCV in bits 31:28: 6 equal, 8 less, 2 greater, 3 unordered; rest zero */ \
+    X(FTOI, W, 1, 0) /* to a 32-bit integer, saturating */ \
+    X(ITOF, V, 1, 0) /* a is I32, the result of `size`; no helper */ \
+    IR_PACKED_OPS(X)
+
+/*
+ * The same on four F32 lanes, always as Advanced SIMD has it: flush-to-zero, default NaNs (IR_FP_FZ
+ * is set). The helper finds the operands in the state, vcpu.float_arg, and leaves the result in the
+ * first of them. Lanes that the guest does not have are zero in all operands, and raise nothing.
+ */
+#define IR_PACKED_OPS(X) \
+    X(VFADD, V, 2, 0) \
+    X(VFSUB, V, 2, 0) \
+    X(VFMUL, V, 2, 0) \
+    X(VFMA, V, 3, 0)  /* a * b + c, rounded once */ \
+    X(VFMAX, V, 2, 0) \
+    X(VFMIN, V, 2, 0) \
+    X(VFCEQ, V, 2, 0) /* masks */ \
+    X(VFCGE, V, 2, 0) \
+    X(VFCGT, V, 2, 0) \
+    X(VFTOI, V, 1, 0) /* to 32-bit integers towards zero, saturating */ \
+    X(VITOF, V, 1, 0) /* from 32-bit integers; no helper */
 
 /* clang-format on */
+
+/* Bits of `rel` of floating-point nodes. */
+#define IR_FP_FZ         1u  /* ARM's flush-to-zero, which is not the host's */
+#define IR_FP_SUBNORMAL  2u  /* with FZ: argument k may be subnormal: this << k */
+#define IR_FP_UNSIGNED   16u /* FTOI, ITOF, VFTOI, VITOF */
+#define IR_FP_NEAREST    32u /* FTOI: round to nearest instead of towards zero */
+#define IR_FP_SIGNALLING 64u /* FCMP: Invalid for quiet NaNs, too */
 
 enum ir_op {
 #define X(name, res, n, fl) IR_##name,
@@ -262,6 +316,20 @@ ir_ref ir_call(struct ir_block *b, enum ir_type t, const char *name, void *fn, u
                unsigned nargs, const ir_ref *args);
 /* Vector ops with a lane size and an immediate. */
 ir_ref ir_vop(struct ir_block *b, enum ir_op op, unsigned lane, ir_ref a, ir_ref c, uint64_t imm);
+/* A floating-point node; `how`: IR_FP_ bits but SUBNORMAL, which the builder adds. */
+struct ir_float {
+    const char *name; /* of the helper */
+    void *helper;
+    uint8_t size, how;
+    bool has_last; /* the helper takes `last` after the operands */
+    uint32_t last;
+};
+ir_ref ir_fop(struct ir_block *b, enum ir_op op, const struct ir_float *f, ir_ref x, ir_ref y,
+              ir_ref z);
+/* 16 bytes of static storage as a value. */
+ir_ref ir_vconst(struct ir_block *b, const uint8_t *bytes);
+/* Has the host the byte shuffles and products that came after SSE2? (the back end says) */
+bool ir_has_shuffles(void);
 ir_ref ir_vtoi(struct ir_block *b, enum ir_type t, ir_ref v);
 unsigned ir_label_new(struct ir_block *b);
 void ir_label(struct ir_block *b, unsigned label);

@@ -92,6 +92,8 @@ ir_ref ir_append(struct ir_block *b, const struct ir_node *n)
     }
     ir_ref r = (ir_ref)b->n++;
     b->node[r] = *n;
+    if (n->type == IR_V128)
+        ir_vec_note_zeros(b, r);
     return r;
 }
 

@@ -73,13 +73,21 @@ static ir_ref op1_through(struct ir_block *b, enum ir_op op, ir_ref a)
     }
 }
 
+/* The vector value that lane 0 was taken from, if it has nothing but that lane; or 0. */
+static ir_ref itov_through(struct ir_block *b, enum ir_type t, ir_ref a)
+{
+    const struct ir_node *n = &b->node[a];
+    bool whole = n->op == IR_VTOI && ir_vec_upper_zero(b, n->arg[0], ir_type_bits(t) / 8);
+    return whole ? n->arg[0] : 0;
+}
+
 ir_ref ir_op1(struct ir_block *b, enum ir_op op, ir_ref a)
 {
     enum ir_type ta = type_of(b, a), t = result_type(op, ta);
     uint64_t v;
     if (op != IR_ITOV && op != IR_VTOI && ir_is_const(b, a, &v))
         return ir_const(b, t, ir_eval1(op, ta, v));
-    ir_ref r = op1_through(b, op, a);
+    ir_ref r = op == IR_ITOV ? itov_through(b, ta, a) : op1_through(b, op, a);
     return r ? r : build(b, op, t, a, 0, 0);
 }
 

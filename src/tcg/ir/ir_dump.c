@@ -38,6 +38,16 @@ static void dump_memop(uint64_t m, FILE *f)
         fprintf(f, " of%u", 8u << MEMOP_ELEMENT(m));
 }
 
+static void dump_float(const struct ir_node *n, FILE *f)
+{
+    fprintf(f, ".%u%s%s%s%s", n->size * 8u, n->rel & IR_FP_FZ ? " fz" : "",
+            n->rel & IR_FP_UNSIGNED ? " unsigned" : "", n->rel & IR_FP_NEAREST ? " nearest" : "",
+            n->rel & IR_FP_SIGNALLING ? " signalling" : "");
+    for (unsigned k = 0; k < 3; k++)
+        if (n->rel & IR_FP_SUBNORMAL << k)
+            fprintf(f, " %c", "abc"[k]);
+}
+
 /* What stands between the op's name and its arguments. */
 static void dump_detail(const struct ir_block *b, const struct ir_node *n, FILE *f)
 {
@@ -75,7 +85,9 @@ static void dump_detail(const struct ir_block *b, const struct ir_node *n, FILE 
         fprintf(f, " 0x%" PRIx64, n->imm);
         break;
     default:
-        if (n->size)
+        if (n->op >= IR_FADD)
+            dump_float(n, f);
+        else if (n->size)
             fprintf(f, ".%u", n->size * 8u);
         break;
     }
@@ -99,8 +111,11 @@ void ir_dump(const struct ir_block *b, FILE *f)
             dump_arg(b, n->arg[k], k ? ", " : " ", f);
         if (n->op == IR_BRCOND)
             fprintf(f, ", L%" PRIu64, n->imm);
-        if (n->op == IR_VSHLI || n->op == IR_VSHRI || n->op == IR_VSARI)
+        if (n->op == IR_VSHLI || n->op == IR_VSHRI || n->op == IR_VSARI || n->op == IR_VSHUFD ||
+            n->op == IR_VALIGN)
             fprintf(f, ", %" PRIu64, n->imm);
+        for (unsigned k = 0; n->op == IR_VCONST && k < 16; k++)
+            fprintf(f, "%s%02x", k ? "" : " ", ((const uint8_t *)(uintptr_t)n->imm)[k]);
         fputc('\n', f);
     }
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Builder functions with effects: memory accesses, helper calls, labels, branches and exits; and
- * the vector ops, which fold nothing.
+ * the vector and floating-point ops, which fold nothing.
  */
 #include "ir_internal.h"
 #include "base/log.h"
@@ -135,6 +135,42 @@ ir_ref ir_vop(struct ir_block *b, enum ir_op op, unsigned lane, ir_ref a, ir_ref
     struct ir_node n = {.op = (uint8_t)op, .size = (uint8_t)lane, .arg = {a, c}, .imm = imm};
     n.type = ir_ops[op].res == 'V' ? IR_V128 : ir_ops[op].res == 'D' ? IR_I64 : IR_I32;
     return ir_ops[op].flags & IR_PURE ? ir_append_pure(b, &n) : ir_append(b, &n);
+}
+
+/* Can a lane of `size` bytes be a subnormal number? Not what was flushed in lanes of that size, or
+ * made from an integer. */
+static bool may_be_subnormal(const struct ir_block *b, ir_ref v, unsigned size)
+{
+    const struct ir_node *n = &b->node[v];
+    uint64_t k;
+    if (n->op == IR_ITOV) /* zero, of a comparison */
+        return !ir_is_const(b, n->arg[0], &k) || k;
+    if (n->op == IR_FCVT || n->op == IR_VFCEQ || n->op == IR_VFCGE || n->op == IR_VFCGT ||
+        n->op == IR_VFTOI || n->op < IR_FADD)
+        return true;
+    return n->size != size || !(n->rel & IR_FP_FZ || n->op == IR_ITOF || n->op == IR_VITOF);
+}
+
+ir_ref ir_fop(struct ir_block *b, enum ir_op op, const struct ir_float *f, ir_ref x, ir_ref y,
+              ir_ref z)
+{
+    struct ir_node n = {
+        .op = (uint8_t)op, .rel = f->how, .size = f->size, .off = f->last, .arg = {x, y, z}};
+    n.type = ir_ops[op].res == 'V' ? IR_V128 : IR_I32;
+    if (f->helper) {
+        struct ir_call c = {
+            .name = f->name, .fn = f->helper, .nargs = (uint8_t)(ir_ops[op].nargs + f->has_last)};
+        n.imm = call_index(b, &c);
+    }
+    for (unsigned k = 0; (f->how & IR_FP_FZ) && k < ir_ops[op].nargs; k++)
+        if (may_be_subnormal(b, n.arg[k], f->size))
+            n.rel |= (uint8_t)(IR_FP_SUBNORMAL << k);
+    return ir_append(b, &n);
+}
+
+ir_ref ir_vconst(struct ir_block *b, const uint8_t *bytes)
+{
+    return ir_vop(b, IR_VCONST, 1, 0, 0, (uintptr_t)bytes);
 }
 
 ir_ref ir_vtoi(struct ir_block *b, enum ir_type t, ir_ref v)

@@ -25,6 +25,7 @@ struct ir_builder_state {
     ir_ref first_branch[IR_MAX_LABELS]; /* earliest branch to the label; 0 = none yet */
     ir_ref hash[IR_HASH_SIZE];          /* pure nodes, direct-mapped */
     uint64_t hidden[IR_MAX_NODES / 64];
+    uint64_t zero_above[2][IR_MAX_NODES / 64]; /* V128: all zero above 4, above 8 bytes */
 };
 
 static inline bool ir_hidden(const struct ir_builder_state *bs, ir_ref r)
@@ -57,6 +58,8 @@ void ir_slots_forget(struct ir_block *b);
 void ir_slots_keep_until(struct ir_block *b, ir_ref first);
 /* Upper bytes of a V128 value beyond `size` are known to be zero. */
 bool ir_vec_upper_zero(const struct ir_block *b, ir_ref v, unsigned size);
+/* Find that out for a new V128 node. */
+void ir_vec_note_zeros(struct ir_block *b, ir_ref v);
 
 /* ---- passes ---- */
 void ir_pair_accesses(struct ir_block *b); /* ir_pair.c */

@@ -114,8 +114,12 @@ static const char *verify_types(const struct ir_block *b, unsigned i)
     case IR_VTOI:
         ok = t[0] == IR_V128 && n->type != IR_V128;
         break;
-    case IR_FISNAN:
-        ok = t[0] == IR_V128;
+    case IR_FCMP:
+    case IR_FTOI:
+        ok = t[0] == IR_V128 && (n->op == IR_FTOI || t[1] == IR_V128) && n->type == IR_I32;
+        break;
+    case IR_ITOF:
+        ok = t[0] == IR_I32 && n->type == IR_V128;
         break;
     default:
         for (unsigned k = 0; k < arg_count(b, n); k++)
@@ -130,45 +134,53 @@ static const char *verify_types(const struct ir_block *b, unsigned i)
                          ir_op_name((enum ir_op)n->op));
 }
 
+/* Lane sizes that an op has, one bit each; 0: any. */
+static const uint16_t lane_sizes[IR_OP_COUNT] = {
+    [IR_VADD] = 0x116,   [IR_VSUB] = 0x116,   [IR_VMUL] = 0x14,    [IR_VCMPEQ] = 0x116,
+    [IR_VCMPGTS] = 0x16, [IR_VMINS] = 0x16,   [IR_VMAXS] = 0x16,   [IR_VMINU] = 0x16,
+    [IR_VMAXU] = 0x16,   [IR_VSHLI] = 0x114,  [IR_VSHRI] = 0x114,  [IR_VSARI] = 0x14,
+    [IR_VDUP] = 0x116,   [IR_VQADDS] = 0x06,  [IR_VQADDU] = 0x06,  [IR_VQSUBS] = 0x06,
+    [IR_VQSUBU] = 0x06,  [IR_VAVGU] = 0x06,   [IR_VMULHS] = 0x04,  [IR_VMULHU] = 0x04,
+    [IR_VMULWS] = 0x10,  [IR_VMULWU] = 0x10,  [IR_VUNPKL] = 0x116, [IR_VUNPKH] = 0x116,
+    [IR_VPACKSS] = 0x14, [IR_VPACKUS] = 0x04, [IR_VSHUFB] = 0x02,  [IR_VSHUFD] = 0x10,
+    [IR_VALIGN] = 0x02,  [IR_VCONST] = 0x02,
+};
+
 static bool lane_ok(const struct ir_node *n)
 {
-    unsigned s = n->size;
+    if (lane_sizes[n->op] && (n->size > 8 || !(lane_sizes[n->op] >> n->size & 1)))
+        return false;
     switch (n->op) {
-    case IR_VAND:
-    case IR_VANDN:
-    case IR_VOR:
-    case IR_VXOR:
-    case IR_ITOV:
-    case IR_VTOI:
-        return true;
-    case IR_VADD:
-    case IR_VSUB:
-    case IR_VCMPEQ:
-    case IR_VDUP:
-        return s == 1 || s == 2 || s == 4 || s == 8;
-    case IR_VMUL:
-        return s == 2 || s == 4;
     case IR_VSHLI:
     case IR_VSHRI:
-        return (s == 2 || s == 4 || s == 8) && n->imm < s * 8;
     case IR_VSARI:
-        return (s == 2 || s == 4) && n->imm < s * 8;
-    case IR_VCMPGTS:
-    case IR_VMINS:
-    case IR_VMAXS:
-    case IR_VMINU:
-    case IR_VMAXU:
-        return s == 1 || s == 2 || s == 4;
-    case IR_FADD:
-    case IR_FSUB:
-    case IR_FMUL:
-    case IR_FDIV:
-    case IR_FSQRT:
-    case IR_FISNAN:
-        return s == 4 || s == 8;
+        return n->imm < n->size * 8u;
+    case IR_VALIGN:
+        return n->imm >= 1 && n->imm <= 15;
+    case IR_VSHUFD:
+        return n->imm <= 0xff;
+    case IR_VCONST:
+        return n->imm != 0;
     default:
         return true;
     }
+}
+
+static const char *verify_float(const struct ir_block *b, unsigned i)
+{
+    const struct ir_node *n = &b->node[i];
+    const char *name = ir_op_name((enum ir_op)n->op);
+    unsigned args = ir_ops[n->op].nargs;
+    if (n->size != 4 && n->size != 8)
+        return complain("node %u %s: lane size %u is not a float's", i, name, n->size);
+    if (n->op >= IR_VFADD && n->size != 4)
+        return complain("node %u %s: lanes are singles", i, name);
+    if (n->op == IR_ITOF || n->op == IR_VITOF)
+        return NULL;
+    if (n->imm >= b->ncalls || !b->call[n->imm].fn || b->call[n->imm].flags ||
+        b->call[n->imm].nargs < args || b->call[n->imm].nargs > args + 1)
+        return complain("node %u %s: no suitable helper", i, name);
+    return NULL;
 }
 
 /* Sizes, immediates, table indices. */
@@ -178,6 +190,8 @@ static const char *verify_fields(const struct ir_block *b, unsigned i)
     const char *name = ir_op_name((enum ir_op)n->op);
     unsigned pos = n->imm & 0xff, len = (unsigned)(n->imm >> 8);
     uint64_t v;
+    if (n->op >= IR_FADD)
+        return verify_float(b, i);
     switch (n->op) {
     case IR_CALL:
         if (n->imm >= b->ncalls || b->call[n->imm].nargs > 5 || !b->call[n->imm].fn)

@@ -188,7 +188,11 @@ static void emit_node(struct x64_ctx *c, ir_ref i)
         emit_control(c, i);
         break;
     default:
-        if (op >= IR_VAND)
+        if (op >= IR_VFADD)
+            x64_emit_packed(c, i);
+        else if (op >= IR_FADD)
+            x64_emit_float(c, i);
+        else if (op >= IR_VAND)
             x64_emit_vector(c, i);
         else
             x64_emit_int(c, i);
@@ -264,6 +268,8 @@ static void emit_slow(struct x64_ctx *c)
             x64_set_rel32(c, s->jump[j], x64_pos(c));
         if (s->kind == SLOW_ACCESS)
             x64_emit_slow_access(c, s);
+        else if (s->kind == SLOW_FLOAT)
+            x64_emit_slow_float(c, s);
         else
             x64_emit_slow_exit(c, s);
     }

@@ -499,7 +499,7 @@ static inline void x_cmov_rm(struct x_buf *e, enum x_cc cc, enum x_width w, stru
     x_enc_rm(e, w, (0x40u | (unsigned)cc) | X_0F, d.n, m);
 }
 
-/* ---- VEX forms of BMI1/BMI2 ---- */
+/* ---- VEX forms ---- */
 static inline void x_vex(struct x_buf *e, enum x_width w, unsigned map, unsigned pp, unsigned op,
                          unsigned reg, unsigned vvvv, unsigned rm)
 {
@@ -508,6 +508,17 @@ static inline void x_vex(struct x_buf *e, enum x_width w, unsigned map, unsigned
     x_byte(e, (unsigned)w << 7 | (~vvvv & 15) << 3 | pp);
     x_byte(e, op);
     x_byte(e, 0xc0 | (reg & 7) << 3 | (rm & 7));
+}
+
+static inline void x_vex_m(struct x_buf *e, enum x_width w, unsigned map, unsigned pp, unsigned op,
+                           unsigned reg, unsigned vvvv, struct x_mem m)
+{
+    unsigned index = m.index == X_NOINDEX ? 0 : m.index;
+    x_byte(e, 0xc4);
+    x_byte(e, (~reg & 8) << 4 | (~index & 8) << 3 | (~(unsigned)m.base & 8) << 2 | map);
+    x_byte(e, (unsigned)w << 7 | (~vvvv & 15) << 3 | pp);
+    x_byte(e, op);
+    x_modrm_mem(e, reg, m);
 }
 
 /* d = s shifted by n (amount modulo the width); op X_SHL, X_SHR or X_SAR. Flags untouched. BMI2. */

@@ -33,6 +33,51 @@ static inline void x_sse_shift(struct x_buf *e, unsigned op, unsigned ext, struc
     x_byte(e, imm);
 }
 
+/* Zero-extended 16-bit field k of s. */
+static inline void x_pextrw(struct x_buf *e, struct x_gpr d, struct x_xmm s, uint8_t k)
+{
+    x_enc_rr(e, X_32, 0xc5 | X_0F | X_66, d.n, s.n);
+    x_byte(e, k);
+}
+
+/* Bit k = the sign of 32-bit lane k. */
+static inline void x_movmskps(struct x_buf *e, struct x_gpr d, struct x_xmm s)
+{
+    x_enc_rr(e, X_32, 0x50 | X_0F, d.n, s.n);
+}
+
+/* Between register files; w is the width of the general register: cvt(t)s[sd]2si, cvtsi2s[sd]. */
+static inline void x_cvt_rx(struct x_buf *e, unsigned op, enum x_width w, struct x_gpr d,
+                            struct x_xmm s)
+{
+    x_enc_rr(e, w, op, d.n, s.n);
+}
+
+static inline void x_cvt_xr(struct x_buf *e, unsigned op, enum x_width w, struct x_xmm d,
+                            struct x_gpr s)
+{
+    x_enc_rr(e, w, op, d.n, s.n);
+}
+
+/* d += a * b, rounded once: vfmadd231ss, -sd. FMA. */
+static inline void x_fmadd(struct x_buf *e, bool dbl, struct x_xmm d, struct x_xmm a,
+                           struct x_xmm b)
+{
+    x_vex(e, dbl ? X_64 : X_32, 2, 1, 0xb9, d.n, a.n, b.n);
+}
+
+/* The same in four lanes: vfmadd231ps. */
+static inline void x_fmadd_packed(struct x_buf *e, struct x_xmm d, struct x_xmm a, struct x_xmm b)
+{
+    x_vex(e, X_32, 2, 1, 0xb8, d.n, a.n, b.n);
+}
+
+static inline void x_fmadd_m(struct x_buf *e, bool dbl, struct x_xmm d, struct x_xmm a,
+                             struct x_mem b)
+{
+    x_vex_m(e, dbl ? X_64 : X_32, 2, 1, 0xb9, d.n, a.n, b);
+}
+
 /* movd / movq between register files */
 static inline void x_movd_xr(struct x_buf *e, enum x_width w, struct x_xmm d, struct x_gpr s)
 {

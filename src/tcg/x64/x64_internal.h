@@ -36,7 +36,7 @@
 
 /* Host features beyond SSE2; a constructor fills it, tests change it. */
 struct x64_cpu {
-    bool bmi1, bmi2, lzcnt, sse41;
+    bool bmi1, bmi2, lzcnt, sse41, fma;
 };
 extern struct x64_cpu x64_cpu;
 void x64_cpu_detect(void);
@@ -80,12 +80,13 @@ struct x64_fixup {
     uint32_t label; /* index */
 };
 
-enum slow_kind { SLOW_ACCESS, SLOW_LOOKUP, SLOW_LINK, SLOW_POLL };
+enum slow_kind { SLOW_ACCESS, SLOW_FLOAT, SLOW_LOOKUP, SLOW_LINK, SLOW_POLL };
 struct x64_slow {
     uint8_t kind;
     uint8_t njumps;
     uint16_t node;
-    uint32_t jump[3]; /* rel32 fields that lead here */
+    uint32_t jump[4]; /* rel32 fields that lead here */
+    uint32_t post;    /* SLOW_FLOAT: the one of a suspicious result; 0 = none */
     uint32_t resume;
     uint32_t site; /* index + 1 of the access's site; 0 = none (soft MMU) */
     uint32_t live_gpr, live_xmm;
@@ -205,6 +206,17 @@ void x64_emit_field(struct x64_ctx *c, ir_ref i); /* x64_field.c */
 void x64_emit_cond(struct x64_ctx *c, ir_ref i);  /* x64_cond.c */
 enum x_cc x64_compare(struct x64_ctx *c, enum ir_rel rel, ir_ref x, ir_ref y);
 void x64_emit_vector(struct x64_ctx *c, ir_ref i); /* x64_vector.c */
+void x64_emit_float(struct x64_ctx *c, ir_ref i);  /* x64_float.c */
+void x64_emit_slow_float(struct x64_ctx *c, struct x64_slow *s);
+void x64_emit_packed(struct x64_ctx *c, ir_ref i); /* x64_packed.c */
+void x64_emit_slow_packed(struct x64_ctx *c, struct x64_slow *s);
+/* Everything alive, to or from the frame, around a helper's call out of line (x64_float.c). */
+void x64_save_live(struct x64_ctx *c, const struct x64_slow *s, bool restore);
+/* A floating-point node needs its operands after its result is there: for the helper. */
+static inline bool x64_keeps_operands(unsigned op)
+{
+    return (op >= IR_FADD && op <= IR_FCVT) || op >= IR_VFADD;
+}
 void x64_emit_access(struct x64_ctx *c, ir_ref i); /* x64_access.c */
 void x64_emit_slow_access(struct x64_ctx *c, struct x64_slow *s);
 /* d = [m], extended as memop says (`wide`: to 64 bits); [m] = s. No byte swap. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * 128-bit integer ops and scalar floating point. One SSE instruction each where the host has it;
+ * 128-bit integer ops. One SSE instruction each where the host has it;
  * what came with SSE4.1 has an SSE2 sequence. Results are built in XMM0 when the destination holds
  * the second operand.
  */
@@ -27,11 +27,21 @@ static const struct vop {
     [IR_VMINS] = {{P38(0x38) | NEED41, P66(0xea), P38(0x39) | NEED41, 0}, true},
     [IR_VMAXS] = {{P38(0x3c) | NEED41, P66(0xee), P38(0x3d) | NEED41, 0}, true},
     [IR_VMINU] = {{P66(0xda), P38(0x3a) | NEED41, P38(0x3b) | NEED41, 0}, true},
+    [IR_VQADDS] = {{P66(0xec), P66(0xed)}, true},
+    [IR_VQADDU] = {{P66(0xdc), P66(0xdd)}, true},
+    [IR_VQSUBS] = {{P66(0xe8), P66(0xe9)}, false},
+    [IR_VQSUBU] = {{P66(0xd8), P66(0xd9)}, false},
+    [IR_VAVGU] = {{P66(0xe0), P66(0xe3)}, true},
+    [IR_VMULHS] = {{0, P66(0xe5)}, true},
+    [IR_VMULHU] = {{0, P66(0xe4)}, true},
+    [IR_VMULWS] = {{0, 0, P38(0x28)}, true},
+    [IR_VMULWU] = {{0, 0, P66(0xf4)}, true},
+    [IR_VUNPKL] = {{P66(0x60), P66(0x61), P66(0x62), P66(0x6c)}, false},
+    [IR_VUNPKH] = {{P66(0x68), P66(0x69), P66(0x6a), P66(0x6d)}, false},
+    [IR_VPACKSS] = {{0, P66(0x63), P66(0x6b)}, false},
+    [IR_VPACKUS] = {{0, P66(0x67)}, false},
+    [IR_VSHUFB] = {{P38(0x00)}, false},
     [IR_VMAXU] = {{P66(0xde), P38(0x3e) | NEED41, P38(0x3f) | NEED41, 0}, true},
-    [IR_FADD] = {{0, 0, 0x58 | X_0F | X_F3, 0x58 | X_0F | X_F2}, false},
-    [IR_FMUL] = {{0, 0, 0x59 | X_0F | X_F3, 0x59 | X_0F | X_F2}, false},
-    [IR_FSUB] = {{0, 0, 0x5c | X_0F | X_F3, 0x5c | X_0F | X_F2}, false},
-    [IR_FDIV] = {{0, 0, 0x5e | X_0F | X_F3, 0x5e | X_0F | X_F2}, false},
 };
 
 static unsigned lane_index(const struct ir_node *n)
@@ -165,20 +175,6 @@ static void emit_binary(struct x64_ctx *c, ir_ref i)
 }
 
 /* ---- the others ---- */
-static void emit_float(struct x64_ctx *c, ir_ref i)
-{
-    const struct ir_node *n = x64_node(c, i);
-    uint32_t op = vops[n->op].op[lane_index(n)];
-    struct x_xmm d = x64_dest_xmm(c, i);
-    if (n->op == IR_FSQRT) {
-        x64_load_xmm(c, d, n->arg[0]);
-        sse(c, 0x51u | X_0F | (n->size == 4 ? X_F3 : X_F2), d, d);
-        x64_finish_xmm(c, i, d);
-        return;
-    }
-    emit_simple(c, i, op);
-}
-
 static void emit_andn(struct x64_ctx *c, ir_ref i)
 {
     const struct ir_node *n = x64_node(c, i);
@@ -211,21 +207,36 @@ static void emit_dup(struct x64_ctx *c, ir_ref i)
     x64_finish_xmm(c, i, d);
 }
 
-static void emit_isnan(struct x64_ctx *c, ir_ref i)
+static void emit_shuffle32(struct x64_ctx *c, ir_ref i)
 {
     const struct ir_node *n = x64_node(c, i);
-    struct x_gpr d = x64_dest(c, i);
-    struct x_xmm a = x64_use_xmm(c, n->arg[0], XMM0);
-    /* A compare would raise Invalid for a signalling NaN: look at the bits. exponent|fraction >
-     * infinity */
-    enum x_width w = n->size == 8 ? X_64 : X_32;
-    x_movd_rx(&c->e, w, RAX, a);
-    x_alu_rr(&c->e, X_ADD, w, RAX, RAX); /* drop the sign */
-    x_mov_ri(&c->e, RCX, n->size == 8 ? 0xffe0000000000000u : 0xff000000u);
-    x_alu_rr(&c->e, X_CMP, w, RAX, RCX);
-    x_setcc(&c->e, X_A, d);
-    x_movx_rr(&c->e, X_32, X_MOVZX8, d, d);
-    x64_finish(c, i, d);
+    struct x_xmm d = x64_dest_xmm(c, i), a = x64_use_xmm(c, n->arg[0], XMM0);
+    x_sse_rri(&c->e, P66(0x70), d, a, (uint8_t)n->imm);
+    x64_finish_xmm(c, i, d);
+}
+
+static void emit_align(struct x64_ctx *c, ir_ref i)
+{
+    const struct ir_node *n = x64_node(c, i);
+    x64_load_xmm(c, XMM0, n->arg[0]);
+    if (x64_cpu.sse41) { /* palignr is older still */
+        x_sse_rri(&c->e, 0x0f | X_0F3A | X_66, XMM0, x64_use_xmm(c, n->arg[1], XMM1),
+                  (uint8_t)n->imm);
+    } else {
+        x64_load_xmm(c, XMM1, n->arg[1]);
+        x_sse_shift(&c->e, P66(0x73), 7, XMM0, (uint8_t)(16 - n->imm)); /* pslldq */
+        x_sse_shift(&c->e, P66(0x73), 3, XMM1, (uint8_t)n->imm);        /* psrldq */
+        sse(c, P66(0xeb), XMM0, XMM1);
+    }
+    x64_finish_xmm(c, i, XMM0);
+}
+
+static void emit_const(struct x64_ctx *c, ir_ref i)
+{
+    struct x_xmm d = x64_dest_xmm(c, i);
+    x_mov_ri(&c->e, RAX, x64_node(c, i)->imm);
+    x_sse_rm(&c->e, X_MOVUPS_LOAD, d, x_at(RAX, 0));
+    x64_finish_xmm(c, i, d);
 }
 
 static void emit_transfer(struct x64_ctx *c, ir_ref i)
@@ -242,7 +253,11 @@ static void emit_transfer(struct x64_ctx *c, ir_ref i)
         return;
     }
     struct x_xmm d = x64_dest_xmm(c, i);
-    x_movd_xr(&c->e, x64_width(c, a), d, x64_use(c, a, RAX));
+    uint64_t k;
+    if (x64_const(c, a, &k) && !k)
+        sse(c, P66(0xef), d, d);
+    else
+        x_movd_xr(&c->e, x64_width(c, a), d, x64_use(c, a, RAX));
     x64_finish_xmm(c, i, d);
 }
 
@@ -260,15 +275,14 @@ void x64_emit_vector(struct x64_ctx *c, ir_ref i)
     case IR_VDUP:
         emit_dup(c, i);
         break;
-    case IR_FADD:
-    case IR_FSUB:
-    case IR_FMUL:
-    case IR_FDIV:
-    case IR_FSQRT:
-        emit_float(c, i);
+    case IR_VSHUFD:
+        emit_shuffle32(c, i);
         break;
-    case IR_FISNAN:
-        emit_isnan(c, i);
+    case IR_VALIGN:
+        emit_align(c, i);
+        break;
+    case IR_VCONST:
+        emit_const(c, i);
         break;
     case IR_VTOI:
     case IR_ITOV:
