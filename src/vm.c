@@ -141,6 +141,7 @@ int vm_create(const struct vm_options *opt, struct vm **out)
     }
     block_requests();
     rcu_thread_register();
+    vm_pause_init(vm);
     vm->opt = opt;
     err = create_parts(vm);
     if (err != 0) {
@@ -173,6 +174,7 @@ void vm_destroy(struct vm *vm)
         close(vm->stop_fd);
     }
     rcu_thread_unregister();
+    vm_pause_destroy(vm);
     free(vm);
 }
 
@@ -229,8 +231,10 @@ static int start_vcpus(const struct run *r)
         vm_bug("the boot CPU does not power on");
     }
     for (unsigned i = 0; i < vm->ncpus; i++) {
+        vm_pause_thread_starts(vm);
         int err = pthread_create(&vm->cpu[i]->thread, NULL, vcpu_thread_main, vm->cpu[i]);
         if (err != 0) {
+            vm_pause_thread_ended(vm);
             log_error("cannot start the thread of CPU %u: %s", i, strerror(err));
             vm_request_stop(vm, VM_FATAL);
             return (int)i;
@@ -296,7 +300,9 @@ static enum vm_stop_reason run_once(const struct run *r)
 {
     int started = start_vcpus(r);
 
+    vm_pause_restart_end(r->vm);
     wait_for_stop(r);
+    vm_pause_restart_begin(r->vm);
     stop_vcpus(r->vm, started);
     return atomic_load(&r->vm->stop);
 }
@@ -379,6 +385,7 @@ int vm_run(struct vm *vm)
         terminal_raw();
         status = run_until_end(&r);
     }
+    vm_pause_restart_end(vm); /* no thread is left: nobody shall wait for one to park */
     io_loop_stop(vm->io);
     terminal_restore();
     write_stats(vm);

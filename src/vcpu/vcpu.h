@@ -48,6 +48,7 @@
 #define POLL_CODE     (1u << 2) /* translated code of this vCPU must be invalidated */
 #define POLL_STOP     (1u << 3) /* leave the run loop (shutdown, reset) */
 #define POLL_POWER    (1u << 4) /* PSCI: power state changed */
+#define POLL_PAUSE    (1u << 5) /* vm_pause(): park in the run loop */
 
 enum arm_mode {
     ARM_USR = 0x10,

@@ -186,6 +186,11 @@ static void run_powered(struct vcpu *v)
 
         if (atomic_load_explicit(&v->poll, memory_order_relaxed))
             serve_poll(v);
+        /* After the poll word: POLL_PAUSE was set later than what it announces. */
+        if (vm_paused(v->vm)) {
+            vm_pause_park(v);
+            continue;
+        }
         e = arm_interrupt_pending(v);
         if (e != ARM_EXC_NONE)
             arm_exception_take(v, e);
@@ -223,7 +228,10 @@ void *vcpu_thread_main(void *opaque)
         switch (atomic_load(&v->powered)) {
         case VCPU_OFF:
         case VCPU_POWER_CLAIMED:
-            vcpu_wait_for_power(v);
+            if (vm_paused(v->vm))
+                vm_pause_park(v);
+            else
+                vcpu_wait_for_power(v);
             break;
         case VCPU_ON_PENDING:
             power_up(v);
@@ -233,6 +241,7 @@ void *vcpu_thread_main(void *opaque)
         }
     }
     vcpu_quiescent_begin(v);
+    vm_pause_thread_ended(v->vm);
     rcu_thread_unregister();
     vcpu_set_current(NULL);
     return NULL;
