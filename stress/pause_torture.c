@@ -25,8 +25,8 @@
 #define PAUSERS   2u
 #define SLOTS     UINT64_C(0x40100000)
 #define SLOT_STEP 256u
-#define QUIET_US  100000
-#define TIMER_ROUNDS 10
+#define TIMER_ROUNDS 50
+#define STUCK_NS  UINT64_C(10000000000)
 enum { SLOT_ROUNDS, SLOT_BACKWARDS, SLOT_NAPS };
 
 /* A raw kernel in A32. */
@@ -148,6 +148,7 @@ static void *pauser(void *opaque)
 /* A timer lost in one pause, with no other to come, would leave its CPU asleep for good. */
 static void check_timers(void)
 {
+    uint64_t limit = io_now_ns() + STUCK_NS;
     uint32_t naps[NCPUS];
 
     vm_pause(vm);
@@ -155,10 +156,12 @@ static void check_timers(void)
     for (unsigned i = 0; i < NCPUS; i++) {
         naps[i] = slot(i, SLOT_NAPS);
     }
-    usleep(QUIET_US);
     for (unsigned i = 0; i < NCPUS; i++) {
-        if (slot(i, SLOT_NAPS) == naps[i]) {
-            fail("asleep for good", i);
+        while (slot(i, SLOT_NAPS) == naps[i]) {
+            if (io_now_ns() > limit) {
+                fail("asleep for good", i);
+            }
+            usleep(1000);
         }
     }
 }
