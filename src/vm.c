@@ -14,6 +14,7 @@
 #include "base/rcu.h"
 #include "base/stats.h"
 #include "board.h"
+#include "gdb/gdb.h"
 #include "io/io.h"
 #include "io/terminal.h"
 #include "vcpu/arm.h"
@@ -369,6 +370,7 @@ static int take_signals(void)
 int vm_run(struct vm *vm)
 {
     struct run r = {.vm = vm, .sigfd = -1};
+    struct gdb *gdb = NULL;
     const char *why = NULL;
     int status = 1;
     int err = vcpu_placement_make(&r.placement, vm->opt->pin, vm->ncpus, &why);
@@ -378,6 +380,15 @@ int vm_run(struct vm *vm)
         return status;
     }
     r.sigfd = take_signals();
+    if (vm->opt->paused) {
+        vm_user_pause(vm);
+    }
+    if (vm->opt->gdb != NULL && gdb_start(vm, vm->opt->gdb, &gdb) != 0) {
+        if (r.sigfd >= 0) {
+            close(r.sigfd);
+        }
+        return status;
+    }
     err = r.sigfd < 0 ? r.sigfd : io_loop_start(vm->io);
     if (err != 0) {
         log_error("cannot start the machine: %s", strerror(-err));
@@ -386,6 +397,7 @@ int vm_run(struct vm *vm)
         status = run_until_end(&r);
     }
     vm_pause_restart_end(vm); /* no thread is left: nobody shall wait for one to park */
+    gdb_stop(gdb, status);
     io_loop_stop(vm->io);
     terminal_restore();
     write_stats(vm);

@@ -44,6 +44,8 @@ struct vm_options {
     const char *stats_path;
     const char *pin;        /* none, spread, compact, or a list */
     uint64_t tb_size;       /* code cache bytes of each vCPU; 0 = default */
+    const char *gdb;        /* "tcp::1234", "unix:..." or NULL */
+    bool paused;            /* -S */
 };
 
 enum vm_stop_reason { VM_RUNNING, VM_SHUTDOWN, VM_RESET, VM_SIGNAL, VM_FATAL };
@@ -53,6 +55,7 @@ enum vm_stop_reason { VM_RUNNING, VM_SHUTDOWN, VM_RESET, VM_SIGNAL, VM_FATAL };
 /* Who holds the machine paused (vm_pause.c). */
 struct vm_pause {
     _Atomic uint32_t wanted; /* pauses not taken back; changes under lock, vCPUs read it without */
+    _Atomic uint32_t held;   /* vCPUs that stay parked when the others go on, a bit each */
     pthread_mutex_t lock;    /* all below */
     pthread_cond_t changed;
     unsigned active;         /* vCPU threads that are not parked */
@@ -78,6 +81,7 @@ struct vm {
     struct irq_line ppi_vtimer[VCPU_MAX], ppi_ptimer[VCPU_MAX], ppi_pmu[VCPU_MAX];
     _Atomic uint32_t stop;  /* enum vm_stop_reason; vCPUs leave when it is not VM_RUNNING */
     struct vm_pause pause;
+    struct vm_debug debug;
     int stop_fd;            /* eventfd: `stop` changed; the main thread waits on it */
     int exit_status;
 };
@@ -124,6 +128,14 @@ void vm_stopped_end(struct vm *vm);
  */
 bool vm_user_pause(struct vm *vm);
 bool vm_user_resume(struct vm *vm);
+/* Which vCPUs stay parked after the resume: a debugger lets some run and others not. */
+void vm_hold_stopped(struct vm *vm, uint32_t cpus);
+/* The owner holds itself, until the next vm_hold_stopped(). */
+void vm_pause_hold(struct vcpu *v);
+static inline bool vm_must_park(const struct vcpu *v)
+{
+    return vm_paused(v->vm) || atomic_load(&v->vm->pause.held) >> v->index & 1;
+}
 /* For vm.c and the run loop. */
 void vm_pause_init(struct vm *vm);
 void vm_pause_destroy(struct vm *vm);

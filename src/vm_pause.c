@@ -128,6 +128,16 @@ bool vm_user_resume(struct vm *vm)
     return news;
 }
 
+void vm_hold_stopped(struct vm *vm, uint32_t cpus)
+{
+    atomic_store(&vm->pause.held, cpus);
+}
+
+void vm_pause_hold(struct vcpu *v)
+{
+    atomic_fetch_or(&v->vm->pause.held, 1u << v->index);
+}
+
 /* ---- looking at a paused machine ---- */
 void vm_stopped_begin(struct vm *vm)
 {
@@ -200,7 +210,7 @@ void vm_pause_park(struct vcpu *v)
     p->active--;
     settle_locked(vm);
     /* A stop does not end the pause before the main thread has waited for those who look. */
-    while (atomic_load(&p->wanted) != 0 &&
+    while (vm_must_park(v) &&
            !(p->restarting && atomic_load(&vm->stop) != VM_RUNNING)) {
         pthread_cond_wait(&p->changed, &p->lock);
     }

@@ -54,7 +54,8 @@ static bool continues(const struct fill *f, struct mmu_translation *t, gva_t *le
 {
     struct vm *vm = f->v->vm;
 
-    if (gpa < vm->ram.base || !ram_ptr(&vm->ram, gpa, GUEST_PAGE_SIZE) || window_record(f->w, gva))
+    if (gpa < vm->ram.base || !ram_ptr(&vm->ram, gpa, GUEST_PAGE_SIZE) ||
+        window_record(f->w, gva) || debug_watches_page(vm, gva))
         return false;
     if (gva - *leaf >= t->page_size) {
         if (!mmu_translate(f->v, gva, f->access, f->privileged, t) || t->device)
@@ -177,7 +178,8 @@ static int try_fill(struct fill *f)
     gpa_t page;
     int err;
 
-    if (!mmu_translate(f->v, f->gva, f->access, f->privileged, &f->t))
+    if (debug_watches_page(vm, f->gva) ||
+        !mmu_translate(f->v, f->gva, f->access, f->privileged, &f->t))
         return -EFAULT;
     page = f->t.gpa & GUEST_PAGE_MASK;
     if (f->t.device && f->t.page_size <= UINT64_C(1) << 30)

@@ -114,3 +114,9 @@ void arm_fpexc_write(struct vcpu *v, uint32_t value); /* refreshes exec_flags */
 uint32_t arm_vfp_id(struct vcpu *v, unsigned reg);    /* FPSID, MVFR0-2 by VMRS number */
 void arm_helper_fpscr_write(struct vcpu *v,
                             uint32_t value); /* updates exec_flags (EXEC_FPSPECIAL) and mxcsr */
+
+/* ---- a debugger's view, whatever the privilege; false: no such register, or not that way ---- */
+bool arm_sysreg_peek_stopped(struct vcpu *v, uint32_t key, uint64_t *value);
+bool arm_sysreg_poke_stopped(struct vcpu *v, uint32_t key, uint64_t value);
+uint32_t arm_fpscr_peek_stopped(const struct vcpu *v);
+void arm_fpscr_poke_stopped(struct vcpu *v, uint32_t value);

@@ -16,6 +16,7 @@
 #pragma once
 
 #include "base/types.h"
+#include "vcpu/debug.h"
 #include <stdatomic.h>
 #include <pthread.h>
 
@@ -164,6 +165,7 @@ struct vcpu {
     uintptr_t fault_pc;
     hva_t fault_addr;
     uint32_t fault_error; /* x86 page-fault error code */
+    struct vcpu_debug debug;
 
     /* ---- other threads ---- */
     _Alignas(CACHE_LINE) _Atomic uint32_t
