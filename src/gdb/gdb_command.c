@@ -255,6 +255,7 @@ static void detach(struct gdb *g, const char *arg)
 {
     (void)arg;
     gdb_reply_ok(g);
+    vm_user_resume(g->vm);
     g->closing = true;
 }
 

@@ -46,7 +46,7 @@ void gdb_hit(void *opaque, struct vcpu *v); /* struct vm_debug.hit */
 /* What each vCPU does next. */
 enum gdb_action { GDB_STAY, GDB_CONTINUE, GDB_STEP };
 void gdb_resume(struct gdb *g, const enum gdb_action action[VCPU_MAX]);
-/* All points gone, everything runs. */
+/* All points gone, nothing held by the debugger. */
 void gdb_let_go(struct gdb *g);
 /* The stop reply of a halted machine, into g->out. */
 void gdb_reply_stop(struct gdb *g);
@@ -64,7 +64,7 @@ bool gdb_thread(struct gdb *g, const char **s, unsigned any, unsigned *cpu);
 void gdb_query(struct gdb *g);
 
 /* ---- gdb_regs.c ---- */
-#define GDB_REG_MAX 8 /* bytes */
+#define GDB_REG_MAX 16 /* bytes */
 /* Size of register n, 0 when there is none. */
 unsigned gdb_reg_size(unsigned n);
 bool gdb_reg_read_stopped(struct vcpu *v, unsigned n, uint8_t out[GDB_REG_MAX]);

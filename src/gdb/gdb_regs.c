@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Registers by the debugger's numbers, and the target description that names them: the features
- * arm.core and arm.vfp that GDB knows, arm.neon (which says that Q registers are pairs of these), and
- * org.umbra.arm.system of our own. Values are little-endian.
+ * arm.core, arm.vfp and arm.neon that GDB knows, and org.umbra.arm.system of our own. Values are
+ * little-endian.
  *
  * The stub's thread, while all vCPUs are parked.
  */
@@ -14,7 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { REG_PC = 15, REG_CPSR = 16, REG_D0 = 17, REG_FPSCR = 49, REG_SYS = 50 };
+enum { REG_PC = 15, REG_CPSR = 16, REG_D0 = 17, REG_FPSCR = 49, REG_Q0 = 50, REG_SYS = 66 };
 
 static const struct gdb_sysreg *sysreg_of(unsigned n)
 {
@@ -29,6 +29,8 @@ unsigned gdb_reg_size(unsigned n)
         return 4;
     if (n < REG_FPSCR)
         return 8;
+    if (n < REG_SYS)
+        return 16;
     return r ? r->bits / 8u : 0;
 }
 
@@ -53,6 +55,10 @@ bool gdb_reg_read_stopped(struct vcpu *v, unsigned n, uint8_t out[GDB_REG_MAX])
 {
     uint64_t value;
 
+    if (n >= REG_Q0 && n < REG_SYS) {
+        memcpy(out, &v->vfp.d[2 * (n - REG_Q0)], 16);
+        return true;
+    }
     if (!read_value(v, n, &value))
         return false;
     memcpy(out, &value, sizeof(value));
@@ -64,6 +70,10 @@ bool gdb_reg_write_stopped(struct vcpu *v, unsigned n, const uint8_t in[GDB_REG_
     const struct gdb_sysreg *r = sysreg_of(n);
     uint64_t value = 0;
 
+    if (n >= REG_Q0 && n < REG_SYS) {
+        memcpy(&v->vfp.d[2 * (n - REG_Q0)], in, 16);
+        return true;
+    }
     memcpy(&value, in, gdb_reg_size(n));
     if (n < REG_PC) {
         v->r[n] = (uint32_t)value;
@@ -118,8 +128,29 @@ static void add_vfp(struct text *t)
     add(t, "<feature name=\"org.gnu.gdb.arm.vfp\">\n");
     for (unsigned i = 0; i < 32; i++)
         add(t, "<reg name=\"d%u\" bitsize=\"64\" type=\"ieee_double\"/>\n", i);
-    add(t, "<reg name=\"fpscr\" bitsize=\"32\" type=\"int\" group=\"float\"/>\n</feature>\n"
-           "<feature name=\"org.gnu.gdb.arm.neon\"></feature>\n");
+    add(t, "<reg name=\"fpscr\" bitsize=\"32\" type=\"int\" group=\"float\"/>\n</feature>\n");
+}
+
+/* Every Q register is the pair of D registers that it overlaps. */
+static void add_neon(struct text *t)
+{
+    static const struct {
+        const char *name, *type;
+        unsigned count;
+    } view[] = {{"u8", "uint8", 16},  {"u16", "uint16", 8},      {"u32", "uint32", 4},
+                {"u64", "uint64", 2}, {"f32", "ieee_single", 4}, {"f64", "ieee_double", 2}};
+
+    add(t, "<feature name=\"org.gnu.gdb.arm.neon\">\n");
+    for (unsigned i = 0; i < ARRAY_SIZE(view); i++)
+        add(t, "<vector id=\"v%s\" type=\"%s\" count=\"%u\"/>\n", view[i].name, view[i].type,
+            view[i].count);
+    add(t, "<union id=\"neon_q\">\n");
+    for (unsigned i = 0; i < ARRAY_SIZE(view); i++)
+        add(t, "<field name=\"%s\" type=\"v%s\"/>\n", view[i].name, view[i].name);
+    add(t, "</union>\n");
+    for (unsigned i = 0; i < 16; i++)
+        add(t, "<reg name=\"q%u\" bitsize=\"128\" type=\"neon_q\"/>\n", i);
+    add(t, "</feature>\n");
 }
 
 static void add_system(struct text *t)
@@ -141,6 +172,7 @@ const char *gdb_regs_xml(void)
             "<target version=\"1.0\">\n<architecture>armv7</architecture>\n");
     add_core(&t);
     add_vfp(&t);
+    add_neon(&t);
     add_system(&t);
     add(&t, "</target>\n");
     return t.data;

@@ -41,11 +41,9 @@ void gdb_hit(void *opaque, struct vcpu *v)
         ;
 }
 
-/* Whoever debugs decides: a machine that -S or a monitor stopped goes on too. */
 static void release(struct gdb *g)
 {
     atomic_store(&g->halted, false);
-    vm_user_resume(g->vm);
     vm_resume(g->vm);
 }
 
@@ -63,6 +61,8 @@ void gdb_resume(struct gdb *g, const enum gdb_action action[VCPU_MAX])
     vm_hold_stopped(g->vm, held);
     vm_stopped_end(g->vm);
     g->running = true;
+    /* Whoever debugs decides: a machine that -S or a monitor stopped goes on too. */
+    vm_user_resume(g->vm);
     release(g);
 }
 

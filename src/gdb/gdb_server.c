@@ -3,7 +3,8 @@
  * The stub's socket and thread. It listens, serves one debugger at a time, and waits in poll() for
  * three things: the debugger, the next one (who is turned away while another is there), and the
  * event of a vCPU that stopped or of the end. Attaching halts the machine; a debugger that detaches,
- * or whose connection breaks, leaves it running without its breakpoints.
+ * or whose connection breaks, leaves no breakpoints behind, and the machine goes on, unless it was
+ * paused (-S) before and nobody has continued it.
  */
 #include "gdb/gdb_internal.h"
 
