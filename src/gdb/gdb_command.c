@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a packet asks for, by its first letter. Commands run on the stub's thread while the machine is
- * halted. Replies: data, "OK", "Exx" with an errno, or nothing at all for what the stub does not
+ * What a packet asks for, by its first letter. Commands run on the stub's thread while the machine
+ * is halted. Replies: data, "OK", "Exx" with an errno, or nothing at all for what the stub does not
  * know, which is how GDB finds out.
  */
 #include "gdb/gdb_internal.h"
@@ -60,8 +60,7 @@ static void write_all(struct gdb *g, const char *arg)
     for (unsigned n = 0; n < GDB_G_REGS && *arg; n++) {
         unsigned size = gdb_reg_size(n);
 
-        if (!gdb_bytes(arg, value, size) ||
-            !gdb_reg_write_stopped(g->vm->cpu[g->cpu], n, value)) {
+        if (!gdb_bytes(arg, value, size) || !gdb_reg_write_stopped(g->vm->cpu[g->cpu], n, value)) {
             gdb_reply_error(g, -EINVAL);
             return;
         }
@@ -288,12 +287,12 @@ static const struct {
     bool looks; /* runs between vm_stopped_begin and _end */
     void (*fn)(struct gdb *g, const char *arg);
 } command[] = {
-    {'?', false, stop_reason}, {'g', true, read_all},       {'G', true, write_all},
-    {'p', true, read_one},     {'P', true, write_one},      {'m', true, read_memory},
-    {'M', true, write_hex},    {'X', true, write_binary},   {'Z', true, insert_point},
-    {'z', true, remove_point}, {'H', false, select_thread}, {'T', false, thread_alive},
-    {'c', false, cont},        {'s', false, step},          {'v', false, verbose},
-    {'q', false, query},       {'Q', false, query},         {'D', false, detach},
+    {'?', false, stop_reason},  {'g', true, read_all},       {'G', true, write_all},
+    {'p', true, read_one},      {'P', true, write_one},      {'m', true, read_memory},
+    {'M', true, write_hex},     {'X', true, write_binary},   {'Z', true, insert_point},
+    {'z', true, remove_point},  {'H', false, select_thread}, {'T', false, thread_alive},
+    {'c', false, cont},         {'s', false, step},          {'v', false, verbose},
+    {'q', false, query},        {'Q', false, query},         {'D', false, detach},
     {'k', false, kill_machine},
 };
 

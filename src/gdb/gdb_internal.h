@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Private to src/gdb: the stub's state. All of it belongs to the stub's thread but `halted`, by which
- * it and vCPUs that stop agree on who pauses the machine.
+ * Private to src/gdb: the stub's state. All of it belongs to the stub's thread but `halted`, by
+ * which it and vCPUs that stop agree on who pauses the machine.
  *
  *   gdb_packet.c   framing                     gdb_regs.c    registers, gdb_sysregs.c their table
  *   gdb_server.c   socket, thread              gdb_memory.c  memory
@@ -28,20 +28,20 @@ struct gdb {
     _Atomic bool halted; /* the stub holds a pause */
 
     /* session */
-    bool running;    /* the debugger waits for a stop reply */
+    bool running; /* the debugger waits for a stop reply */
     bool no_ack;
-    bool swbreak, hwbreak; /* it understands these stop reasons */
-    bool physical;   /* memory packets name physical addresses */
-    bool closing;    /* after the reply */
-    unsigned cpu;    /* of g, G, p, P, m, M, X */
-    unsigned run_cpu; /* of c and s */
-    unsigned listed; /* qsThreadInfo goes on here */
+    bool swbreak;          /* it understands this stop reason */
+    bool physical;         /* memory packets name physical addresses */
+    bool closing;          /* after the reply */
+    unsigned cpu;          /* of g, G, p, P, m, M, X */
+    unsigned run_cpu;      /* of c and s */
+    unsigned listed;       /* qsThreadInfo goes on here */
     struct gdb_parser in;
     struct gdb_reply out; /* kept until the next, for NAK */
 };
 
 /* ---- gdb_run.c ---- */
-void gdb_halt(struct gdb *g); /* returns when all is parked */
+void gdb_halt(struct gdb *g);               /* returns when all is parked */
 void gdb_hit(void *opaque, struct vcpu *v); /* struct vm_debug.hit */
 /* What each vCPU does next. */
 enum gdb_action { GDB_STAY, GDB_CONTINUE, GDB_STEP };

@@ -25,9 +25,9 @@ static bool to_gpa(struct gdb *g, uint64_t addr, gpa_t *gpa)
         return true;
     }
     /* An execute-only or user-only page is readable for one of the others. */
-    if (addr >> 32 ||
-        (!mmu_translate(v, addr, MMU_READ, true, &t) && !mmu_translate(v, addr, MMU_READ, false, &t) &&
-         !mmu_translate(v, addr, MMU_EXEC, true, &t)))
+    if (addr >> 32 || (!mmu_translate(v, addr, MMU_READ, true, &t) &&
+                       !mmu_translate(v, addr, MMU_READ, false, &t) &&
+                       !mmu_translate(v, addr, MMU_EXEC, true, &t)))
         return false;
     *gpa = t.gpa;
     return true;

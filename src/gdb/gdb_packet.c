@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The parser takes one byte at a time and never reads beyond its buffer: a packet that is too long is
- * swallowed up to its checksum and reported as bad. A stream without good packets is garbage after
- * JUNK_MAX bytes, so that a peer that speaks something else is cut off.
+ * The parser takes one byte at a time and never reads beyond its buffer: a packet that is too long
+ * is swallowed up to its checksum and reported as bad. A stream without good packets is garbage
+ * after JUNK_MAX bytes, so that a peer that speaks something else is cut off.
  */
 #include "gdb/gdb_packet.h"
 

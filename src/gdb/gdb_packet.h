@@ -37,10 +37,10 @@ void gdb_reply_start(struct gdb_reply *r); /* "$" */
 void gdb_reply_text(struct gdb_reply *r, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void gdb_reply_hex(struct gdb_reply *r, const void *bytes, size_t n);
 void gdb_reply_binary(struct gdb_reply *r, const void *bytes, size_t n); /* escaped */
-void gdb_reply_end(struct gdb_reply *r); /* "#xx" */
+void gdb_reply_end(struct gdb_reply *r);                                 /* "#xx" */
 
-/* The value of a hexadecimal number at *s, which moves behind it; false when there is none or it has
-   more than 64 bits. */
+/* The value of a hexadecimal number at *s, which moves behind it; false when there is none or it
+   has more than 64 bits. */
 bool gdb_number(const char **s, uint64_t *value);
 /* 2 * n hexadecimal digits; false when there are fewer. */
 bool gdb_bytes(const char *s, void *out, size_t n);

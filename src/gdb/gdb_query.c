@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * General queries and sets (q, Q), and the few commands behind GDB's `monitor`. On the stub's thread,
- * machine halted.
+ * General queries and sets (q, Q), and the few commands behind GDB's `monitor`. On the stub's
+ * thread, machine halted.
  */
 #include "gdb/gdb_internal.h"
 
@@ -25,10 +25,9 @@ static const char *skip(const char *s, const char *prefix)
 static void supported(struct gdb *g, const char *arg)
 {
     g->swbreak = strstr(arg, "swbreak+");
-    g->hwbreak = strstr(arg, "hwbreak+");
     gdb_reply_text(&g->out,
                    "PacketSize=%x;QStartNoAckMode+;qXfer:features:read+;vContSupported+;"
-                   "swbreak+;hwbreak+",
+                   "swbreak+",
                    GDB_PACKET_MAX);
 }
 

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Halting and resuming for the debugger. One pause of the machine belongs to the stub while `halted`;
- * whoever changes it from false to true, the stub's thread on Ctrl-C or a vCPU that stops, begins the
- * pause, and the stub's thread waits until all are parked before it looks. So a stop is reported
- * once, however many vCPUs stop together; the others stop again when they are resumed.
+ * Halting and resuming for the debugger. One pause of the machine belongs to the stub while
+ * `halted`; whoever changes it from false to true, the stub's thread on Ctrl-C or a vCPU that
+ * stops, begins the pause, and the stub's thread waits until all are parked before it looks. So a
+ * stop is reported once, however many vCPUs stop together; the others stop again when they are
+ * resumed.
  */
 #include "gdb/gdb_internal.h"
 

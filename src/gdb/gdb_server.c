@@ -2,9 +2,9 @@
 /*
  * The stub's socket and thread. It listens, serves one debugger at a time, and waits in poll() for
  * three things: the debugger, the next one (who is turned away while another is there), and the
- * event of a vCPU that stopped or of the end. Attaching halts the machine; a debugger that detaches,
- * or whose connection breaks, leaves no breakpoints behind, and the machine goes on, unless it was
- * paused (-S) before and nobody has continued it.
+ * event of a vCPU that stopped or of the end. Attaching halts the machine; a debugger that
+ * detaches, or whose connection breaks, leaves no breakpoints behind, and the machine goes on,
+ * unless it was paused (-S) before and nobody has continued it.
  */
 #include "gdb/gdb_internal.h"
 
@@ -92,8 +92,9 @@ static int listen_tcp(const char *spec)
         fd = listen_at(a->ai_family, a->ai_addr, a->ai_addrlen);
     freeaddrinfo(list);
     if (fd < 0)
-        log_error("-gdb tcp:%s: cannot listen at %s port %s: %s; give another port with -gdb tcp::PORT",
-                  spec, host, port, strerror(-fd));
+        log_error(
+            "-gdb tcp:%s: cannot listen at %s port %s: %s; give another port with -gdb tcp::PORT",
+            spec, host, port, strerror(-fd));
     return fd;
 }
 
@@ -110,9 +111,10 @@ static int listen_unix(struct gdb *g, const char *path)
     memcpy(addr.sun_path, path, strlen(path));
     fd = listen_at(AF_UNIX, (const struct sockaddr *)&addr, sizeof(addr));
     if (fd < 0)
-        log_error("-gdb unix:%s: cannot listen: %s; give another path, or remove the file if nobody "
-                  "uses it",
-                  path, strerror(-fd));
+        log_error(
+            "-gdb unix:%s: cannot listen: %s; give another path, or remove the file if nobody "
+            "uses it",
+            path, strerror(-fd));
     else
         g->unix_path = strdup(path);
     return fd;
@@ -146,7 +148,7 @@ static bool send_reply(struct gdb *g)
 static void session_start(struct gdb *g, int fd)
 {
     g->client_fd = fd;
-    g->running = g->no_ack = g->swbreak = g->hwbreak = g->physical = g->closing = false;
+    g->running = g->no_ack = g->swbreak = g->physical = g->closing = false;
     g->cpu = g->run_cpu = g->listed = 0;
     memset(&g->in, 0, sizeof(g->in));
     g->out.len = 0;

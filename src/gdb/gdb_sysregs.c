@@ -7,12 +7,22 @@
 
 #include "vcpu/arm.h"
 
-#define CP15(name, crn, opc1, crm, opc2, writable) \
-    {name, 32, writable, ARM_SYSREG_KEY(15, crn, opc1, crm, opc2), NULL, NULL, 0, 0}
-#define CP15_64(name, opc1, crm, writable) \
-    {name, 64, writable, ARM_SYSREG_KEY64(15, opc1, crm), NULL, NULL, 0, 0}
-#define BANKED(name, mode, n) {name, 32, true, 0, banked_read, banked_write, mode, n}
-#define SPSR(name, mode)      {name, 32, true, 0, spsr_read, spsr_write, mode, 0}
+#define CP15(name, crn, opc1, crm, opc2, writable)                                     \
+    {                                                                                  \
+        name, 32, writable, ARM_SYSREG_KEY(15, crn, opc1, crm, opc2), NULL, NULL, 0, 0 \
+    }
+#define CP15_64(name, opc1, crm, writable)                                    \
+    {                                                                         \
+        name, 64, writable, ARM_SYSREG_KEY64(15, opc1, crm), NULL, NULL, 0, 0 \
+    }
+#define BANKED(name, mode, n)                                 \
+    {                                                         \
+        name, 32, true, 0, banked_read, banked_write, mode, n \
+    }
+#define SPSR(name, mode)                                  \
+    {                                                     \
+        name, 32, true, 0, spsr_read, spsr_write, mode, 0 \
+    }
 
 static bool banked_read(struct vcpu *v, const struct gdb_sysreg *r, uint64_t *value)
 {

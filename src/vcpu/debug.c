@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Breakpoints, watchpoints and what follows from a change of them for each vCPU. See debug.h for who
- * may touch what when; vCPUs and the debugger's thread are ordered by vm_pause.lock.
+ * Breakpoints, watchpoints and what follows from a change of them for each vCPU. See debug.h for
+ * who may touch what when; vCPUs and the debugger's thread are ordered by vm_pause.lock.
  */
 #include "vcpu/debug.h"
 
@@ -106,8 +106,7 @@ bool debug_breaks(const struct vm *vm, gva_t pc, bool any_page)
 bool debug_watches_page(const struct vm *vm, gva_t page)
 {
     for (unsigned i = 0; i < vm->debug.nwatch; i++)
-        if ((vm->debug.watch[i].first & GUEST_PAGE_MASK) <= page &&
-            page <= vm->debug.watch[i].last)
+        if ((vm->debug.watch[i].first & GUEST_PAGE_MASK) <= page && page <= vm->debug.watch[i].last)
             return true;
     return false;
 }

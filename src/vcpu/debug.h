@@ -46,7 +46,7 @@ struct vcpu_debug {
     gva_t addr;
     /* for debug_apply() */
     bool changed, watch_changed, code_written;
-    unsigned nstale; /* more than DEBUG_STALE_MAX: all code */
+    unsigned nstale;              /* more than DEBUG_STALE_MAX: all code */
     gva_t stale[DEBUG_STALE_MAX]; /* addresses whose translations are out of date */
 };
 
