@@ -48,7 +48,7 @@ static void insert(struct vcpu *v, gva_t gva, bool privileged, const struct mmu_
     note_leaf(v->mmu, page, t->page_size);
     if (!host)
         tag |= SOFT_MMIO;
-    if (debug_watches_page(v->vm, page))
+    if (debug_watches_page(&v->vm->debug, page))
         tag |= SOFT_WATCH;
     for (unsigned a = 0; a < 3; a++)
         e->tag[a] = t->prot & 1u << a ? tag : SOFT_INVALID;

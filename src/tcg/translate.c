@@ -39,7 +39,7 @@ static const uint8_t *fetch_next_page(struct vcpu *v)
 /* struct tcg_source.breakpoint */
 static bool at_breakpoint(const struct tcg_source *src, gva_t pc)
 {
-    return debug_breaks(src->vcpu->vm, pc, src->pc_relative);
+    return debug_breaks(&src->vcpu->vm->debug, pc, src->pc_relative);
 }
 
 /* Front end and passes; false when the one instruction crosses into a page that cannot be fetched.

@@ -93,24 +93,6 @@ void debug_written_stopped(struct vm *vm, gpa_t gpa, uint64_t len)
         vm->cpu[i]->debug.code_written = vm->cpu[i]->debug.changed = true;
 }
 
-bool debug_breaks(const struct vm *vm, gva_t pc, bool any_page)
-{
-    gva_t mask = any_page ? ~GUEST_PAGE_MASK : ~(gva_t)0;
-
-    for (unsigned i = 0; i < vm->debug.nbreak; i++)
-        if (!((vm->debug.breakpoint[i] ^ pc) & mask))
-            return true;
-    return false;
-}
-
-bool debug_watches_page(const struct vm *vm, gva_t page)
-{
-    for (unsigned i = 0; i < vm->debug.nwatch; i++)
-        if ((vm->debug.watch[i].first & GUEST_PAGE_MASK) <= page && page <= vm->debug.watch[i].last)
-            return true;
-    return false;
-}
-
 void debug_apply(struct vcpu *v)
 {
     struct vcpu_debug *d = &v->debug;

@@ -58,9 +58,24 @@ void debug_clear_stopped(struct vm *vm);
 void debug_written_stopped(struct vm *vm, gpa_t gpa, uint64_t len);
 
 /* Is there a breakpoint at pc? `any_page`: at this offset of any page (PC-relative code). */
-bool debug_breaks(const struct vm *vm, gva_t pc, bool any_page);
+static inline bool debug_breaks(const struct vm_debug *d, gva_t pc, bool any_page)
+{
+    gva_t mask = any_page ? ~GUEST_PAGE_MASK : ~(gva_t)0;
+
+    for (unsigned i = 0; i < d->nbreak; i++)
+        if (!((d->breakpoint[i] ^ pc) & mask))
+            return true;
+    return false;
+}
+
 /* Does a watched range lie in the page? */
-bool debug_watches_page(const struct vm *vm, gva_t page);
+static inline bool debug_watches_page(const struct vm_debug *d, gva_t page)
+{
+    for (unsigned i = 0; i < d->nwatch; i++)
+        if ((d->watch[i].first & GUEST_PAGE_MASK) <= page && page <= d->watch[i].last)
+            return true;
+    return false;
+}
 
 /* ---- owning thread ---- */
 /* Act on what changed while it was parked. */

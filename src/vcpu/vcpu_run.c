@@ -181,7 +181,9 @@ static enum tcg_exit run(struct vcpu *v)
 {
     enum tcg_exit why = tcg_run(v);
 
-    return why == TCG_EXIT_BREAK && !debug_breaks(v->vm, v->r[15], false) ? tcg_step(v) : why;
+    if (why == TCG_EXIT_BREAK && !debug_breaks(&v->vm->debug, v->r[15], false))
+        return tcg_step(v);
+    return why;
 }
 
 static void handle_exit(struct vcpu *v, enum tcg_exit why)
