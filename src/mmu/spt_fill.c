@@ -178,8 +178,9 @@ static int try_fill(struct fill *f)
     gpa_t page;
     int err;
 
-    if (debug_watches_page(&vm->debug, f->gva) ||
-        !mmu_translate(f->v, f->gva, f->access, f->privileged, &f->t))
+    if (debug_watches_page(&vm->debug, f->gva))
+        return -ENXIO;
+    if (!mmu_translate(f->v, f->gva, f->access, f->privileged, &f->t))
         return -EFAULT;
     page = f->t.gpa & GUEST_PAGE_MASK;
     if (f->t.device && f->t.page_size <= UINT64_C(1) << 30)
