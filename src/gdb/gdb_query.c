@@ -129,11 +129,16 @@ static void say(struct gdb *g, const char *text)
     gdb_reply_hex(&g->out, text, strlen(text));
 }
 
+static bool resetting(struct gdb *g)
+{
+    return atomic_load(&g->vm->stop) != VM_RUNNING && !atomic_load(&g->stop);
+}
+
 /* Until the machine is back at its first instruction, still paused; or it ended. */
 static void monitor_reset(struct gdb *g)
 {
     vm_request_stop(g->vm, VM_RESET);
-    for (unsigned i = 0; i < RESET_WAIT_MS && atomic_load(&g->vm->stop) != VM_RUNNING; i++)
+    for (unsigned i = 0; i < RESET_WAIT_MS && resetting(g); i++)
         usleep(1000);
     vm_pause_wait(g->vm);
     say(g, "reset; `maintenance flush register-cache` shows the new registers\n");
