@@ -6,6 +6,7 @@
 #include "options_internal.h"
 
 #include "base/log.h"
+#include "gdb/gdb.h"
 #include "io/chardev.h"
 #include "vcpu/arm.h"
 
@@ -252,6 +253,28 @@ static int parse_no_reboot(struct options *o, const char *value)
     return 0;
 }
 
+/* ---- debugger ---- */
+static int parse_gdb(struct options *o, const char *value)
+{
+    const char *why;
+
+    return gdb_spec_valid(value, &why) ? set_string(&o->vm.gdb, value)
+                                       : bad_value("gdb", value, why);
+}
+
+static int parse_gdb_default(struct options *o, const char *value)
+{
+    (void)value;
+    return set_string(&o->vm.gdb, "tcp::1234");
+}
+
+static int parse_paused(struct options *o, const char *value)
+{
+    (void)value;
+    o->vm.paused = true;
+    return 0;
+}
+
 /* ---- observation ---- */
 static int parse_perf_map(struct options *o, const char *value)
 {
@@ -313,6 +336,9 @@ static const struct option {
     {"nographic", NULL, parse_nothing, "no display, console in the terminal (as always)"},
     {"display", "none", parse_display, "no display"},
     {"no-reboot", NULL, parse_no_reboot, "quit when the guest resets"},
+    {"gdb", "DEV", parse_gdb, "serve a debugger: tcp:[HOST]:PORT (HOST: loopback), unix:PATH"},
+    {"s", NULL, parse_gdb_default, "short for -gdb tcp::1234"},
+    {"S", NULL, parse_paused, "start with all CPUs paused"},
     {"perf-map", NULL, parse_perf_map, "write /tmp/perf-PID.map, by which perf names guest blocks"},
     {"mmu", "MODE", parse_mmu,
      "guest memory: auto (default), soft (software TLB), spt[=private], spt=shared or "

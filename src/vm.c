@@ -14,6 +14,7 @@
 #include "base/rcu.h"
 #include "base/stats.h"
 #include "board.h"
+#include "gdb/gdb.h"
 #include "io/io.h"
 #include "io/terminal.h"
 #include "vcpu/arm.h"
@@ -141,6 +142,7 @@ int vm_create(const struct vm_options *opt, struct vm **out)
     }
     block_requests();
     rcu_thread_register();
+    vm_pause_init(vm);
     vm->opt = opt;
     err = create_parts(vm);
     if (err != 0) {
@@ -173,6 +175,7 @@ void vm_destroy(struct vm *vm)
         close(vm->stop_fd);
     }
     rcu_thread_unregister();
+    vm_pause_destroy(vm);
     free(vm);
 }
 
@@ -229,8 +232,10 @@ static int start_vcpus(const struct run *r)
         vm_bug("the boot CPU does not power on");
     }
     for (unsigned i = 0; i < vm->ncpus; i++) {
+        vm_pause_thread_starts(vm);
         int err = pthread_create(&vm->cpu[i]->thread, NULL, vcpu_thread_main, vm->cpu[i]);
         if (err != 0) {
+            vm_pause_thread_ended(vm);
             log_error("cannot start the thread of CPU %u: %s", i, strerror(err));
             vm_request_stop(vm, VM_FATAL);
             return (int)i;
@@ -304,7 +309,9 @@ static enum vm_stop_reason run_once(const struct run *r)
 {
     int started = start_vcpus(r);
 
+    vm_pause_restart_end(r->vm);
     wait_for_stop(r);
+    vm_pause_restart_begin(r->vm);
     stop_vcpus(r->vm, started);
     return atomic_load(&r->vm->stop);
 }
@@ -371,6 +378,7 @@ static int take_signals(void)
 int vm_run(struct vm *vm)
 {
     struct run r = {.vm = vm, .sigfd = -1};
+    struct gdb *gdb = NULL;
     const char *why = NULL;
     int status = 1;
     int err = vcpu_placement_make(&r.placement, vm->opt->pin, vm->ncpus, &why);
@@ -380,6 +388,15 @@ int vm_run(struct vm *vm)
         return status;
     }
     r.sigfd = take_signals();
+    if (vm->opt->paused) {
+        vm_user_pause(vm);
+    }
+    if (vm->opt->gdb != NULL && gdb_start(vm, vm->opt->gdb, &gdb) != 0) {
+        if (r.sigfd >= 0) {
+            close(r.sigfd);
+        }
+        return status;
+    }
     err = r.sigfd < 0 ? r.sigfd : io_loop_start(vm->io);
     if (err != 0) {
         log_error("cannot start the machine: %s", strerror(-err));
@@ -387,6 +404,8 @@ int vm_run(struct vm *vm)
         terminal_raw();
         status = run_until_end(&r);
     }
+    vm_pause_restart_end(vm); /* no thread is left: nobody shall wait for one to park */
+    gdb_stop(gdb, status);
     io_loop_stop(vm->io);
     terminal_restore();
     write_stats(vm);

@@ -10,6 +10,8 @@
 #include "mmu/mmu.h"
 #include "vcpu/vcpu.h"
 
+#include <pthread.h>
+
 struct io_loop;
 struct board;
 struct arm_cpu_model;
@@ -42,11 +44,26 @@ struct vm_options {
     const char *stats_path;
     const char *pin;        /* none, spread, compact, or a list */
     uint64_t tb_size;       /* code cache bytes of each vCPU; 0 = default */
+    const char *gdb;        /* "tcp::1234", "unix:..." or NULL */
+    bool paused;            /* -S */
 };
 
 enum vm_stop_reason { VM_RUNNING, VM_SHUTDOWN, VM_RESET, VM_SIGNAL, VM_FATAL };
 
 #define VM_VIRTIO_SLOTS 32
+
+/* Who holds the machine paused (vm_pause.c). */
+struct vm_pause {
+    _Atomic uint32_t wanted; /* pauses not taken back; changes under lock, vCPUs read it without */
+    _Atomic uint32_t held;   /* vCPUs that stay parked when the others go on, a bit each */
+    pthread_mutex_t lock;    /* all below */
+    pthread_cond_t changed;
+    unsigned active;         /* vCPU threads that are not parked */
+    unsigned lookers;        /* between vm_stopped_begin and vm_stopped_end */
+    bool restarting;         /* the main thread ends, resets, starts again */
+    bool time_stopped;
+    bool by_user;            /* one of `wanted` is vm_user_pause()'s */
+};
 
 struct vm {
     const struct vm_options *opt;
@@ -63,6 +80,8 @@ struct vm {
     uint32_t boot_r1, boot_r2;
     struct irq_line ppi_vtimer[VCPU_MAX], ppi_ptimer[VCPU_MAX], ppi_pmu[VCPU_MAX];
     _Atomic uint32_t stop;  /* enum vm_stop_reason; vCPUs leave when it is not VM_RUNNING */
+    struct vm_pause pause;
+    struct vm_debug debug;
     int stop_fd;            /* eventfd: `stop` changed; the main thread waits on it */
     int exit_status;
 };
@@ -77,3 +96,51 @@ void vm_destroy(struct vm *vm);
 void vm_request_stop(struct vm *vm, enum vm_stop_reason why);
 /* -dumpdtb: write the device tree; reports its own errors. */
 int vm_dump_dtb(struct vm *vm, const char *path) MUST_CHECK;
+
+/*
+ * ---- pausing (vm_pause.c) ----
+ * vm_pause() returns when every vCPU thread is parked in its run loop: at a block boundary, with
+ * its state complete in struct vcpu, quiescent. Guest time (counters, timers, cycle counter) stands
+ * still from then to the resume. Pauses nest by a count: the machine runs when each was taken back.
+ * Any thread but a vCPU's, without a lock that a vCPU may want; on the I/O thread it delays I/O
+ * until the vCPUs are parked.
+ */
+void vm_pause(struct vm *vm);
+void vm_resume(struct vm *vm);
+/* The two halves of vm_pause(): ask (any thread, a vCPU's too, which parks when it is back in its
+   run loop), and wait. */
+void vm_pause_begin(struct vm *vm);
+void vm_pause_wait(struct vm *vm);
+static inline bool vm_paused(const struct vm *vm)
+{
+    return atomic_load(&vm->pause.wanted) != 0;
+}
+/*
+ * Functions with suffix _stopped are called between these two, by whoever holds a pause. A reset or
+ * the end of the machine in the middle of a pause waits for vm_stopped_end(), vm_stopped_begin()
+ * waits until the reset is done: so keep what is between them short and pause nothing in it.
+ */
+void vm_stopped_begin(struct vm *vm);
+void vm_stopped_end(struct vm *vm);
+/*
+ * The pause that belongs to the user rather than to a part of the emulator: -S, a monitor's `stop`
+ * and `cont`. Held at most once; true when the call changed something. Any thread; does not wait.
+ */
+bool vm_user_pause(struct vm *vm);
+bool vm_user_resume(struct vm *vm);
+/* Which vCPUs stay parked after the resume: a debugger lets some run and others not. */
+void vm_hold_stopped(struct vm *vm, uint32_t cpus);
+/* The owner holds itself, until the next vm_hold_stopped(). */
+void vm_pause_hold(struct vcpu *v);
+static inline bool vm_must_park(const struct vcpu *v)
+{
+    return vm_paused(v->vm) || atomic_load(&v->vm->pause.held) >> v->index & 1;
+}
+/* For vm.c and the run loop. */
+void vm_pause_init(struct vm *vm);
+void vm_pause_destroy(struct vm *vm);
+void vm_pause_restart_begin(struct vm *vm);
+void vm_pause_restart_end(struct vm *vm);
+void vm_pause_thread_starts(struct vm *vm); /* before its thread is created */
+void vm_pause_thread_ended(struct vm *vm);
+void vm_pause_park(struct vcpu *v); /* on its thread: until nobody wants a pause, or the end */

@@ -115,6 +115,14 @@ void mmu_vcpu_reset(struct vcpu *v)
     v->mmu->user_since = 0;
 }
 
+void mmu_watch_changed(struct vcpu *v)
+{
+    mmu_serve_requests(v);
+    spt_reset(v);
+    context_reset(v);
+    tcg_jump_cache_flush(v);
+}
+
 int spt_create(struct vm *vm, const struct mmu_options *o)
 {
     struct spt_vm *s = mmu_zalloc(sizeof(*s));

@@ -138,5 +138,9 @@ void mmu_dma_written(struct vm *vm, gpa_t gpa, uint64_t len);
  * vCPUs when IS. */
 void mmu_icache_invalidate(struct vcpu *v, bool inner_shareable);
 
+/* The debugger watches other pages (vcpu/debug.h): nothing cached may bypass the slow paths of a
+ * watched one. With no generated code up the stack. */
+void mmu_watch_changed(struct vcpu *v);
+
 /* ---- observation ---- */
 uint64_t mmu_vma_count(struct vm *vm);

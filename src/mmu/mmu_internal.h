@@ -59,7 +59,8 @@ uint8_t walk_rights(const struct walk *w, unsigned ap21, bool ap0_restricts, boo
 #define SOFT_MMIO    UINT64_C(0x100) /* not RAM: addend is gpa - gva */
 #define SOFT_DEVICE  UINT64_C(0x200) /* Device memory: alignment is checked */
 #define SOFT_CODE    UINT64_C(0x400) /* write tag: the page holds watched code */
-#define SOFT_FLAGS   (SOFT_MMIO | SOFT_DEVICE | SOFT_CODE)
+#define SOFT_WATCH   UINT64_C(0x800) /* a debugger watches something in the page */
+#define SOFT_FLAGS   (SOFT_MMIO | SOFT_DEVICE | SOFT_CODE | SOFT_WATCH)
 #define SOFT_INVALID UINT64_MAX
 
 struct located {

@@ -66,6 +66,12 @@ static void check_alignment(const struct access *a)
         raise_fault(a, FAULT_ALIGNMENT, a->va);
 }
 
+static void check_watched(const struct access *a)
+{
+    if (a->v->vm->debug.nwatch)
+        debug_check_access(a->v, a->va, a->size, a->kind, a->ra);
+}
+
 static bool crosses_page(const struct access *a)
 {
     return (a->va & ~(uint32_t)GUEST_PAGE_MASK) + a->size > GUEST_PAGE_SIZE;
@@ -205,6 +211,7 @@ uint64_t mmu_slow_load(struct vcpu *v, gva_t gva, uint32_t memop, uintptr_t ra)
     unsigned step;
 
     check_alignment(&a);
+    check_watched(&a);
     locate_all(&a, at);
     step = piece_size(&a, at);
     for (unsigned off = 0; off < a.size; off += step) {
@@ -224,6 +231,7 @@ void mmu_slow_store(struct vcpu *v, gva_t gva, uint64_t value, uint32_t memop, u
     unsigned step;
 
     check_alignment(&a);
+    check_watched(&a);
     value &= UINT64_MAX >> (64 - 8 * a.size);
     if (memop & MEMOP_BSWAP)
         value = swap_bytes(value, a.size);
@@ -245,6 +253,7 @@ void *mmu_helper_host(struct vcpu *v, gva_t gva, enum mmu_access access, uint32_
 
     if (unaligned(&a))
         raise_fault(&a, FAULT_ALIGNMENT, a.va);
+    check_watched(&a);
     locate(&a, a.va, &at);
     if (gpa)
         *gpa = at.gpa;

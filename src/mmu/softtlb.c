@@ -48,6 +48,8 @@ static void insert(struct vcpu *v, gva_t gva, bool privileged, const struct mmu_
     note_leaf(v->mmu, page, t->page_size);
     if (!host)
         tag |= SOFT_MMIO;
+    if (debug_watches_page(&v->vm->debug, page))
+        tag |= SOFT_WATCH;
     for (unsigned a = 0; a < 3; a++)
         e->tag[a] = t->prot & 1u << a ? tag : SOFT_INVALID;
     if (host && (t->prot & 1u << MMU_WRITE) && page_add_writer(v, gpa))

@@ -54,7 +54,8 @@ static bool continues(const struct fill *f, struct mmu_translation *t, gva_t *le
 {
     struct vm *vm = f->v->vm;
 
-    if (gpa < vm->ram.base || !ram_ptr(&vm->ram, gpa, GUEST_PAGE_SIZE) || window_record(f->w, gva))
+    if (gpa < vm->ram.base || !ram_ptr(&vm->ram, gpa, GUEST_PAGE_SIZE) ||
+        window_record(f->w, gva) || debug_watches_page(&vm->debug, gva))
         return false;
     if (gva - *leaf >= t->page_size) {
         if (!mmu_translate(f->v, gva, f->access, f->privileged, t) || t->device)
@@ -177,6 +178,8 @@ static int try_fill(struct fill *f)
     gpa_t page;
     int err;
 
+    if (debug_watches_page(&vm->debug, f->gva))
+        return -ENXIO;
     if (!mmu_translate(f->v, f->gva, f->access, f->privileged, &f->t))
         return -EFAULT;
     page = f->t.gpa & GUEST_PAGE_MASK;

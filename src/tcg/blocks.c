@@ -171,6 +171,30 @@ void tb_flush_all(struct vcpu *v)
     STAT_INC(&stats_vcpu[v->index], cache_flushes);
 }
 
+void tcg_invalidate_all(struct vcpu *v)
+{
+    tb_flush_all(v);
+}
+
+static bool may_hold(const struct tb *tb, gva_t va)
+{
+    gva_t off = va - tb->pc;
+
+    /* PC-relative code does not leave its page. */
+    if (tb->pc_relative)
+        off &= ~GUEST_PAGE_MASK;
+    return off < tb->guest_bytes;
+}
+
+void tcg_invalidate_address(struct vcpu *v, gva_t va)
+{
+    struct tcg *t = v->tcg;
+
+    for (uint32_t i = 0; i < t->nblocks; i++)
+        if (!t->by_code[i]->dead && may_hold(t->by_code[i], va))
+            tb_invalidate(v, t->by_code[i]);
+}
+
 void tcg_jump_cache_flush(struct vcpu *v)
 {
     if (!v->tcg->jump_cache_used)

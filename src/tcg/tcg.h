@@ -24,6 +24,8 @@ enum tcg_exit {
     TCG_EXIT_WFI,       /* state pc is the next instruction */
     TCG_EXIT_WFE,
     TCG_EXIT_YIELD,
+    TCG_EXIT_BREAK, /* a breakpoint may be at the state pc, which is not executed yet */
+    TCG_EXIT_WATCH, /* v->debug: stopped before a watched access */
 };
 
 /* ---- front end ---- */
@@ -37,6 +39,8 @@ struct tcg_source {
     /* Host address of the next page, for an instruction that crosses; NULL when its fetch faults.
      */
     const uint8_t *(*next_page)(struct vcpu *v);
+    /* Is a breakpoint at pc? NULL: there are none. */
+    bool (*breakpoint)(const struct tcg_source *src, gva_t pc);
     struct vcpu *vcpu;
     /* results */
     unsigned guest_bytes;
@@ -131,6 +135,11 @@ int tcg_create(struct vcpu *v, size_t cache_bytes) MUST_CHECK;
 void tcg_destroy(struct vcpu *v);
 /* Run generated code until it leaves; state pc is where to start. */
 enum tcg_exit tcg_run(struct vcpu *v);
+/*
+ * Execute one instruction at the state pc, whatever breakpoints there are. TCG_EXIT_POLL with pc
+ * unchanged: it was not executed yet.
+ */
+enum tcg_exit tcg_step(struct vcpu *v);
 /* Is host_pc inside this vCPU's code cache? Async-signal-safe. */
 bool tcg_contains_sig(const struct vcpu *v, uintptr_t host_pc);
 /* Redirect a fault: returns the fault stub's address. Async-signal-safe. */
@@ -139,6 +148,9 @@ uintptr_t tcg_fault_stub_sig(const struct vcpu *v);
 bool tcg_find_site(struct vcpu *v, uintptr_t host_pc, struct tcg_site *out);
 /* Invalidate translations: a physical page (dirtied), or only what virtual lookups cached. */
 void tcg_invalidate_page(struct vcpu *v, gpa_t page);
+/* Invalidate translations that hold this virtual address or that may run there; all. */
+void tcg_invalidate_address(struct vcpu *v, gva_t va);
+void tcg_invalidate_all(struct vcpu *v);
 void tcg_jump_cache_flush(struct vcpu *v);
 void tcg_jump_cache_flush_page(struct vcpu *v, gva_t va);
 /* Process-wide fault handler (mmu/fault.c calls these back). */

@@ -87,6 +87,26 @@ static bool wants_pc_relative(struct vcpu *v, gpa_t gpa)
     return other;
 }
 
+/* False: prefetch abort pending. */
+static bool fetch_here(struct vcpu *v, struct mmu_fetch *f)
+{
+    if (mmu_fetch_page(v, v->r[15], f))
+        return true;
+    v->exc = ARM_EXC_PABT;
+    v->exc_fsr = f->fsr;
+    v->exc_far = f->far;
+    return false;
+}
+
+/* A new block for the state PC alone; NULL as below. */
+static struct tb *translate_here(struct vcpu *v)
+{
+    uint32_t epoch = mmu_epoch(v);
+    struct mmu_fetch f;
+
+    return fetch_here(v, &f) ? tcg_translate(v, f.gpa, f.page, epoch, false) : NULL;
+}
+
 /*
  * NULL without an exception pending: what was fetched became stale on the way. `pc_relative`: only
  * code that runs at any address will do.
@@ -97,12 +117,8 @@ static struct tb *find_or_translate_once(struct vcpu *v, bool pc_relative)
     struct mmu_fetch f;
     struct tb *tb;
 
-    if (!mmu_fetch_page(v, v->r[15], &f)) {
-        v->exc = ARM_EXC_PABT;
-        v->exc_fsr = f.fsr;
-        v->exc_far = f.far;
+    if (!fetch_here(v, &f))
         return NULL;
-    }
     tb = tb_find(v->tcg, v->r[15], f.gpa, v->exec_flags);
     if (tb && (!second_page_current(v, tb) || (pc_relative && !tb->pc_relative))) {
         tb_invalidate(v, tb);
@@ -186,6 +202,29 @@ enum tcg_exit tcg_run(struct vcpu *v)
             return why;
     }
     return TCG_EXIT_EXCEPTION;
+}
+
+/* Neither links nor the jump cache lead out of the block, which is gone afterwards. */
+enum tcg_exit tcg_step(struct vcpu *v)
+{
+    struct tcg *t = v->tcg;
+    uint64_t flushes;
+    enum tcg_exit why;
+    struct tb *tb;
+
+    t->stepping = true;
+    do
+        tb = translate_here(v);
+    while (!tb && v->exc == ARM_EXC_NONE);
+    t->stepping = false;
+    if (!tb)
+        return TCG_EXIT_EXCEPTION;
+    flushes = stats_vcpu[v->index].cache_flushes;
+    tcg_jump_cache_flush(v);
+    why = t->stubs.enter(v, tb->code);
+    if (stats_vcpu[v->index].cache_flushes == flushes)
+        tb_invalidate(v, tb);
+    return why;
 }
 
 bool tcg_contains_sig(const struct vcpu *v, uintptr_t host_pc)

@@ -36,6 +36,12 @@ static const uint8_t *fetch_next_page(struct vcpu *v)
     return f.page;
 }
 
+/* struct tcg_source.breakpoint */
+static bool at_breakpoint(const struct tcg_source *src, gva_t pc)
+{
+    return debug_breaks(&src->vcpu->vm->debug, pc, src->pc_relative);
+}
+
 /* Front end and passes; false when the one instruction crosses into a page that cannot be fetched.
  */
 static bool make_ir(struct vcpu *v, const uint8_t *page, unsigned max_insns, bool pc_relative,
@@ -51,6 +57,8 @@ static bool make_ir(struct vcpu *v, const uint8_t *page, unsigned max_insns, boo
                                .features = arm_cpu_features(v),
                                .next_page = fetch_next_page,
                                .vcpu = v};
+    if (v->vm->debug.nbreak && !v->tcg->stepping)
+        src->breakpoint = at_breakpoint;
     v->tcg->next_page_gpa = NO_PAGE;
     ir_block_reset(b, src->pc, src->exec_flags, v->exec_flags & EXEC_PRIV);
     arm_translate_block(src, b);
@@ -148,7 +156,7 @@ static int try_translate(struct vcpu *v, gpa_t gpa, const uint8_t *page, unsigne
 /* One attempt after another with less, until the block fits. NULL: the fetch faults. */
 static struct tb *translate_to_fit(struct vcpu *v, gpa_t gpa, const uint8_t *page, bool pc_relative)
 {
-    unsigned max_insns = MAX_INSNS;
+    unsigned max_insns = v->tcg->stepping ? 1 : MAX_INSNS;
     struct tb *tb = NULL;
     bool emptied = false;
 

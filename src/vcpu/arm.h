@@ -93,7 +93,14 @@ struct arm_mmu_regs *arm_mmu_regs(struct vcpu *v);
  */
 int arm_timer_create(struct vcpu *v) MUST_CHECK;
 void arm_timer_destroy(struct vcpu *v);
-uint64_t arm_counter_now(void); /* CNTPCT, host clock scaled to ARM_CNTFRQ; any thread */
+uint64_t arm_counter_now(void); /* CNTPCT, guest time scaled to ARM_CNTFRQ; any thread */
+/* Guest time: nanoseconds of the host's monotonic clock, less the pauses of the machine; any
+   thread. */
+uint64_t arm_guest_ns(void);
+uint64_t arm_guest_to_host_ns(uint64_t guest_ns); /* deadline; UINT64_MAX while time stands still */
+/* Time stands still, timers do not expire; all vCPUs are parked (vm_pause.c). */
+void arm_time_stop(struct vm *vm);
+void arm_time_go(struct vm *vm);
 #define ARM_CNTFRQ 62500000u
 
 /* ---- PSCI (arm_psci.c): r0..r3 as SMCCC; result in r0. May power off/on vCPUs or end the VM. ----
@@ -107,3 +114,9 @@ void arm_fpexc_write(struct vcpu *v, uint32_t value); /* refreshes exec_flags */
 uint32_t arm_vfp_id(struct vcpu *v, unsigned reg);    /* FPSID, MVFR0-2 by VMRS number */
 void arm_helper_fpscr_write(struct vcpu *v,
                             uint32_t value); /* updates exec_flags (EXEC_FPSPECIAL) and mxcsr */
+
+/* ---- a debugger's view, whatever the privilege; false: no such register, or not that way ---- */
+bool arm_sysreg_peek_stopped(struct vcpu *v, uint32_t key, uint64_t *value);
+bool arm_sysreg_poke_stopped(struct vcpu *v, uint32_t key, uint64_t value);
+uint32_t arm_fpscr_peek_stopped(const struct vcpu *v);
+void arm_fpscr_poke_stopped(struct vcpu *v, uint32_t value);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Performance monitors, PMUv2 (Arm ARM DDI0406C C12): the cycle counter, which counts nanoseconds
- * of host time (a 1 GHz CPU), with overflow interrupt; and the event counters of a Cortex-A15 for
+ * of guest time (a 1 GHz CPU), with overflow interrupt; and the event counters of a Cortex-A15 for
  * software increments.
  *
  * Threads: the owner's; the overflow callback on the I/O thread only raises the line and a flag
@@ -31,7 +31,7 @@ static bool cycles_on(const struct arm_pmu *p)
 
 static uint64_t cycle_total(const struct arm_pmu *p)
 {
-    return (p->pmcr & PMCR_D) ? io_now_ns() / 64 : io_now_ns();
+    return (p->pmcr & PMCR_D) ? arm_guest_ns() / 64 : arm_guest_ns();
 }
 
 static uint32_t cycles_get(const struct arm_pmu *p)
@@ -57,8 +57,17 @@ static void schedule_overflow(struct arm_pmu *p, uint32_t value)
         io_timer_cancel(&p->overflow);
         return;
     }
-    atomic_store(&p->wrap_at, io_now_ns() + ((p->pmcr & PMCR_D) ? left * 64 : left));
-    io_timer_set(&p->overflow, atomic_load(&p->wrap_at));
+    atomic_store(&p->wrap_at, arm_guest_ns() + ((p->pmcr & PMCR_D) ? left * 64 : left));
+    io_timer_set(&p->overflow, arm_guest_to_host_ns(atomic_load(&p->wrap_at)));
+}
+
+/* A callback that is running now finds the counter not wrapped yet, or sets a timer that is moved
+   when time goes on. */
+void arm_pmu_time_changed(struct vcpu *v)
+{
+    struct arm_pmu *p = &v->sys->pmu;
+
+    io_timer_set(&p->overflow, arm_guest_to_host_ns(atomic_load(&p->wrap_at)));
 }
 
 /*
@@ -71,10 +80,10 @@ static void note_overflow(struct vcpu *v)
     uint64_t at = atomic_load(&p->wrap_at);
     uint64_t period = ((uint64_t)1 << 32) * ((p->pmcr & PMCR_D) ? 64 : 1);
 
-    if (io_now_ns() < at || !atomic_compare_exchange_strong(&p->wrap_at, &at, at + period))
+    if (arm_guest_ns() < at || !atomic_compare_exchange_strong(&p->wrap_at, &at, at + period))
         return;
     __atomic_fetch_or(&p->ovs, CYCLE_BIT, __ATOMIC_ACQ_REL);
-    io_timer_set(&p->overflow, at + period);
+    io_timer_set(&p->overflow, arm_guest_to_host_ns(at + period));
     update_line(v);
 }
 
@@ -258,6 +267,7 @@ const struct sysreg_table arm_pmu_regs = {pmu_regs, ARRAY_SIZE(pmu_regs)};
 int arm_pmu_create(struct vcpu *v)
 {
     io_timer_init(&v->sys->pmu.overflow, v->vm->io, overflowed, v);
+    atomic_store(&v->sys->pmu.wrap_at, UINT64_MAX);
     return 0;
 }
 

@@ -42,7 +42,7 @@ struct arm_pmu {
         cycle_base; /* cycle counter = running total - base while enabled, else the held value */
     uint32_t cycle_held;
     uint32_t type[PMU_COUNTERS + 1], count[PMU_COUNTERS];
-    _Atomic uint64_t wrap_at; /* io_now_ns() of the next overflow; UINT64_MAX = stopped */
+    _Atomic uint64_t wrap_at; /* arm_guest_ns() of the next overflow; UINT64_MAX = stopped */
     struct io_timer overflow;
 };
 
@@ -119,3 +119,4 @@ void arm_timer_reset(struct vcpu *v);
 int arm_pmu_create(struct vcpu *v) MUST_CHECK;
 void arm_pmu_destroy(struct vcpu *v);
 void arm_pmu_reset(struct vcpu *v);
+void arm_pmu_time_changed(struct vcpu *v); /* guest time stops or goes on; v is parked */

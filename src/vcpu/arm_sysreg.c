@@ -85,23 +85,49 @@ static const struct sysreg *find_or_undef(struct vcpu *v, uint32_t key, bool wri
     vcpu_raise(v, ra, ARM_EXC_UNDEF, 0, 0);
 }
 
-uint64_t arm_helper_sysreg_read(struct vcpu *v, uint32_t key)
+static uint64_t read_reg(struct vcpu *v, const struct sysreg *r)
 {
-    const struct sysreg *r = find_or_undef(v, key, false, VCPU_RA());
-
     if (r->read)
         return r->read(v, r);
     return r->width ? sysreg_field_read(v, r) : r->value;
 }
 
-void arm_helper_sysreg_write(struct vcpu *v, uint32_t key, uint64_t value)
+static void write_reg(struct vcpu *v, const struct sysreg *r, uint64_t value)
 {
-    const struct sysreg *r = find_or_undef(v, key, true, VCPU_RA());
-
     if (r->write)
         r->write(v, r, value);
     else if (r->width)
         sysreg_field_write(v, r, value);
+}
+
+bool arm_sysreg_peek_stopped(struct vcpu *v, uint32_t key, uint64_t *value)
+{
+    const struct sysreg *r = find(key);
+
+    if (!r || !(r->perm & (PL0_R | PL1_R)))
+        return false;
+    *value = read_reg(v, r);
+    return true;
+}
+
+bool arm_sysreg_poke_stopped(struct vcpu *v, uint32_t key, uint64_t value)
+{
+    const struct sysreg *r = find(key);
+
+    if (!r || !(r->perm & (PL0_W | PL1_W)))
+        return false;
+    write_reg(v, r, value);
+    return true;
+}
+
+uint64_t arm_helper_sysreg_read(struct vcpu *v, uint32_t key)
+{
+    return read_reg(v, find_or_undef(v, key, false, VCPU_RA()));
+}
+
+void arm_helper_sysreg_write(struct vcpu *v, uint32_t key, uint64_t value)
+{
+    write_reg(v, find_or_undef(v, key, true, VCPU_RA()), value);
 }
 
 unsigned arm_sysreg_access_flags(uint32_t key, bool write)

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Generic timer: CNTFRQ, CNTPCT/CNTVCT, and the physical and virtual EL1 timers with their
- * interrupt lines. Arm ARM DDI0406C B8. The counter is the host's monotonic clock at 62.5 MHz; the
- * virtual offset is 0.
+ * interrupt lines. Arm ARM DDI0406C B8. The counter is guest time at 62.5 MHz: the host's monotonic
+ * clock less the time the machine was paused. The virtual offset is 0.
  *
  * Threads: registers are the owner's; the expiry callback runs on the I/O thread. Both evaluate the
  * timer under its lock, so the line always shows the last evaluation: whoever comes later sees the
- * newer registers.
+ * newer registers. Guest time is one atomic word that changes while all vCPUs are parked.
  */
 #include "vcpu/arm_sys_internal.h"
 #include "vm.h"
@@ -18,23 +18,39 @@
 #define CTL_ISTATUS 4u
 #define NS_PER_TICK (1000000000u / ARM_CNTFRQ)
 
-static uint64_t counter_base(void)
-{
-    static _Atomic uint64_t base;
-    uint64_t b = atomic_load_explicit(&base, memory_order_relaxed), zero = 0;
+/* Guest time: host time of its zero; or, with the top bit, the guest time at which it stands. */
+#define CLOCK_STANDS (UINT64_C(1) << 63)
+static _Atomic uint64_t guest_clock;
 
-    if (b)
-        return b;
-    if (atomic_compare_exchange_strong(&base, &zero, io_now_ns()))
-        return atomic_load(&base);
-    return zero; /* the value another thread stored first */
+static void clock_start(void)
+{
+    uint64_t unset = 0;
+
+    atomic_compare_exchange_strong(&guest_clock, &unset, io_now_ns());
+}
+
+uint64_t arm_guest_ns(void)
+{
+    uint64_t c, now;
+
+    /* The I/O thread may be between the two reads while the machine is paused and resumed. */
+    do {
+        c = atomic_load(&guest_clock);
+        now = io_now_ns();
+    } while (atomic_load(&guest_clock) != c);
+    return c & CLOCK_STANDS ? c & ~CLOCK_STANDS : now - c;
+}
+
+uint64_t arm_guest_to_host_ns(uint64_t guest_ns)
+{
+    uint64_t c = atomic_load(&guest_clock);
+
+    return c & CLOCK_STANDS || guest_ns >= UINT64_MAX - c ? UINT64_MAX : c + guest_ns;
 }
 
 uint64_t arm_counter_now(void)
 {
-    uint64_t base = counter_base();
-
-    return (io_now_ns() - base) / NS_PER_TICK;
+    return arm_guest_ns() / NS_PER_TICK;
 }
 
 static bool condition_met(const struct arm_gtimer *t)
@@ -45,13 +61,12 @@ static bool condition_met(const struct arm_gtimer *t)
 /* Deadline on the host clock; a far compare value saturates. */
 static uint64_t deadline_ns(const struct arm_gtimer *t)
 {
-    uint64_t base = counter_base();
-
-    if (t->cval >= (UINT64_MAX - base) / NS_PER_TICK)
+    if (t->cval >= UINT64_MAX / NS_PER_TICK)
         return UINT64_MAX;
-    return base + t->cval * NS_PER_TICK;
+    return arm_guest_to_host_ns(t->cval * NS_PER_TICK);
 }
 
+/* While time stands still no deadline comes: the timer is evaluated again when it goes on. */
 static void evaluate_locked(struct arm_gtimer *t)
 {
     bool enabled = t->ctl & CTL_ENABLE;
@@ -64,13 +79,16 @@ static void evaluate_locked(struct arm_gtimer *t)
         io_timer_cancel(&t->timer);
 }
 
-static void expired(void *opaque)
+static void evaluate(struct arm_gtimer *t)
 {
-    struct arm_gtimer *t = opaque;
-
     pthread_mutex_lock(&t->lock);
     evaluate_locked(t);
     pthread_mutex_unlock(&t->lock);
+}
+
+static void expired(void *opaque)
+{
+    evaluate(opaque);
 }
 
 static struct arm_gtimer *timer_of(struct vcpu *v, const struct sysreg *r)
@@ -192,7 +210,7 @@ int arm_timer_create(struct vcpu *v)
 {
     int err = create_one(&v->sys->vtimer, v->vm, &v->vm->ppi_vtimer[v->index]);
 
-    (void)counter_base();
+    clock_start();
     return err ? err : create_one(&v->sys->ptimer, v->vm, &v->vm->ppi_ptimer[v->index]);
 }
 
@@ -215,4 +233,26 @@ void arm_timer_reset(struct vcpu *v)
 {
     reset_one(&v->sys->vtimer);
     reset_one(&v->sys->ptimer);
+}
+
+/* ---- pauses ---- */
+static void evaluate_all(struct vm *vm)
+{
+    for (unsigned i = 0; i < vm->ncpus; i++) {
+        evaluate(&vm->cpu[i]->sys->vtimer);
+        evaluate(&vm->cpu[i]->sys->ptimer);
+        arm_pmu_time_changed(vm->cpu[i]);
+    }
+}
+
+void arm_time_stop(struct vm *vm)
+{
+    atomic_store(&guest_clock, arm_guest_ns() | CLOCK_STANDS);
+    evaluate_all(vm);
+}
+
+void arm_time_go(struct vm *vm)
+{
+    atomic_store(&guest_clock, io_now_ns() - arm_guest_ns());
+    evaluate_all(vm);
 }

@@ -41,6 +41,20 @@ void arm_helper_fpscr_write(struct vcpu *v, uint32_t value)
     arm_exec_flags_refresh(v);
 }
 
+uint32_t arm_fpscr_peek_stopped(const struct vcpu *v)
+{
+    return (v->fpscr_nzcv & 0xf0000000u) | v->fpscr_rest |
+           sticky_to_fpscr(v->mxcsr & MXCSR_STICKY);
+}
+
+void arm_fpscr_poke_stopped(struct vcpu *v, uint32_t value)
+{
+    v->fpscr_nzcv = value & 0xf0000000u;
+    v->fpscr_rest = value & FPSCR_REST;
+    v->mxcsr = MXCSR_DEFAULT;
+    arm_exec_flags_refresh(v);
+}
+
 #define FPEXC_EN (1u << 30)
 
 /* Only EN exists: no exceptional state, no traps on these CPUs (Cortex-A15 TRM 10.2.6). */

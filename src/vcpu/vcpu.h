@@ -16,6 +16,7 @@
 #pragma once
 
 #include "base/types.h"
+#include "vcpu/debug.h"
 #include <stdatomic.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -45,11 +46,12 @@
 _Static_assert(!(EXEC_FZ & (EXEC_WINDOW | EXEC_IT_MASK)), "one meaning for each bit");
 
 /* Poll word bits: reasons to leave generated code at the next poll. */
-#define POLL_IRQ   (1u << 0) /* an interrupt line changed: re-evaluate */
-#define POLL_MMU   (1u << 1) /* mmu_serve_requests() has work */
-#define POLL_CODE  (1u << 2) /* translated code of this vCPU must be invalidated */
-#define POLL_STOP  (1u << 3) /* leave the run loop (shutdown, reset) */
-#define POLL_POWER (1u << 4) /* PSCI: power state changed */
+#define POLL_IRQ      (1u << 0) /* an interrupt line changed: re-evaluate */
+#define POLL_MMU      (1u << 1) /* mmu_serve_requests() has work */
+#define POLL_CODE     (1u << 2) /* translated code of this vCPU must be invalidated */
+#define POLL_STOP     (1u << 3) /* leave the run loop (shutdown, reset) */
+#define POLL_POWER    (1u << 4) /* PSCI: power state changed */
+#define POLL_PAUSE    (1u << 5) /* vm_pause(): park in the run loop */
 
 enum arm_mode {
     ARM_USR = 0x10,
@@ -168,6 +170,7 @@ struct vcpu {
     uintptr_t fault_pc;
     hva_t fault_addr;
     uint32_t fault_error; /* x86 page-fault error code */
+    struct vcpu_debug debug;
 
     /* ---- other threads ---- */
     _Alignas(CACHE_LINE) _Atomic uint32_t

@@ -86,7 +86,7 @@ void vcpu_quiescent_end(struct vcpu *v)
 static bool must_leave(const struct vcpu *v)
 {
     return atomic_load(&v->irq_lines) || (atomic_load(&v->poll) & (POLL_STOP | POLL_POWER)) ||
-           atomic_load(&v->vm->stop) != VM_RUNNING;
+           atomic_load(&v->vm->stop) != VM_RUNNING || vm_must_park(v);
 }
 
 /* Sleep once unless `awake` holds; wake-ups may be spurious. */
@@ -131,7 +131,8 @@ void vcpu_wait_for_event(struct vcpu *v)
 /* ---- power ---- */
 static bool has_power(const struct vcpu *v)
 {
-    return atomic_load(&v->powered) >= VCPU_ON_PENDING || atomic_load(&v->vm->stop) != VM_RUNNING;
+    return atomic_load(&v->powered) >= VCPU_ON_PENDING || atomic_load(&v->vm->stop) != VM_RUNNING ||
+           vm_must_park(v);
 }
 
 void vcpu_wait_for_power(struct vcpu *v)

@@ -169,6 +169,35 @@ static void serve_poll(struct vcpu *v)
         mmu_serve_requests(v);
 }
 
+/* Until nobody wants a pause; then as the debugger left it. */
+static void park(struct vcpu *v)
+{
+    vm_pause_park(v);
+    debug_apply(v);
+}
+
+static void step(struct vcpu *v)
+{
+    uint32_t pc = v->r[15];
+    enum tcg_exit why = tcg_step(v);
+
+    if (why == TCG_EXIT_POLL && v->r[15] == pc)
+        return;
+    if (why == TCG_EXIT_EXCEPTION)
+        arm_exception_take(v, v->exc);
+    debug_stop(v, why == TCG_EXIT_WATCH ? DEBUG_WATCH : DEBUG_STEPPED);
+}
+
+/* PC-relative code asks at this offset of every page: where there is no breakpoint it goes on. */
+static enum tcg_exit run(struct vcpu *v)
+{
+    enum tcg_exit why = tcg_run(v);
+
+    if (why == TCG_EXIT_BREAK && !debug_breaks(&v->vm->debug, v->r[15], false))
+        return tcg_step(v);
+    return why;
+}
+
 static void handle_exit(struct vcpu *v, enum tcg_exit why)
 {
     switch (why) {
@@ -180,6 +209,12 @@ static void handle_exit(struct vcpu *v, enum tcg_exit why)
         break;
     case TCG_EXIT_WFE:
         vcpu_wait_for_event(v);
+        break;
+    case TCG_EXIT_BREAK:
+        debug_stop(v, DEBUG_BREAK);
+        break;
+    case TCG_EXIT_WATCH:
+        debug_stop(v, DEBUG_WATCH);
         break;
     case TCG_EXIT_YIELD:
         if (v->vm->ncpus > host_cpus)
@@ -198,10 +233,19 @@ static void run_powered(struct vcpu *v)
 
         if (atomic_load_explicit(&v->poll, memory_order_relaxed))
             serve_poll(v);
+        /* After the poll word: POLL_PAUSE was set later than what it announces. */
+        if (vm_must_park(v)) {
+            park(v);
+            continue;
+        }
+        if (v->debug.step) {
+            step(v);
+            continue;
+        }
         e = arm_interrupt_pending(v);
         if (e != ARM_EXC_NONE)
             arm_exception_take(v, e);
-        handle_exit(v, tcg_run(v));
+        handle_exit(v, run(v));
     }
 }
 
@@ -231,11 +275,15 @@ void *vcpu_thread_main(void *opaque)
     vcpu_set_current(v);
     rcu_thread_register();
     vcpu_quiescent_end(v);
+    debug_apply(v); /* what the thread before was told in a pause that the reset ended */
     while (atomic_load(&v->vm->stop) == VM_RUNNING) {
         switch (atomic_load(&v->powered)) {
         case VCPU_OFF:
         case VCPU_POWER_CLAIMED:
-            vcpu_wait_for_power(v);
+            if (vm_must_park(v))
+                park(v);
+            else
+                vcpu_wait_for_power(v);
             break;
         case VCPU_ON_PENDING:
             power_up(v);
@@ -245,6 +293,7 @@ void *vcpu_thread_main(void *opaque)
         }
     }
     vcpu_quiescent_begin(v);
+    vm_pause_thread_ended(v->vm);
     rcu_thread_unregister();
     vcpu_set_current(NULL);
     return NULL;

@@ -92,6 +92,9 @@ def refusals(files):
     yield "option-unknown", kernel + ["-frobnicate"], "frobnicate"
     yield "option-without-value", ["-kernel"], "kernel"
     yield "serial-unknown", kernel + ["-serial", "pigeon"], "pigeon.*stdio"
+    yield "gdb-unknown", kernel + ["-gdb", "pigeon"], "pigeon.*tcp:.*unix:"
+    yield "gdb-port", kernel + ["-gdb", "tcp::99999"], "99999.*tcp:"
+    yield "gdb-path", kernel + ["-gdb", f"unix:{files.missing}/socket"], "missing.*No such file"
     yield "log-mask-unknown", kernel + ["-d", "everything"], "everything.*in_asm"
     yield "drive-format", kernel + disk + [f"if=none,id=d,format=qcow2,file={files.disk}"], \
         "qcow2.*raw"

@@ -40,6 +40,7 @@ static struct arm_mmu_regs rig_regs[VCPU_MAX];
 static _Thread_local struct vcpu *rig_current;
 static _Thread_local jmp_buf *rig_catch;
 static _Thread_local struct rig_exception rig_exc;
+static _Thread_local unsigned rig_watch_checks;
 static _Thread_local unsigned rig_jump_flushes, rig_jump_page_flushes;
 static void (*rig_on_invalidate)(struct vcpu *v, gpa_t page);
 static void (*rig_on_walk)(void); /* called where a walk begins: a place to lose the CPU */
@@ -86,6 +87,17 @@ _Noreturn void vcpu_raise(struct vcpu *v, uintptr_t ra, enum arm_exception e, ui
     if (!rig_catch)
         vm_bug("unexpected guest exception %d fsr %x far %lx", e, fsr, (unsigned long)far);
     longjmp(*rig_catch, 1);
+}
+
+void debug_check_access(struct vcpu *v, gva_t va, unsigned size, enum mmu_access access,
+                        uintptr_t ra)
+{
+    (void)v;
+    (void)size;
+    (void)access;
+    (void)ra;
+    (void)va;
+    rig_watch_checks++;
 }
 
 void tcg_jump_cache_flush(struct vcpu *v)

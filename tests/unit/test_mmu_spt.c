@@ -633,6 +633,39 @@ Test(spt, mmu_off)
     cr_expect_eq(how, -1);
 }
 
+/* ---- watchpoints ---- */
+Test(spt, watched_pages_stay_out_of_windows)
+{
+    const struct debug_watch watch[] = {{VA + 0x1ffe, VA + 0x2001, 1u << MMU_WRITE},
+                                        {DATA + 0x9000, DATA + 0x9000, 1u << MMU_READ}};
+
+    for (unsigned i = 0; i < 5; i++)
+        map(1, VA + i * 0x1000, DATA + i * 0x1000, 3, NG);
+    load(VA + 0x1000, PRIV);
+    memcpy(rig_vm.debug.watch, watch, sizeof(watch));
+    rig_vm.debug.nwatch = 2;
+    mmu_watch_changed(v);
+    for (unsigned i = 0; i < 5; i++)
+        cr_expect_eq(load(VA + i * 0x1000, PRIV), 0x200000 + i * 0x1000);
+    cr_expect(rec(true, VA) && rec(true, VA + 0x3000), "the others are mapped");
+    cr_expect(!rec(true, VA + 0x1000) && !rec(true, VA + 0x2000), "by no run of neighbours either");
+    rig_watch_checks = 0;
+    load(VA + 0x1000, PRIV);
+    cr_expect_eq(how, -1);
+    store_ok(VA + 0x2000, 1, PRIV);
+    cr_expect_eq(how, -1);
+    cr_expect_eq(rig_watch_checks, 2, "every access is looked at");
+    r->sctlr = 0;
+    mmu_context_changed(v);
+    load((uint32_t)DATA + 0x8000, PRIV);
+    load((uint32_t)DATA + 0x9000, PRIV);
+    cr_expect_eq(how, -1);
+    rig_vm.debug.nwatch = 0;
+    mmu_watch_changed(v);
+    load((uint32_t)DATA + 0x9000, PRIV);
+    cr_expect_eq(how, 1, "nothing is watched any more");
+}
+
 /* ---- code pages ---- */
 static unsigned invalidated;
 

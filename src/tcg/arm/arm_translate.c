@@ -143,10 +143,25 @@ static void emit_align_pc(struct arm_ctx *s)
     s->src->n_insns = 1;
 }
 
+/* To the run loop, which knows whether the address is really one to stop at. */
+static void emit_breakpoint(struct arm_ctx *s)
+{
+    s->src->n_insns = 1;
+    s->next_pc = s->pc;
+    s->it_next = s->it;
+    ir_insn(s->b, s->pc, s->it);
+    arm_exit_next(s, TCG_EXIT_BREAK);
+    s->pc += s->thumb ? 2 : 4;
+}
+
 static void translate_run(struct arm_ctx *s, unsigned max_insns)
 {
     struct tcg_source *src = s->src;
 
+    if (src->breakpoint && src->breakpoint(src, s->pc)) {
+        emit_breakpoint(s);
+        return;
+    }
     for (;;) {
         enum fetch_result f = fetch(s, src->n_insns == 0);
 
@@ -166,7 +181,7 @@ static void translate_run(struct arm_ctx *s, unsigned max_insns)
         s->pc = s->next_pc;
         s->it = s->it_next;
         if (src->n_insns >= max_insns || page_offset(s->pc) == 0 || src->crosses_page ||
-            ir_room(s->b) < ROOM_PER_INSN) {
+            ir_room(s->b) < ROOM_PER_INSN || (src->breakpoint && src->breakpoint(src, s->pc))) {
             break;
         }
     }
