@@ -8,6 +8,10 @@
 
 #include "vm.h"
 
+#include <stdio.h>
+
+struct chardev;
+
 /* Create the devices of vm->opt on vm->bus, set vm->ppi_*; RAM, bus, I/O loop and vCPUs exist.
    Reports its own errors. */
 int board_create(struct vm *vm) MUST_CHECK;
@@ -20,6 +24,13 @@ int board_load(struct vm *vm) MUST_CHECK;
 void board_reset(struct vm *vm);
 /* Press the power key. Any thread. */
 void board_power_key(struct vm *vm);
+/* A key of the console's escape sequence (Ctrl-A): x quits, p presses the power key, b sends a
+   break. `vm` is a struct vm. Any thread. */
+void board_console_key(void *vm, char key);
+/* The back end of the serial port; NULL with -dumpdtb. */
+struct chardev *board_serial(const struct vm *vm);
+/* State of the interrupt controller. Any thread. */
+void board_dump_irq(const struct vm *vm, FILE *f);
 /* The device tree that board_load() made or patched. */
 const void *board_dtb(const struct vm *vm, size_t *size);
 

@@ -14,6 +14,7 @@
 #include "dev/virtio.h"
 #include "io/chardev.h"
 #include "loader.h"
+#include "vm_control.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -45,14 +46,15 @@ static int create_gic(struct vm *vm)
     return err;
 }
 
-static void console_key(void *opaque, char key)
+void board_console_key(void *opaque, char key)
 {
     struct vm *vm = opaque;
 
-    if (key == 'x') {
-        vm_request_stop(vm, VM_SHUTDOWN);
-    } else {
-        board_power_key(vm);
+    switch (key) {
+    case 'x': vm_request_stop(vm, VM_QUIT_CONSOLE); break;
+    case 'p': vm_powerdown(vm); break;
+    case 'b': pl011_receive_break(vm->board->uart); break;
+    default: break;
     }
 }
 
@@ -66,7 +68,7 @@ static int create_uart(struct vm *vm)
         err = pl011_create(vm->bus, VIRT_UART, &irq, vm->io, b->serial, &b->uart);
     }
     if (err == 0) {
-        pl011_set_escape(b->uart, console_key, vm);
+        pl011_set_escape(b->uart, board_console_key, vm);
     }
     return err;
 }
@@ -164,6 +166,16 @@ void board_reset(struct vm *vm)
 void board_power_key(struct vm *vm)
 {
     pl061_pulse(vm->board->gpio, VIRT_POWER_KEY_PIN);
+}
+
+struct chardev *board_serial(const struct vm *vm)
+{
+    return vm->board->serial;
+}
+
+void board_dump_irq(const struct vm *vm, FILE *f)
+{
+    gic_dump(vm->board->gic, f);
 }
 
 const void *board_dtb(const struct vm *vm, size_t *size)

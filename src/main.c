@@ -12,16 +12,18 @@
 
 static int run(const struct options *o)
 {
+    struct monitor *monitor;
     struct vm *vm;
-    int status;
+    int status = EXIT_FAILURE;
 
     if (vm_create(&o->vm, &vm) != 0) {
         return EXIT_FAILURE;
     }
     if (o->vm.dumpdtb != NULL) {
         status = vm_dump_dtb(vm, o->vm.dumpdtb) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-    } else {
+    } else if (monitor_create(vm, &o->monitor, &monitor) == 0) {
         status = vm_run(vm);
+        monitor_destroy(monitor);
     }
     vm_destroy(vm);
     return status;

@@ -235,7 +235,6 @@ static int parse_serial(struct options *o, const char *value)
 PARSE_NONE(display, "display")
 PARSE_NONE(nic, "nic")
 PARSE_NONE(net, "net")
-PARSE_NONE(monitor, "monitor")
 PARSE_NONE(parallel, "parallel")
 PARSE_NONE(vga, "vga")
 
@@ -246,12 +245,15 @@ static int parse_nothing(struct options *o, const char *value)
     return 0;
 }
 
-static int parse_no_reboot(struct options *o, const char *value)
-{
-    (void)value;
-    o->vm.no_reboot = true;
-    return 0;
-}
+#define PARSE_FLAG(name, field)                                                                    \
+    static int parse_##name(struct options *o, const char *value)                                  \
+    {                                                                                              \
+        (void)value;                                                                               \
+        o->field = true;                                                                           \
+        return 0;                                                                                  \
+    }
+PARSE_FLAG(no_reboot, vm.no_reboot)
+PARSE_FLAG(no_shutdown, vm.no_shutdown)
 
 /* ---- debugger ---- */
 static int parse_gdb(struct options *o, const char *value)
@@ -332,13 +334,24 @@ static const struct option {
      "file=PATH[,format=raw][,if=none|virtio][,id=ID][,readonly=on]"},
     {"device", "DRIVER", options_parse_device, "add a device: DRIVER[,drive=ID][,...]"},
     {"serial", "DEV", parse_serial,
-     "stdio (default), null, pty, file:PATH, unix:PATH[,server=on][,wait=off]"},
+     "mon:stdio (default), stdio, null, pty, file:PATH, unix:PATH[,server=on][,wait=off]"},
+    {"monitor", "DEV", options_parse_monitor,
+     "monitor for people: stdio, pty, none, unix:PATH or tcp:HOST:PORT[,server=on][,wait=off]"},
+    {"qmp", "DEV", options_parse_qmp, "JSON control socket, at the same places"},
+    {"qmp-pretty", "DEV", options_parse_qmp_pretty, NULL},
+    {"chardev", "OPTS", options_parse_chardev,
+     "BACKEND,id=ID[,...] for -mon: socket (path= or host=, port=), stdio, pty, null, file"},
+    {"mon", "OPTS", options_parse_mon, "chardev=ID[,mode=readline|control][,pretty=on|off]"},
+    {"metrics", "[HOST:]PORT", options_parse_metrics, "counters for Prometheus (default 127.0.0.1)"},
     {"nographic", NULL, parse_nothing, "no display, console in the terminal (as always)"},
     {"display", "none", parse_display, "no display"},
     {"no-reboot", NULL, parse_no_reboot, "quit when the guest resets"},
     {"gdb", "DEV", parse_gdb, "serve a debugger: tcp:[HOST]:PORT (HOST: loopback), unix:PATH"},
     {"s", NULL, parse_gdb_default, "short for -gdb tcp::1234"},
     {"S", NULL, parse_paused, "start with all CPUs paused"},
+    {"no-shutdown", NULL, parse_no_shutdown, "stay when the guest powers off"},
+    {"action", "OPTS", options_parse_action,
+     "reboot=reset|shutdown, shutdown=poweroff|pause, panic=..."},
     {"perf-map", NULL, parse_perf_map, "write /tmp/perf-PID.map, by which perf names guest blocks"},
     {"mmu", "MODE", parse_mmu,
      "guest memory: auto (default), soft (software TLB), spt[=private], spt=shared or "
@@ -351,12 +364,11 @@ static const struct option {
     {"stats", "FILE", parse_stats, "write counters as JSON to FILE at exit (-: text on stderr)"},
     {"nic", "none", parse_nic, NULL},
     {"net", "none", parse_net, NULL},
-    {"monitor", "none", parse_monitor, NULL},
     {"parallel", "none", parse_parallel, NULL},
     {"vga", "none", parse_vga, NULL},
     {"nodefaults", NULL, parse_nothing, NULL},
     {"no-user-config", NULL, parse_nothing, NULL},
-    {"name", "TEXT", parse_nothing, NULL},
+    {"name", "TEXT", options_parse_name, "the machine's name"},
     {"h", NULL, parse_help, NULL},
     {"help", NULL, parse_help, "this text"},
     {"version", NULL, parse_version, "the version"},
@@ -375,7 +387,7 @@ static void list_options(char *buf, size_t size)
 
 static int unknown_option(const char *arg)
 {
-    char list[512];
+    char list[640];
 
     list_options(list, sizeof list);
     if (arg[0] != '-') {
@@ -439,10 +451,8 @@ int options_parse(int argc, char *const *argv, struct options *o)
             return err;
         }
     }
-    if (o->vm.serial == NULL) {
-        o->vm.serial = "stdio";
-    }
-    return check_combination(o);
+    int err = options_settle_console(o);
+    return err == 0 ? check_combination(o) : err;
 }
 
 void options_free(struct options *o)
@@ -456,6 +466,7 @@ void options_free(struct options *o)
         free(o->vm.device[i].options);
     }
     free(o->vm.dumpdtb);
+    options_free_chardevs(o);
 }
 
 void options_print_help(FILE *f)

@@ -5,14 +5,25 @@
  */
 #pragma once
 
+#include "monitor/monitor.h"
 #include "vm.h"
 
 #include <stdio.h>
 
 enum options_action { OPTIONS_RUN, OPTIONS_HELP, OPTIONS_VERSION };
 
+#define OPTIONS_CHARDEVS 16
+struct options_chardev {
+    char *id;
+    char *spec; /* as -monitor and -serial spell it */
+};
+
 struct options {
     struct vm_options vm;
+    struct monitor_options monitor;
+    struct options_chardev chardev[OPTIONS_CHARDEVS];
+    unsigned nchardevs;
+    char *name; /* what vm.name points to */
     enum options_action action;
     unsigned log_mask;
     bool perf_map; /* -perf-map */

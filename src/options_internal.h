@@ -26,3 +26,16 @@ void options_list_end(struct options_list *l);
 /* options_device.c */
 int options_parse_drive(struct options *o, const char *value) MUST_CHECK;
 int options_parse_device(struct options *o, const char *value) MUST_CHECK;
+
+/* options_monitor.c */
+int options_parse_monitor(struct options *o, const char *value) MUST_CHECK;
+int options_parse_qmp(struct options *o, const char *value) MUST_CHECK;
+int options_parse_qmp_pretty(struct options *o, const char *value) MUST_CHECK;
+int options_parse_chardev(struct options *o, const char *value) MUST_CHECK;
+int options_parse_mon(struct options *o, const char *value) MUST_CHECK;
+int options_parse_metrics(struct options *o, const char *value) MUST_CHECK;
+int options_parse_action(struct options *o, const char *value) MUST_CHECK;
+int options_parse_name(struct options *o, const char *value) MUST_CHECK;
+void options_free_chardevs(struct options *o);
+/* After the last option: who uses the terminal. */
+int options_settle_console(struct options *o) MUST_CHECK;

@@ -20,6 +20,7 @@
 #include "vcpu/arm.h"
 #include "vcpu/exclusive.h"
 #include "vcpu/pin.h"
+#include "vm_control.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -40,15 +41,18 @@ _Static_assert(STATS_VCPUS == VCPU_MAX, "one set of counters for each vCPU");
 
 void vm_request_stop(struct vm *vm, enum vm_stop_reason why)
 {
-    uint32_t running = VM_RUNNING;
+    uint32_t cur = atomic_load(&vm->stop);
     uint64_t one = 1;
 
-    if (atomic_compare_exchange_strong(&vm->stop, &running, (uint32_t)why)) {
-        int saved = errno;
-        while (write(vm->stop_fd, &one, sizeof one) < 0 && errno == EINTR) {
+    do {
+        if (!vm_reason_outranks(why, cur)) {
+            return;
         }
-        errno = saved;
+    } while (!atomic_compare_exchange_weak(&vm->stop, &cur, (uint32_t)why));
+    int saved = errno;
+    while (write(vm->stop_fd, &one, sizeof one) < 0 && errno == EINTR) {
     }
+    errno = saved;
 }
 
 /* ---- construction ---- */
@@ -223,7 +227,6 @@ static int start_vcpus(const struct run *r)
 {
     struct vm *vm = r->vm;
 
-    atomic_store(&vm->stop, VM_RUNNING);
     for (unsigned i = 0; i < vm->ncpus; i++) {
         atomic_store(&vm->cpu[i]->powered, VCPU_OFF);
         atomic_store(&vm->cpu[i]->poll, 0);
@@ -273,7 +276,7 @@ static void on_signal(struct vm *vm, int sig)
 {
     switch (sig) {
     case SIGUSR1: print_status(vm); break;
-    case SIGPWR: board_power_key(vm); break;
+    case SIGPWR: vm_powerdown(vm); break;
     case SIGCONT: terminal_raw_again(); break;
     default:
         vm->exit_status = 128 + sig;
@@ -310,10 +313,41 @@ static enum vm_stop_reason run_once(const struct run *r)
     int started = start_vcpus(r);
 
     vm_pause_restart_end(r->vm);
+    if (!vm_paused(r->vm)) {
+        vm_set_started(r->vm);
+    }
     wait_for_stop(r);
     vm_pause_restart_begin(r->vm);
     stop_vcpus(r->vm, started);
     return atomic_load(&r->vm->stop);
+}
+
+/* The request for `why` is carried out. One that outranks it may have come meanwhile and stays. */
+static void stop_done(struct vm *vm, enum vm_stop_reason why)
+{
+    uint32_t done = (uint32_t)why;
+
+    atomic_compare_exchange_strong(&vm->stop, &done, VM_RUNNING);
+}
+
+/* -no-shutdown: no vCPU runs; until the user resets the machine or ends it. */
+static enum vm_stop_reason wait_while_off(const struct run *r)
+{
+    struct vm *vm = r->vm;
+
+    vm_set_off(vm, true);
+    vm_pause_restart_end(vm);
+    wait_for_stop(r);
+    vm_pause_restart_begin(vm);
+    return atomic_load(&vm->stop);
+}
+
+static int exit_status(const struct vm *vm, enum vm_stop_reason why)
+{
+    if (why == VM_SIGNAL) {
+        return vm->exit_status;
+    }
+    return why != VM_FATAL ? 0 : vm->exit_status != 0 ? vm->exit_status : 1;
 }
 
 static int run_until_end(const struct run *r)
@@ -321,23 +355,21 @@ static int run_until_end(const struct run *r)
     struct vm *vm = r->vm;
 
     for (;;) {
-        switch (run_once(r)) {
-        case VM_RESET:
-            if (vm->opt->no_reboot) {
-                return 0;
-            }
-            board_reset(vm);
-            if (board_load(vm) != 0) {
-                return 1;
-            }
-            break;
-        case VM_SIGNAL:
-            return vm->exit_status;
-        case VM_FATAL:
-            return vm->exit_status != 0 ? vm->exit_status : 1;
-        default:
-            return 0;
+        enum vm_stop_reason why = run_once(r);
+        enum vm_next next = vm_what_next(vm, why);
+        while (next == VM_NEXT_WAIT) {
+            stop_done(vm, why);
+            why = wait_while_off(r);
+            next = vm_what_next(vm, why);
         }
+        if (next == VM_NEXT_END) {
+            return exit_status(vm, why);
+        }
+        board_reset(vm);
+        if (board_load(vm) != 0) {
+            return 1;
+        }
+        stop_done(vm, why);
     }
 }
 

@@ -39,7 +39,9 @@ struct vm_options {
     unsigned ndrives;
     struct vm_device device[32];
     unsigned ndevices;
-    bool no_reboot;
+    bool no_reboot;         /* -action reboot=shutdown */
+    bool no_shutdown;       /* -action shutdown=pause: wait for the user after the guest's end */
+    const char *name;       /* -name, or NULL */
     bool exclusive_strict;
     const char *stats_path;
     const char *pin;        /* none, spread, compact, or a list */
@@ -48,7 +50,11 @@ struct vm_options {
     bool paused;            /* -S */
 };
 
-enum vm_stop_reason { VM_RUNNING, VM_SHUTDOWN, VM_RESET, VM_SIGNAL, VM_FATAL };
+/* VM_SHUTDOWN and VM_RESET are the guest's. */
+enum vm_stop_reason {
+    VM_RUNNING, VM_SHUTDOWN, VM_RESET, VM_SIGNAL, VM_FATAL, VM_RESET_MONITOR, VM_QUIT_CONSOLE,
+    VM_QUIT_MONITOR,
+};
 
 #define VM_VIRTIO_SLOTS 32
 
@@ -63,6 +69,16 @@ struct vm_pause {
     bool restarting;         /* the main thread ends, resets, starts again */
     bool time_stopped;
     bool by_user;            /* one of `wanted` is vm_user_pause()'s */
+};
+
+struct vm_event;
+
+/* vm_control.c */
+struct vm_control {
+    void (*listener)(void *opaque, const struct vm_event *e);
+    void *opaque;
+    _Atomic bool off;     /* the guest has ended, -no-shutdown keeps us */
+    _Atomic bool started; /* it has run, or a user has stopped or continued it */
 };
 
 struct vm {
@@ -82,6 +98,7 @@ struct vm {
     _Atomic uint32_t stop;  /* enum vm_stop_reason; vCPUs leave when it is not VM_RUNNING */
     struct vm_pause pause;
     struct vm_debug debug;
+    struct vm_control control;
     int stop_fd;            /* eventfd: `stop` changed; the main thread waits on it */
     int exit_status;
 };
@@ -92,7 +109,8 @@ int vm_create(const struct vm_options *opt, struct vm **out) MUST_CHECK;
    status. Handles guest reset. */
 int vm_run(struct vm *vm);
 void vm_destroy(struct vm *vm);
-/* Ask the machine to stop; any thread, also signal handlers. */
+/* Ask the machine to stop; any thread, also signal handlers. The user's wish to end it replaces a
+   shutdown or reset under way; otherwise the first request counts. */
 void vm_request_stop(struct vm *vm, enum vm_stop_reason why);
 /* -dumpdtb: write the device tree; reports its own errors. */
 int vm_dump_dtb(struct vm *vm, const char *path) MUST_CHECK;

@@ -30,9 +30,14 @@ static uint64_t value(unsigned cpu, size_t i)
     return atomic_load_explicit(first + i, memory_order_relaxed);
 }
 
+static bool is_maximum(size_t i)
+{
+    return strstr(field[i].name, "_max_") != NULL;
+}
+
 static uint64_t total(unsigned ncpus, size_t i)
 {
-    bool is_max = strstr(field[i].name, "_max_") != NULL;
+    bool is_max = is_maximum(i);
     uint64_t sum = 0;
 
     for (unsigned c = 0; c < ncpus; c++) {
@@ -113,4 +118,18 @@ int stats_write_json(const char *path, unsigned nvcpus)
     }
     free(tmp);
     return err;
+}
+
+void stats_print_prometheus(FILE *f, unsigned nvcpus)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(field); i++) {
+        const char *suffix = is_maximum(i) ? "" : "_total";
+        fprintf(f, "# HELP umbra_%s%s %s\n", field[i].name, suffix, field[i].text);
+        fprintf(f, "# TYPE umbra_%s%s %s\n", field[i].name, suffix,
+                is_maximum(i) ? "gauge" : "counter");
+        for (unsigned c = 0; c < nvcpus; c++) {
+            fprintf(f, "umbra_%s%s{cpu=\"%u\"} %" PRIu64 "\n", field[i].name, suffix, c,
+                    value(c, i));
+        }
+    }
 }

@@ -68,4 +68,6 @@ extern struct stats stats_vcpu[STATS_VCPUS];
 void stats_print_text(FILE *f, unsigned nvcpus);
 /* -errno; writes to a temporary file, then renames. */
 int stats_write_json(const char *path, unsigned nvcpus) MUST_CHECK;
+/* The counters in the text format of Prometheus, version 0.0.4. */
+void stats_print_prometheus(FILE *f, unsigned nvcpus);
 uint64_t stats_now_ns(void);

@@ -175,3 +175,15 @@ bool bus_write(struct bus *bus, struct vcpu *cpu, gpa_t gpa, unsigned size, uint
     }
     return true;
 }
+
+void bus_dump(struct bus *bus, FILE *f)
+{
+    rcu_enter();
+    const struct bus_map *m = rcu_read(&bus->map);
+    for (unsigned i = 0; i < m->n; i++) {
+        const struct bus_region *r = &m->region[i];
+        fprintf(f, "%016" PRIx64 "-%016" PRIx64 " %s\n", r->base, r->base + (r->size - 1),
+                r->name);
+    }
+    rcu_leave();
+}

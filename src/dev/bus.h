@@ -9,6 +9,8 @@
 
 #include "base/types.h"
 
+#include <stdio.h>
+
 struct vcpu;
 struct vm;
 
@@ -38,6 +40,8 @@ bool bus_read(struct bus *bus, struct vcpu *cpu, gpa_t gpa, unsigned size, uint6
 bool bus_write(struct bus *bus, struct vcpu *cpu, gpa_t gpa, unsigned size, uint64_t value);
 /* Is any device at gpa? */
 bool bus_has(struct bus *bus, gpa_t gpa);
+/* The map, a line for each region, by address. A thread that is registered with RCU. */
+void bus_dump(struct bus *bus, FILE *f);
 
 /* An interrupt line: an input of an interrupt controller. Any thread. */
 struct irq_line {

@@ -8,6 +8,8 @@
 
 #include "dev/bus.h"
 
+#include <stdio.h>
+
 struct dt;
 struct vcpu;
 struct gic;
@@ -32,6 +34,10 @@ int gic_attach(struct gic *g, struct bus *bus, gpa_t dist, gpa_t cpu) MUST_CHECK
 int gic_v2m_attach(struct gic *g, struct bus *bus, gpa_t base, unsigned first, unsigned count)
     MUST_CHECK;
 void gic_fdt(struct dt *d, gpa_t dist, gpa_t cpu, gpa_t v2m);
+
+/* State of the interrupts that are enabled, pending or active, and of the CPU interfaces. Any
+   thread. */
+void gic_dump(struct gic *g, FILE *f);
 
 /* Inputs: shared peripheral interrupt n (interrupt ID 32 + n), or ID 16..31 of one CPU. */
 struct irq_line gic_spi(struct gic *g, unsigned n);

@@ -40,8 +40,12 @@ enum {
 #define INT_RX (1u << 4)
 #define INT_TX (1u << 5)
 #define INT_RT (1u << 6)
+#define INT_FE (1u << 7)
+#define INT_BE (1u << 9)
 #define INT_OE (1u << 10)
 #define INT_ALL 0x7ffu
+#define DR_FE (1u << 8)
+#define DR_BE (1u << 10)
 #define DR_OE (1u << 11)
 
 #define FIFO_SIZE 16u
@@ -130,7 +134,7 @@ static void on_timeout(void *opaque)
     pthread_mutex_unlock(&u->lock);
 }
 
-static void rx_push(struct pl011 *u, uint8_t c)
+static void rx_push(struct pl011 *u, uint16_t c)
 {
     if (fifo_room(u, &u->rx) == 0) {
         u->ris |= INT_OE;
@@ -160,6 +164,17 @@ void pl011_receive(void *opaque, const uint8_t *buf, size_t len)
     for (size_t i = 0; i < len; i++) {
         rx_push(u, buf[i]);
     }
+    rx_changed(u);
+    update_irq(u);
+    pthread_mutex_unlock(&u->lock);
+}
+
+/* A null character that carries the break and framing errors (3.4.4). */
+void pl011_receive_break(struct pl011 *u)
+{
+    pthread_mutex_lock(&u->lock);
+    rx_push(u, DR_BE | DR_FE);
+    u->ris |= INT_BE | INT_FE;
     rx_changed(u);
     update_irq(u);
     pthread_mutex_unlock(&u->lock);

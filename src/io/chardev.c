@@ -58,7 +58,7 @@ static void set_events(struct chardev *c)
     bool blocked = c->flush_posted && c->used > 0;
     pthread_mutex_unlock(&c->lock);
     uint32_t out = blocked ? EPOLLOUT : 0;
-    uint32_t in = atomic_load(&c->input_stopped) ? 0 : EPOLLIN;
+    uint32_t in = atomic_load(&c->input_stopped) && !chardev_keys_room(c) ? 0 : EPOLLIN;
     int err = 0;
 
     if (c->in_watched) {
@@ -73,6 +73,17 @@ static void set_events(struct chardev *c)
         c->out_events = out;
     }
     VM_CHECK(err == 0);
+}
+
+/* A write was cut short, whoever's it was. */
+static void tell_sent(struct chardev *c)
+{
+    if (c->user.sent != NULL) {
+        c->user.sent(c->user.opaque);
+    }
+    if (c->sharer.sent != NULL) {
+        c->sharer.sent(c->sharer.opaque);
+    }
 }
 
 /* Flush on the I/O thread. */
@@ -95,8 +106,8 @@ static void flush(struct chardev *c)
     }
     pthread_mutex_unlock(&c->lock);
     set_events(c);
-    if (tell && c->user.sent != NULL) {
-        c->user.sent(c->user.opaque);
+    if (tell) {
+        tell_sent(c);
     }
 }
 
@@ -152,8 +163,8 @@ static void discard_output(struct chardev *c)
     bool tell = c->user_waits;
     c->user_waits = false;
     pthread_mutex_unlock(&c->lock);
-    if (tell && c->user.sent != NULL) {
-        c->user.sent(c->user.opaque);
+    if (tell) {
+        tell_sent(c);
     }
 }
 
@@ -183,20 +194,30 @@ static void disconnect(struct chardev *c)
     }
 }
 
-/* Read what the front end has room for. Returns false when there is nothing (more) to read now. */
-static bool input_once(struct chardev *c)
+/* Room of the front end; 0: it will call chardev_accept_input() when there is some. */
+static size_t front_room(struct chardev *c)
 {
-    uint8_t buf[256];
     size_t room = c->user.room(c->user.opaque);
 
     if (room == 0) {
         atomic_store(&c->input_stopped, true);
         /* The front end may have made room before it could see the flag. */
         room = c->user.room(c->user.opaque);
-        if (room == 0) {
-            return false;
+        if (room != 0) {
+            atomic_store(&c->input_stopped, false);
         }
-        atomic_store(&c->input_stopped, false);
+    }
+    return room;
+}
+
+/* Read what there is room for. Returns false when there is nothing (more) to read now. */
+static bool input_once(struct chardev *c)
+{
+    uint8_t buf[256];
+    size_t room = c->escapes ? CHARDEV_TYPED - c->ntyped : front_room(c);
+
+    if (room == 0) {
+        return false;
     }
     ssize_t n = read(c->in_fd, buf, room < sizeof buf ? room : sizeof buf);
     if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
@@ -206,15 +227,18 @@ static bool input_once(struct chardev *c)
         disconnect(c);
         return false;
     }
-    size_t len = c->escapes ? chardev_filter_escapes(c, buf, (size_t)n) : (size_t)n;
-    if (len > 0) {
-        c->user.receive(c->user.opaque, buf, len);
+    if (c->escapes) {
+        chardev_keys(c, buf, (size_t)n);
+        chardev_keys_deliver(c);
+    } else {
+        c->user.receive(c->user.opaque, buf, (size_t)n);
     }
     return true;
 }
 
 static void input(struct chardev *c)
 {
+    chardev_keys_deliver(c);
     if (c->in_fd < 0 || c->in_eof) {
         return;
     }
@@ -254,7 +278,7 @@ static void on_event(void *opaque, uint32_t events)
         io_fd_del(c->loop, c->in_fd);
         c->in_watched = false;
     }
-    if (!atomic_load(&c->input_stopped)) {
+    if (!atomic_load(&c->input_stopped) || chardev_keys_room(c)) {
         input(c);
     }
 }
@@ -328,6 +352,12 @@ void chardev_attach(struct chardev *c, const struct chardev_user *user)
     }
 }
 
+void chardev_share(struct chardev *c, const struct chardev_sharer *sharer)
+{
+    c->sharer = sharer != NULL ? *sharer : (struct chardev_sharer){0};
+    c->focus = false;
+}
+
 void chardev_close(struct chardev *c)
 {
     if (c == NULL) {
@@ -364,5 +394,6 @@ void chardev_close(struct chardev *c)
     }
     pthread_mutex_destroy(&c->lock);
     free(c->ring);
+    free(c->typed);
     free(c);
 }

@@ -20,9 +20,19 @@ struct chardev_user {
     void *opaque;
 };
 
+/* A second user of a console, a monitor: while it has the focus (Ctrl-A c), input goes to it instead
+   of the front end. Output of both is mixed. Callbacks run on the back end's I/O thread. */
+struct chardev_sharer {
+    void (*receive)(void *opaque, const uint8_t *buf, size_t len);
+    void (*focus)(void *opaque); /* input goes there from now on */
+    void (*sent)(void *opaque);  /* there is room for output again */
+    void *opaque;
+};
+
 /*
- * "stdio" (also "mon:stdio"), "null", "file:PATH", "unix:PATH[,server=on|off][,wait=on|off]"
- * (also the older ",server", ",nowait"), "pty". Errors are reported here. May wait for a client
+ * "stdio", "null", "file:PATH", "unix:PATH[,server=on|off][,wait=on|off]"
+ * (also the older ",server", ",nowait"), "pty"; with "mon:" before it a back end that knows the
+ * Ctrl-A keys and may be shared with a monitor ("stdio" always knows the keys). Errors are reported here. May wait for a client
  * when asked to.
  */
 int chardev_open(struct io_loop *l, const char *spec, struct chardev **out) MUST_CHECK;
@@ -30,6 +40,8 @@ int chardev_open(struct io_loop *l, const char *spec, struct chardev **out) MUST
 bool chardev_spec_valid(const char *spec, const char **why);
 /* Connects the front end and starts input; once, before the machine runs. */
 void chardev_attach(struct chardev *c, const struct chardev_user *user);
+/* Share it; NULL: no longer. Before the I/O thread starts or after it has stopped. */
+void chardev_share(struct chardev *c, const struct chardev_sharer *sharer);
 /* Queue output; how many bytes were taken. Any thread, never blocks. When less than len was taken,
    sent() will be called. */
 size_t chardev_write(struct chardev *c, const uint8_t *buf, size_t len);

@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 
 #define CHARDEV_RING 65536u
+#define CHARDEV_TYPED 4096u
 
 struct chardev {
     struct io_loop *loop;
@@ -24,6 +25,11 @@ struct chardev {
     uint32_t in_events, out_events; /* what it waits for there */
     bool in_eof;
     bool escapes, escaped;   /* Ctrl-A handling; the last byte was Ctrl-A */
+    uint8_t *typed;          /* escapes: input that the front end has no room for, so that Ctrl-A is
+                                seen although the guest does not read */
+    size_t ntyped;
+    bool focus;              /* input goes to the sharer */
+    struct chardev_sharer sharer; /* receive NULL: none */
     char *unlink_path;
     bool lossy;              /* pty, nobody need be connected: full ring drops its oldest */
 
@@ -43,8 +49,13 @@ int chardev_open_file(struct chardev *c, const char *path) MUST_CHECK;
 int chardev_open_unix(struct chardev *c, const char *spec) MUST_CHECK;
 int chardev_open_pty(struct chardev *c) MUST_CHECK;
 
-/* chardev_escape.c: take Ctrl-A sequences out of buf; returns what is left for the guest. */
-size_t chardev_filter_escapes(struct chardev *c, uint8_t *buf, size_t len);
+/* chardev_escape.c: input of a back end that knows the Ctrl-A keys. */
+/* May more be read from the descriptor? */
+bool chardev_keys_room(const struct chardev *c);
+/* Take what was read: keys are acted on, the rest goes where the focus is. len <= the room. */
+void chardev_keys(struct chardev *c, const uint8_t *buf, size_t len);
+/* Give the front end what it has room for; false: it has none and something waits. */
+bool chardev_keys_deliver(struct chardev *c);
 
 /* chardev.c: (re)start and stop watching a connected fd; I/O thread or before it runs. */
 int chardev_connect_fd(struct chardev *c, int fd) MUST_CHECK;

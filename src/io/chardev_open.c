@@ -26,13 +26,15 @@
 #include <unistd.h>
 
 static const char accepted[] =
-    "stdio, mon:stdio, null, none, pty, file:PATH, unix:PATH[,server=on|off][,wait=on|off]";
+    "stdio, null, none, pty, file:PATH, unix:PATH[,server=on|off][,wait=on|off], or one of them "
+    "after mon: for a console with a monitor";
 
 bool chardev_spec_valid(const char *spec, const char **why)
 {
-    static const char *const word[] = {"stdio", "mon:stdio", "null", "none", "pty"};
+    static const char *const word[] = {"stdio", "null", "none", "pty"};
 
     *why = accepted;
+    spec += strncmp(spec, "mon:", 4) == 0 ? 4 : 0;
     for (size_t i = 0; i < ARRAY_SIZE(word); i++) {
         if (strcmp(spec, word[i]) == 0) {
             return true;
@@ -46,6 +48,11 @@ static int open_parts(struct chardev *c, const char *spec)
 {
     if (strncmp(spec, "mon:", 4) == 0) {
         spec += 4;
+        c->escapes = true;
+    }
+    c->escapes |= strcmp(spec, "stdio") == 0;
+    if (c->escapes && (c->typed = malloc(CHARDEV_TYPED)) == NULL) {
+        return -ENOMEM;
     }
     if (strcmp(spec, "null") == 0 || strcmp(spec, "none") == 0) {
         return 0;
@@ -114,7 +121,6 @@ int chardev_open_stdio(struct chardev *c)
     terminal_use(STDIN_FILENO);
     c->in_fd = reopen(STDIN_FILENO, O_RDONLY);
     c->out_fd = reopen(STDOUT_FILENO, O_WRONLY);
-    c->escapes = true;
     return 0;
 }
 

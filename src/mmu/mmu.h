@@ -10,6 +10,8 @@
 
 #include "base/types.h"
 
+#include <stdio.h>
+
 struct vm;
 struct vcpu;
 
@@ -144,3 +146,6 @@ void mmu_watch_changed(struct vcpu *v);
 
 /* ---- observation ---- */
 uint64_t mmu_vma_count(struct vm *vm);
+/* Text for the monitor (mmu_dump.c): the soft TLB's entries, the windows. Any thread, v parked. */
+void mmu_dump_tlb_stopped(struct vcpu *v, FILE *f);
+void mmu_dump_spt_stopped(struct vcpu *v, FILE *f);

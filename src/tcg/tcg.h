@@ -9,6 +9,8 @@
 #include "base/types.h"
 #include "tcg/ir/ir.h"
 
+#include <stdio.h>
+
 struct vcpu;
 struct tcg;
 struct vm;
@@ -151,6 +153,8 @@ void tcg_invalidate_page(struct vcpu *v, gpa_t page);
 /* Invalidate translations that hold this virtual address or that may run there; all. */
 void tcg_invalidate_address(struct vcpu *v, gva_t va);
 void tcg_invalidate_all(struct vcpu *v);
+/* Text for the monitor (tcg_dump.c): the code cache. Any thread, v parked. */
+void tcg_dump_stopped(struct vcpu *v, FILE *f);
 void tcg_jump_cache_flush(struct vcpu *v);
 void tcg_jump_cache_flush_page(struct vcpu *v, gva_t va);
 /* Process-wide fault handler (mmu/fault.c calls these back). */

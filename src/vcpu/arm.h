@@ -8,6 +8,8 @@
 
 #include "vcpu/vcpu.h"
 
+#include <stdio.h>
+
 /* ---- PSR (arm_psr.c) ---- */
 uint32_t arm_cpsr_read(const struct vcpu *v);
 /* Write the CPSR bits in `mask`; changes of M bank registers; refreshes exec_flags. No privilege
@@ -27,6 +29,11 @@ void arm_exec_flags_refresh(struct vcpu *v);
 /* A register of another mode's bank (SRS, LDM user, MRS banked). n is 13 or 14 (8..12 for
  * user/FIQ). */
 uint32_t *arm_banked_reg(struct vcpu *v, uint32_t mode, unsigned n);
+
+/* Registers as text (arm_dump.c): core, banked, floating point. Any thread, v parked. */
+void arm_dump_registers_stopped(struct vcpu *v, FILE *f);
+/* "N" ... "svc": flags and mode of a CPSR value. */
+void arm_psr_name(uint32_t psr, char out[32]);
 
 /* ---- exceptions (arm_exception.c) ---- */
 /* Take v->exc (set by vcpu_raise) or, with ARM_EXC_IRQ/FIQ, an interrupt: LR, SPSR, mode, vector.

@@ -181,6 +181,7 @@ struct vcpu {
     _Atomic uint32_t event;               /* event register (SEV, exclusive clears) */
     _Atomic uint32_t power_pc, power_arg; /* where PSCI CPU_ON starts it: r15 and r0 */
     pthread_t thread;
+    _Atomic int32_t host_tid;             /* of the thread that runs it, 0: none */
 };
 
 /* vcpu->powered */

@@ -273,6 +273,7 @@ void *vcpu_thread_main(void *opaque)
     snprintf(name, sizeof(name), "vcpu%u", v->index);
     pthread_setname_np(pthread_self(), name);
     vcpu_set_current(v);
+    atomic_store(&v->host_tid, gettid());
     rcu_thread_register();
     vcpu_quiescent_end(v);
     debug_apply(v); /* what the thread before was told in a pause that the reset ended */
@@ -295,6 +296,7 @@ void *vcpu_thread_main(void *opaque)
     vcpu_quiescent_begin(v);
     vm_pause_thread_ended(v->vm);
     rcu_thread_unregister();
+    atomic_store(&v->host_tid, 0);
     vcpu_set_current(NULL);
     return NULL;
 }

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Control of a running machine: the user's stop and cont, the power key, what follows the guest's
+ * shutdown or reset (-action, -no-reboot, -no-shutdown), events.
+ *
+ * Threads: any. The listener changes while the machine does not run; `off` and `started` are atomic
+ * words of their own. No locks but that of vm_pause.c.
+ */
+#include "vm_control.h"
+
+#include "board.h"
+
+/* What is known of each reason. `rank`: a request of higher rank replaces one under way, so that
+   `quit` in the middle of a reset is not lost. */
+static const struct {
+    const char *name;
+    bool by_guest;
+    unsigned rank;
+} reason[] = {
+    [VM_RUNNING] = {"none", false, 0},
+    [VM_SHUTDOWN] = {"guest-shutdown", true, 1},
+    [VM_RESET] = {"guest-reset", true, 1},
+    [VM_RESET_MONITOR] = {"host-qmp-system-reset", false, 1},
+    [VM_QUIT_CONSOLE] = {"host-ui", false, 2},
+    [VM_QUIT_MONITOR] = {"host-qmp-quit", false, 2},
+    [VM_SIGNAL] = {"host-signal", false, 2},
+    [VM_FATAL] = {"host-error", false, 2},
+};
+
+const char *vm_reason_name(enum vm_stop_reason why)
+{
+    return reason[why].name;
+}
+
+bool vm_reason_by_guest(enum vm_stop_reason why)
+{
+    return reason[why].by_guest;
+}
+
+bool vm_reason_outranks(enum vm_stop_reason why, enum vm_stop_reason cur)
+{
+    return reason[why].rank > reason[cur].rank;
+}
+
+/* ---- events ---- */
+void vm_listen(struct vm *vm, void (*fn)(void *opaque, const struct vm_event *e), void *opaque)
+{
+    vm->control.listener = fn;
+    vm->control.opaque = opaque;
+}
+
+bool vm_listened(const struct vm *vm)
+{
+    return vm->control.listener != NULL;
+}
+
+void vm_notify(struct vm *vm, enum vm_event_kind kind, enum vm_stop_reason why)
+{
+    struct vm_event e = {.kind = kind, .why = why};
+
+    if (vm->control.listener != NULL) {
+        clock_gettime(CLOCK_REALTIME, &e.at);
+        vm->control.listener(vm->control.opaque, &e);
+    }
+}
+
+/* ---- requests ---- */
+void vm_stop(struct vm *vm)
+{
+    bool news = vm_user_pause(vm);
+
+    vm_set_started(vm);
+    vm_pause_wait(vm);
+    if (news) {
+        vm_notify(vm, VM_EVENT_STOP, VM_RUNNING);
+    }
+}
+
+bool vm_cont(struct vm *vm)
+{
+    if (atomic_load(&vm->control.off)) {
+        return false;
+    }
+    vm_set_started(vm);
+    if (vm_user_resume(vm)) {
+        vm_notify(vm, VM_EVENT_RESUME, VM_RUNNING);
+    }
+    return true;
+}
+
+void vm_powerdown(struct vm *vm)
+{
+    board_power_key(vm);
+    vm_notify(vm, VM_EVENT_POWERDOWN, VM_RUNNING);
+}
+
+const char *vm_state_name(struct vm *vm)
+{
+    if (atomic_load(&vm->control.off)) {
+        return "shutdown";
+    }
+    pthread_mutex_lock(&vm->pause.lock);
+    bool by_user = vm->pause.by_user, paused = vm_paused(vm);
+    pthread_mutex_unlock(&vm->pause.lock);
+    if (by_user) {
+        return atomic_load(&vm->control.started) ? "paused" : "prelaunch";
+    }
+    return paused ? "debug" : "running";
+}
+
+/* ---- the end of a run ---- */
+void vm_set_off(struct vm *vm, bool off)
+{
+    atomic_store(&vm->control.off, off);
+}
+
+void vm_set_started(struct vm *vm)
+{
+    atomic_store(&vm->control.started, true);
+}
+
+static bool is_reset(enum vm_stop_reason why)
+{
+    return why == VM_RESET || why == VM_RESET_MONITOR;
+}
+
+enum vm_next vm_what_next(struct vm *vm, enum vm_stop_reason why)
+{
+    bool off = atomic_load(&vm->control.off);
+
+    if (is_reset(why) && (off || !vm->opt->no_reboot)) {
+        if (off) { /* it waits for `cont`, as at the start with -S */
+            vm_user_pause(vm);
+            atomic_store(&vm->control.started, false);
+            vm_set_off(vm, false);
+        }
+        vm_notify(vm, VM_EVENT_RESET, why);
+        return VM_NEXT_RESET;
+    }
+    vm_notify(vm, VM_EVENT_SHUTDOWN, why);
+    if (vm->opt->no_shutdown && (is_reset(why) || why == VM_SHUTDOWN)) {
+        vm_notify(vm, VM_EVENT_STOP, why);
+        return VM_NEXT_WAIT;
+    }
+    return VM_NEXT_END;
+}
