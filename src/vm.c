@@ -17,6 +17,7 @@
 #include "gdb/gdb.h"
 #include "io/io.h"
 #include "io/terminal.h"
+#include "tcg/tcg.h"
 #include "vcpu/arm.h"
 #include "vcpu/exclusive.h"
 #include "vcpu/pin.h"
@@ -307,6 +308,13 @@ static void wait_for_stop(const struct run *r)
     }
 }
 
+/* All vCPUs have ended for the reason returned; from here on vm.stop holds what is asked next. A request that
+   outranks it may have come meanwhile, and counts. */
+static enum vm_stop_reason take_reason(struct vm *vm)
+{
+    return atomic_exchange(&vm->stop, VM_RUNNING);
+}
+
 /* One life of the machine, from power-on to reset or the end. */
 static enum vm_stop_reason run_once(const struct run *r)
 {
@@ -319,15 +327,7 @@ static enum vm_stop_reason run_once(const struct run *r)
     wait_for_stop(r);
     vm_pause_restart_begin(r->vm);
     stop_vcpus(r->vm, started);
-    return atomic_load(&r->vm->stop);
-}
-
-/* The request for `why` is carried out. One that outranks it may have come meanwhile and stays. */
-static void stop_done(struct vm *vm, enum vm_stop_reason why)
-{
-    uint32_t done = (uint32_t)why;
-
-    atomic_compare_exchange_strong(&vm->stop, &done, VM_RUNNING);
+    return take_reason(r->vm);
 }
 
 /* -no-shutdown: no vCPU runs; until the user resets the machine or ends it. */
@@ -335,11 +335,10 @@ static enum vm_stop_reason wait_while_off(const struct run *r)
 {
     struct vm *vm = r->vm;
 
-    vm_set_off(vm, true);
     vm_pause_restart_end(vm);
     wait_for_stop(r);
     vm_pause_restart_begin(vm);
-    return atomic_load(&vm->stop);
+    return take_reason(vm);
 }
 
 static int exit_status(const struct vm *vm, enum vm_stop_reason why)
@@ -350,6 +349,16 @@ static int exit_status(const struct vm *vm, enum vm_stop_reason why)
     return why != VM_FATAL ? 0 : vm->exit_status != 0 ? vm->exit_status : 1;
 }
 
+/* To the state after power-on, but for what RAM holds. */
+static int reset(struct vm *vm)
+{
+    board_reset(vm);
+    for (unsigned i = 0; i < vm->ncpus; i++) {
+        tcg_reset(vm->cpu[i]);
+    }
+    return board_load(vm);
+}
+
 static int run_until_end(const struct run *r)
 {
     struct vm *vm = r->vm;
@@ -358,18 +367,15 @@ static int run_until_end(const struct run *r)
         enum vm_stop_reason why = run_once(r);
         enum vm_next next = vm_what_next(vm, why);
         while (next == VM_NEXT_WAIT) {
-            stop_done(vm, why);
             why = wait_while_off(r);
             next = vm_what_next(vm, why);
         }
         if (next == VM_NEXT_END) {
             return exit_status(vm, why);
         }
-        board_reset(vm);
-        if (board_load(vm) != 0) {
+        if (reset(vm) != 0) {
             return 1;
         }
-        stop_done(vm, why);
     }
 }
 

@@ -109,11 +109,6 @@ const char *vm_state_name(struct vm *vm)
 }
 
 /* ---- the end of a run ---- */
-void vm_set_off(struct vm *vm, bool off)
-{
-    atomic_store(&vm->control.off, off);
-}
-
 void vm_set_started(struct vm *vm)
 {
     atomic_store(&vm->control.started, true);
@@ -132,13 +127,15 @@ enum vm_next vm_what_next(struct vm *vm, enum vm_stop_reason why)
         if (off) { /* it waits for `cont`, as at the start with -S */
             vm_user_pause(vm);
             atomic_store(&vm->control.started, false);
-            vm_set_off(vm, false);
+            atomic_store(&vm->control.off, false);
         }
         vm_notify(vm, VM_EVENT_RESET, why);
         return VM_NEXT_RESET;
     }
+    bool wait = vm->opt->no_shutdown && (is_reset(why) || why == VM_SHUTDOWN);
+    atomic_store(&vm->control.off, wait);
     vm_notify(vm, VM_EVENT_SHUTDOWN, why);
-    if (vm->opt->no_shutdown && (is_reset(why) || why == VM_SHUTDOWN)) {
+    if (wait) {
         vm_notify(vm, VM_EVENT_STOP, why);
         return VM_NEXT_WAIT;
     }

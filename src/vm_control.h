@@ -45,5 +45,4 @@ bool vm_reason_outranks(enum vm_stop_reason why, enum vm_stop_reason cur);
 /* All vCPUs have ended for `why`: tell the listener what follows, by -action. */
 enum vm_next { VM_NEXT_END, VM_NEXT_RESET, VM_NEXT_WAIT };
 enum vm_next vm_what_next(struct vm *vm, enum vm_stop_reason why);
-void vm_set_off(struct vm *vm, bool off); /* waiting for the user after the guest's end */
 void vm_set_started(struct vm *vm);

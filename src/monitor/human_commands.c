@@ -169,7 +169,7 @@ static void run(struct vm *vm, unsigned *cpu, char *line, FILE *f)
     const struct command *cmd = command_find(commands, ARRAY_SIZE(commands), name);
     if (cmd != NULL) {
         command_run(cmd, &(struct command_call){.vm = vm, .cpu = cpu, .args = args, .out = f});
-    } else if (name[0] != '\0') {
+    } else if (name[0] != '\0' || args[0] != '\0') {
         fprintf(f, "error: unknown command \"%s\"; \"help\" lists the commands\n", name);
     }
 }

@@ -195,6 +195,12 @@ void tcg_invalidate_address(struct vcpu *v, gva_t va)
             tb_invalidate(v, t->by_code[i]);
 }
 
+void tcg_reset(struct vcpu *v)
+{
+    if (v->tcg->nblocks != 0)
+        tb_flush_all(v);
+}
+
 void tcg_jump_cache_flush(struct vcpu *v)
 {
     if (!v->tcg->jump_cache_used)

@@ -135,6 +135,9 @@ void tcg_soft_sampled(struct vcpu *v, gva_t gva, uintptr_t ra);
 /* ---- translator (translate.c, blocks.c) ---- */
 int tcg_create(struct vcpu *v, size_t cache_bytes) MUST_CHECK;
 void tcg_destroy(struct vcpu *v);
+/* Reset of the machine: forget all translations, so that resets do not pile them up. The vCPU's
+   thread does not run. */
+void tcg_reset(struct vcpu *v);
 /* Run generated code until it leaves; state pc is where to start. */
 enum tcg_exit tcg_run(struct vcpu *v);
 /*

@@ -1,0 +1,457 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Monitors, control socket, metrics, reset and power, on a guest that runs.
+
+    control.py            all cases
+    control.py NAME...    some of them
+
+  protocol   the control socket: negotiation, ids, errors, queries, events, the commands
+  clients    several at once, half messages, garbage, huge messages, one that never reads: the guest
+             goes on and the others are served
+  time       a guest that was stopped for seconds has lost them: its clock and its timers stood still
+  human      the monitor on a socket, behind the console (Ctrl-A c), and on standard input
+  metrics    counters over HTTP
+  reset      100 resets by the guest: memory, mappings, threads and descriptors are as before
+  power      power key; -no-reboot, -no-shutdown, -action; quit during a reset
+
+UMBRA is the emulator to test (default build/release/umbra); PAYLOADS the folder of the bare-metal
+guests (default: built into a scratch folder).
+"""
+
+import json
+import os
+import re
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import boot
+import console
+import qmp
+
+UMBRA = shlex.split(os.environ.get("UMBRA") or str(boot.ROOT / "build/release/umbra"))
+SCRATCH = tempfile.TemporaryDirectory(prefix="umbra-control-")
+
+
+class Wrong(Exception):
+    """What a case found."""
+
+
+def expect(condition, text):
+    if not condition:
+        raise Wrong(text)
+
+
+def payload(name):
+    folder = Path(os.environ.get("PAYLOADS") or Path(SCRATCH.name) / "guest")
+    path = folder / f"{name}.arm.elf"
+    if not path.exists():
+        subprocess.run([boot.ROOT / "tests/guest/build.sh", folder, name], check=True)
+    return path
+
+
+class Bare:
+    """A bare-metal payload with a control socket; its console is a pipe."""
+
+    def __init__(self, name, *arguments, stdin=subprocess.PIPE):
+        self.path = str(Path(SCRATCH.name) / "bare")
+        command = UMBRA + ["-M", "virt", "-cpu", "cortex-a15", "-smp", "2", "-m", "256", "-kernel",
+                           str(payload(name)), "-qmp", f"unix:{self.path},server=on,wait=off"]
+        self.process = subprocess.Popen(command + list(arguments), stdin=stdin,
+                                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        self.process.stdout.close()
+
+    def client(self):
+        return qmp.Client(self.path)
+
+    def line(self, begin):
+        """The first line of output that begins so."""
+        for line in self.process.stdout:
+            if line.startswith(begin):
+                return line
+        raise Wrong(f"no line {begin!r}")
+
+    def type(self, text):
+        self.process.stdin.write(text)
+        self.process.stdin.flush()
+
+
+class Linux(console.Console):
+    """A kernel at its shell, with a control socket."""
+
+    def __init__(self, *arguments):
+        self.path = str(Path(SCRATCH.name) / "linux")
+        super().__init__(["-smp", "2", "-qmp", f"unix:{self.path},server=on,wait=off",
+                          *arguments])
+
+    def client(self, negotiate=True):
+        return qmp.Client(self.path, negotiate)
+
+    def ask(self, command, answer, seconds=20):
+        """Type a command and wait for a regular expression in what comes back."""
+        self.type(command.encode() + b"\n")
+        deadline = time.monotonic() + seconds
+        while True:
+            found = re.search(answer, self.output)
+            if found:
+                self.output = self.output[found.end():]
+                return found
+            expect(time.monotonic() < deadline, f"{command}: no answer: {self.output[-200:]}")
+            self.wait_for(b"\n", 1)
+
+
+def booted(*arguments):
+    linux = Linux(*arguments)
+    if not linux.at_prompt():
+        linux.__exit__()
+        raise Wrong(f"no prompt: {linux.output[-300:]}")
+    return linux
+
+
+def refuses(client, cls, command, **arguments):
+    try:
+        result = client.execute(command, **arguments)
+    except qmp.Error as error:
+        expect(error.cls == cls, f"{command}: {error} instead of {cls}")
+        return
+    raise Wrong(f"{command} is accepted: {result}")
+
+
+def check_protocol():
+    with booted("-name", "guest=tester") as linux, linux.client(negotiate=False) as client:
+        refuses(client, "CommandNotFound", "query-status")
+        client.execute("qmp_capabilities")
+        refuses(client, "CommandNotFound", "qmp_capabilities")
+        refuses(client, "CommandNotFound", "fly")
+        refuses(client, "GenericError", "stop", now=True)
+        expect(client.execute("query-status")["status"] == "running", "not running")
+        expect(client.execute("query-name") == {"name": "tester"}, "query-name")
+        expect(client.execute("query-kvm") == {"enabled": False, "present": False}, "query-kvm")
+        expect(client.execute("query-version")["package"].startswith("umbra "), "query-version")
+        names = {entry["name"] for entry in client.execute("query-commands")}
+        expect({"stop", "cont", "quit", "query-block"} <= names, f"query-commands: {names}")
+        threads = [cpu["thread-id"] for cpu in client.execute("query-cpus-fast")]
+        for thread in threads:
+            comm = Path(f"/proc/{linux.process.pid}/task/{thread}/comm").read_text()
+            expect(comm.startswith("vcpu"), f"thread {thread} is {comm}")
+        expect(len(set(threads)) == 2, f"threads {threads}")
+        for _ in range(3):
+            client.execute("stop")
+            expect(client.event("STOP"), "no STOP")
+            status = client.execute("query-status")
+            expect(status["status"] == "paused" and status["running"] is False, f"{status}")
+            client.execute("stop")
+            client.execute("cont")
+            expect(client.event("RESUME"), "no RESUME")
+            expect(client.execute("query-status")["running"] is True, "not running again")
+        linux.ask("echo alive-$((1 + 2))", rb"alive-3")
+        looks(client)
+        client.execute("quit")
+        event = client.event("SHUTDOWN")
+        expect(event and event["data"] == {"guest": False, "reason": "host-qmp-quit"}, f"{event}")
+        expect(client.receive() is None, "more after SHUTDOWN")
+        expect(linux.ended(10) == 0, "quit: status")
+
+
+def looks(client):
+    """What the human monitor shows of a kernel at its prompt."""
+    for line, pattern in (
+            ("info registers -a", r"(?s)CPU 0\r\nR00=.*PSR=.*CPU 1\r\nR00="),
+            ("info mtree", r"09000000-0000000009000fff pl011"),
+            ("info irq", r"enabled.* level"),
+            ("info cpus", r"\* CPU #0: thread_id=\d+ pc="),
+            ("info jit -a", r"(?s)CPU 0: code cache [1-9].*CPU 1: code cache [1-9]"),
+            ("info tlb", r"(?m)^  [0-9a-f]{8} [0-9a-f]{10} r..? "),
+            ("info spt", r"windows were used|no shadow page tables"),
+            ("info status", r"VM status: running"),
+            ("x/2i $pc", r"0x[0-9a-f]{8}:  [0-9a-f]+ +\w"),
+            ("x/4xw $sp & 1", r"error: "),
+            ("x/1xw 0xfffffff0", r"0xfffffff0 is not mapped on CPU 0|fffffff0: 0x"),
+            ("xp/1xw 0x09000fe0", r"09000fe0: 0x00000011"),
+            ("xp/1xw 0x20000000", r"error: nothing can be read")):
+        text = client.human(line)
+        expect(re.search(pattern, text), f"{line}: {text[:300]!r}")
+    # The kernel's vectors page begins with a branch, by virtual address and through its mapping.
+    text = client.human("x/1i 0xffff0000")
+    expect(re.search(r"ffff0000: +[0-9a-f]{8} ", text), f"vectors: {text!r}")
+
+
+def check_clients():
+    with booted() as linux:
+        clients = [linux.client() for _ in range(5)]
+        deaf = linux.client()
+        deaf.socket.settimeout(1)
+        half = linux.client()
+        half.send(b'{"execute": "query-')
+        try:
+            while True:  # asks and never reads: we stop listening to it, it cannot send any more
+                deaf.send(json.dumps({"execute": "human-monitor-command", "arguments":
+                                      {"command-line": "info mtree"}}).encode() * 100)
+        except socket.timeout:
+            pass
+        garbage(clients[0])
+        clients[1].send(b'{"execute": "' + b"x" * (3 << 20) + b'"}\n')
+        expect("error" in clients[1].answer(), "a huge request is accepted")
+        expect(clients[1].execute("query-status")["running"], "after a huge request")
+        clients[2].send(b"[" * 100000 + b"]" * 100000)
+        expect("error" in clients[2].answer(), "deep nesting is accepted")
+        expect(clients[2].execute("query-status")["running"], "after deep nesting")
+        linux.ask("echo alive-$((1 + 2))", rb"alive-3", 5)
+        clients[3].execute("stop")
+        for client in (clients[0], clients[4]):
+            expect(client.event("STOP"), "another client's STOP")
+        clients[4].execute("cont")
+        half.send(b'status", "id": "whole"}')
+        expect(half.answer() == {"return": {"status": "running", "running": True,
+                                            "singlestep": False}, "id": "whole"}, "half message")
+        for _ in range(200):
+            linux.client().socket.close()
+        descriptors = len(os.listdir(f"/proc/{linux.process.pid}/fd"))
+        expect(descriptors < 60, f"{descriptors} descriptors after 200 clients")
+        crowd = [socket.socket(socket.AF_UNIX) for _ in range(60)]
+        for one in crowd:
+            one.setblocking(False)
+            one.connect_ex(linux.path)
+        expect(clients[0].execute("query-status")["running"], "in a crowd")
+        linux.process.send_signal(signal.SIGTERM)
+        event = clients[4].event("SHUTDOWN")
+        expect(event and event["data"]["reason"] == "host-signal", f"SIGTERM: {event}")
+        expect(linux.ended(10) == 128 + signal.SIGTERM, "SIGTERM: status")
+        expect(not Path(linux.path).exists(), "the socket is left behind")
+
+
+def garbage(client):
+    for bad in (b"hello\n", b"{]\n", b'{"execute" "stop"}\n', b'{"execute": "stop"\x01}\n',
+                b"}}}}\n", b'{"a": 1, "a": 2}\n', b'"text"\n', b"\x00\n", b'{"x": "\xc3("}\n'):
+        client.send(bad)
+        answer = client.answer()
+        expect(answer.get("error", {}).get("class") == "GenericError", f"{bad}: {answer}")
+        expect(client.execute("query-status")["running"], f"after {bad}")
+
+
+def uptime(linux):
+    return float(linux.ask("cat /proc/uptime", rb"(\d+\.\d+) \d+\.\d+")[1])
+
+
+def check_time():
+    with booted() as linux, linux.client() as client:
+        before, started = uptime(linux), time.monotonic()
+        client.execute("stop")
+        time.sleep(3)
+        client.execute("cont")
+        after, wall = uptime(linux), time.monotonic() - started
+        expect(wall > 3, "the host's clock")
+        expect(after - before < wall - 2.5, f"guest {after - before:.2f} s, host {wall:.2f} s")
+        # A sleep that a stop interrupts ends late by as much.
+        linux.type(b"sleep 1; echo woke-$((1 + 1))\n")
+        time.sleep(0.3)
+        client.execute("stop")
+        expect(not linux.wait_for(b"woke-2", 2), "a timer of a stopped machine expired")
+        client.execute("cont")
+        expect(linux.wait_for(b"woke-2", 10), "the timer does not expire")
+
+
+def check_human():
+    path = str(Path(SCRATCH.name) / "human")
+    with booted("-monitor", f"unix:{path},server=on,wait=off", "-serial", "mon:stdio") as linux:
+        behind_console(linux)
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(20)
+            client.connect(path)
+            client.sendall(b"info version\r\nstop\ninfo status\n" + b"y" * 5000 + b"\ncont\nquit\n")
+            text = b""
+            while True:
+                data = client.recv(4096)
+                if not data:
+                    break
+                text += data
+        expect(re.search(rb"(?s)\(umbra\) umbra \d.*VM status: paused.*at most 1023", text), f"{text}")
+        expect(linux.ended(10) == 0, "quit: status")
+    with Bare("hello", "-monitor", "stdio", "-no-shutdown") as bare:
+        bare.type(b"info status\n\x1b[A\ninfx\x7f\x7fxxxx\x15cpu 1\x17\x170\nfly\nquit\n")
+        out = bare.process.communicate(timeout=30)[0]
+        expect(out.count(b"VM status: ") == 2, f"arrow key: {out}")
+        expect(b'unknown command "fly"' in out and b'command "cpu' not in out, f"{out}")
+        expect(bare.process.returncode == 0, f"status {bare.process.returncode}")
+
+
+def behind_console(linux):
+    linux.type(b"\x01c")
+    expect(linux.wait_for(b"(umbra) ", 10), "Ctrl-A c: no prompt")
+    linux.type(b"info status\r")
+    expect(linux.wait_for(b"VM status: running", 10), "Ctrl-A c: no answer")
+    linux.type(b"info nonsense\rstop\r")
+    expect(linux.wait_for(b"no such thing", 10), "Ctrl-A c: no error")
+    # A stopped guest does not read its serial port; our keys work none the less.
+    linux.type(b"\x01c" + b"#" * 500 + b"\n" + b"\x01c")
+    expect(linux.wait_for(b"(umbra) ", 10), "Ctrl-A c of a stopped guest")
+    linux.type(b"cont\r\x01c")
+    linux.ask("echo back-$((40 + 2))", rb"back-42")
+    linux.type(b"echo dash-\x01a-$((4 + 4))\n")
+    expect(linux.wait_for(b"-8", 20), "a literal Ctrl-A")
+    linux.type(b"\x01bh")  # a break and a key: magic SysRq's help
+    expect(linux.wait_for(b"sysrq: HELP", 20), "a break is not seen")
+
+
+def metric(port, name):
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as page:
+        text = page.read().decode()
+    for line in text.splitlines():
+        expect(re.fullmatch(r"# (HELP|TYPE) \w+ .+|\w+(\{\w+=\"[^\"]*\"\})? \d+", line), line)
+    return {match[1]: int(match[2])
+            for match in re.finditer(rf"(?m)^({name}\S*) (\d+)$", text)}
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def check_metrics():
+    port = free_port()
+    with Bare("reboots", "-nographic", "-metrics", str(port)) as bare, bare.client() as client:
+        bare.line(b"RESETS 20")
+        first = metric(port, "umbra_translations_total")
+        expect(set(first) == {f'umbra_translations_total{{cpu="{i}"}}' for i in (0, 1)}, f"{first}")
+        expect(all(first.values()), f"{first}")
+        expect(metric(port, "umbra_running") == {"umbra_running": 1}, "umbra_running")
+        client.execute("stop")
+        expect(metric(port, "umbra_running") == {"umbra_running": 0}, "umbra_running, stopped")
+        try:
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/else", timeout=10)
+        except urllib.error.HTTPError as error:
+            expect(error.code == 404, f"/else: {error}")
+        else:
+            raise Wrong("/else exists")
+        with socket.create_connection(("127.0.0.1", port)) as raw:
+            raw.sendall(b"\x00garbage\r\n\r\n" * 1000)
+        again = subprocess.run(UMBRA + ["-kernel", payload("hello"), "-metrics", str(port)],
+                               capture_output=True, timeout=20, check=False)
+        expect(again.returncode != 0 and again.stderr.count(b"\n") == 1 and
+               b"in use" in again.stderr, f"port in use: {again}")
+        client.execute("quit")
+        expect(bare.process.wait(10) == 0, "quit: status")
+
+
+def resources(pid):
+    """Proportional memory in KiB, mappings, threads, descriptors."""
+    rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    return (int(re.search(r"Pss: +(\d+)", rollup)[1]),
+            Path(f"/proc/{pid}/maps").read_text().count("\n"),
+            len(os.listdir(f"/proc/{pid}/task")), len(os.listdir(f"/proc/{pid}/fd")))
+
+
+def check_reset():
+    for mode in boot.MODES:
+        with Bare("reboots", "-nographic", "-mmu", mode) as bare, bare.client() as client:
+            bare.line(b"RESETS 20")
+            before = resources(bare.process.pid)
+            started = time.monotonic()
+            bare.type(b"a")
+            bare.line(b"RESETS 120")
+            seconds = time.monotonic() - started
+            after = resources(bare.process.pid)
+            print(f"   {mode}: Pss, mappings, threads, descriptors {before} -> {after} "
+                  f"in 100 resets, {seconds:.1f} s", flush=True)
+            expect(after[0] - before[0] < 1024, f"memory grows by {after[0] - before[0]} KiB")
+            expect(abs(after[1] - before[1]) <= 4, f"mappings {before[1]} -> {after[1]}")
+            expect(after[2:] == before[2:], f"threads, descriptors {before[2:]} -> {after[2:]}")
+            bare.type(b"b")
+            event = client.event("SHUTDOWN")
+            expect(event and event["data"] == {"guest": True, "reason": "guest-shutdown"},
+                   f"{event}")
+            bare.process.wait(10)
+
+
+def check_power():
+    with booted() as linux, linux.client() as client:
+        # Bit 3 of the port is the key; it is held for a tenth of a second.
+        client.execute("stop")
+        client.execute("system_powerdown")
+        pressed = client.human("xp/1xb 0x09030020")
+        expect("0x08" in pressed, f"the key is not pressed: {pressed!r}")
+        expect(client.event("POWERDOWN"), "no POWERDOWN")
+        client.execute("cont")
+        linux.type(b"poweroff -f\n")
+        event = client.event("SHUTDOWN")
+        expect(event and event["data"]["reason"] == "guest-shutdown", f"poweroff: {event}")
+        expect(linux.ended(10) == 0, "poweroff: status")
+    no_shutdown()
+    quit_in_reset()
+    for arguments in (["-no-reboot"], ["-action", "reboot=shutdown"]):
+        with Bare("psci_reset", "-nographic", *arguments) as bare, bare.client() as client:
+            event = client.event("SHUTDOWN")
+            expect(event and event["data"] == {"guest": True, "reason": "guest-reset"}, f"{event}")
+            expect(bare.process.wait(10) == 0, f"{arguments}: status")
+
+
+def no_shutdown():
+    """The guest has powered off: the emulator stays, until it is told what to do."""
+    with Bare("hello", "-nographic", "-action", "shutdown=pause") as bare, bare.client() as client:
+        for _ in range(2):
+            bare.line(b"PASS")
+            expect(client.event("SHUTDOWN"), "no SHUTDOWN")
+            expect(client.event("STOP"), "no STOP")
+            expect(client.execute("query-status")["status"] == "shutdown", "not off")
+            expect("R00=" in client.human("info registers"), "registers of a machine that is off")
+            refuses(client, "GenericError", "cont")
+            client.execute("system_reset")
+            event = client.event("RESET")
+            expect(event and event["data"]["reason"] == "host-qmp-system-reset", f"{event}")
+            expect(client.execute("query-status")["status"] == "prelaunch", "waits for cont")
+            client.execute("cont")
+        bare.line(b"PASS")
+        bare.process.send_signal(signal.SIGINT)
+        expect(bare.process.wait(10) == 128 + signal.SIGINT, "SIGINT while off")
+
+
+def quit_in_reset():
+    """A guest that resets all the time, and a user who wants to quit: never lost."""
+    for _ in range(5):
+        with Bare("psci_reset", "-nographic") as bare, bare.client() as client:
+            expect(client.event("RESET"), "no RESET")
+            client.send(b'{"execute": "system_reset"}{"execute": "quit"}')
+            expect(bare.process.wait(10) == 0, "quit: status")
+
+
+CASES = {"protocol": check_protocol, "clients": check_clients, "time": check_time,
+         "human": check_human, "metrics": check_metrics, "reset": check_reset,
+         "power": check_power}
+
+
+def main():
+    boot.need_guest([boot.Cell("initramfs", "armmp-lpae", 1, "spt")])
+    failed = 0
+    for name in sys.argv[1:] or CASES:
+        if name not in CASES:
+            sys.exit(f"control.py: unknown case {name}: {', '.join(CASES)}")
+        started, problem = time.monotonic(), None
+        try:
+            CASES[name]()
+        except (Wrong, qmp.Error, OSError, ValueError, EOFError, subprocess.TimeoutExpired) as error:
+            problem = f"{type(error).__name__}: {error}"
+        failed += problem is not None
+        seconds = f"{time.monotonic() - started:.1f} s"
+        print(f"FAIL {name} ({seconds}): {problem}" if problem else f"ok {name} ({seconds})",
+              flush=True)
+    sys.exit(1 if failed else 0)
+
+
+if __name__ == "__main__":
+    main()
