@@ -14,6 +14,7 @@ import os
 import re
 import resource
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -47,6 +48,12 @@ class Files:
         self.short_dtb = self.make("short.dtb", bytes.fromhex("d00dfeed00001000") + b"\0" * 24)
         self.disk = self.make("disk", b"\0" * (8 << 20))
         self.odd_disk = self.make("odd-disk", b"\0" * 1000)
+        self.busy_tcp = socket.create_server(("127.0.0.1", 0))
+        self.busy_port = self.busy_tcp.getsockname()[1]
+        self.busy_unix = socket.socket(socket.AF_UNIX)
+        self.busy_path = self.folder / "busy"
+        self.busy_unix.bind(str(self.busy_path))
+        self.busy_unix.listen()
 
     def make(self, name, content):
         path = self.folder / name
@@ -104,7 +111,32 @@ def refusals(files):
         "directory|regular"
     yield "drive-unnamed", kernel + ["-device", "virtio-blk-device,drive=nobody"], "nobody"
     yield "drive-option", kernel + disk + [f"if=none,id=d,shiny=1,file={files.disk}"], "shiny"
+    yield from monitor_refusals(files, kernel)
     yield "log-file", kernel + ["-D", files.missing / "log", "-d", "int"], "log"
+
+
+def monitor_refusals(files, kernel):
+    yield "monitor-unknown", kernel + ["-monitor", "pigeon"], "pigeon.*unix:"
+    yield "qmp-option", kernel + ["-qmp", "unix:/tmp/x,fast=on"], "fast.*server=on"
+    yield "qmp-path-long", kernel + ["-qmp", "unix:/" + "p" * 110 + ",server=on"], "107"
+    yield "qmp-folder-missing", kernel + ["-qmp", f"unix:{files.missing}/q,server=on,wait=off"], \
+        "missing.*No such file"
+    yield "qmp-nobody-listens", kernel + ["-qmp", f"unix:{files.missing}"], "No such file"
+    yield "qmp-path-in-use", kernel + ["-qmp", f"unix:{files.busy_path},server=on,wait=off"], \
+        "in use"
+    yield "qmp-port-in-use", kernel + \
+        ["-qmp", f"tcp:127.0.0.1:{files.busy_port},server=on,wait=off"], "in use"
+    yield "qmp-host-unknown", kernel + ["-qmp", "tcp:no.such.invalid:1,server=on"], \
+        "no.such.invalid"
+    yield "metrics-port", kernel + ["-metrics", "99999"], "99999.*65535"
+    yield "metrics-in-use", kernel + ["-metrics", str(files.busy_port)], "in use"
+    yield "stdio-twice", kernel + ["-serial", "stdio", "-monitor", "stdio"], "stdio.*twice"
+    yield "mon-unknown", kernel + ["-mon", "chardev=nobody"], "nobody.*chardev=ID"
+    yield "chardev-unknown", kernel + ["-chardev", "carrier,id=c"], "carrier.*socket"
+    yield "chardev-no-id", kernel + ["-chardev", "stdio"], "id="
+    yield "action-unknown", kernel + ["-action", "rain=umbrella"], "rain.*reboot="
+    yield "action-value", kernel + ["-action", "reboot=perhaps"], "perhaps.*reset.shutdown"
+    yield "name-option", kernel + ["-name", "x,colour=red"], "colour.*guest="
 
 
 def run(arguments, limit=30, preexec=None):

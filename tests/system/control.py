@@ -12,6 +12,7 @@
   human      the monitor on a socket, behind the console (Ctrl-A c), and on standard input
   metrics    counters over HTTP
   reset      100 resets by the guest: memory, mappings, threads and descriptors are as before
+  places     TCP, waiting for a client, connecting to one, a socket that a dead emulator left
   power      power key; -no-reboot, -no-shutdown, -action; quit during a reset
 
 UMBRA is the emulator to test (default build/release/umbra); PAYLOADS the folder of the bare-metal
@@ -21,6 +22,7 @@ guests (default: built into a scratch folder).
 import json
 import os
 import re
+import select
 import shlex
 import signal
 import socket
@@ -63,7 +65,9 @@ class Bare:
     def __init__(self, name, *arguments, stdin=subprocess.PIPE):
         self.path = str(Path(SCRATCH.name) / "bare")
         command = UMBRA + ["-M", "virt", "-cpu", "cortex-a15", "-smp", "2", "-m", "256", "-kernel",
-                           str(payload(name)), "-qmp", f"unix:{self.path},server=on,wait=off"]
+                           str(payload(name)), "-chardev",
+                           f"socket,id=c,path={self.path},server=on,wait=off",
+                           "-mon", "chardev=c,mode=control"]
         self.process = subprocess.Popen(command + list(arguments), stdin=stdin,
                                         stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
@@ -111,8 +115,10 @@ class Linux(console.Console):
             if found:
                 self.output = self.output[found.end():]
                 return found
-            expect(time.monotonic() < deadline, f"{command}: no answer: {self.output[-200:]}")
-            self.wait_for(b"\n", 1)
+            left = deadline - time.monotonic()
+            if left <= 0 or not select.select([self.master], [], [], left)[0]:
+                raise Wrong(f"{command}: no answer: {self.output[-200:]}")
+            self.output += os.read(self.master, 65536)
 
 
 def booted(*arguments):
@@ -379,6 +385,37 @@ def check_reset():
             bare.process.wait(10)
 
 
+def check_places():
+    port = free_port()
+    with Bare("hello", "-nographic", "-no-shutdown", "-qmp",
+              f"tcp:127.0.0.1:{port},server=on") as bare:
+        bare.line(b"umbra: waiting for a client")
+        expect(not select.select([bare.process.stdout], [], [], 0.5)[0],
+               "the guest runs before the client has come")
+        with qmp.Client(("127.0.0.1", port)) as client:
+            bare.line(b"PASS")
+            client.execute("quit")
+        bare.process.wait(10)
+    path = str(Path(SCRATCH.name) / "server")
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(path)
+        server.listen()
+        server.settimeout(10)
+        with Bare("hello", "-nographic", "-no-shutdown", "-qmp", f"unix:{path}") as bare:
+            with server.accept()[0] as peer:
+                peer.settimeout(10)
+                expect(peer.recv(100).startswith(b'{"QMP": '), "no greeting for the server")
+                peer.sendall(b'{"execute": "qmp_capabilities"}{"execute": "quit"}')
+                expect(bare.process.wait(10) == 0, "quit: status")
+    with Bare("hello", "-nographic", "-no-shutdown") as bare, bare.client():
+        bare.process.kill()
+        bare.process.wait()
+    expect(Path(bare.path).exists(), "kill -9 leaves the socket")
+    with Bare("hello", "-nographic", "-no-shutdown") as bare, bare.client() as client:
+        client.execute("quit")
+        expect(bare.process.wait(10) == 0, "quit: status")
+
+
 def check_power():
     with booted() as linux, linux.client() as client:
         # Bit 3 of the port is the key; it is held for a tenth of a second.
@@ -432,7 +469,7 @@ def quit_in_reset():
 
 CASES = {"protocol": check_protocol, "clients": check_clients, "time": check_time,
          "human": check_human, "metrics": check_metrics, "reset": check_reset,
-         "power": check_power}
+         "places": check_places, "power": check_power}
 
 
 def main():
