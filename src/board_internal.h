@@ -15,12 +15,16 @@ enum {
     VIRT_RTC = 0x09010000,
     VIRT_FW_CFG = 0x09020000,
     VIRT_GPIO = 0x09030000,
+    VIRT_WATCHDOG = 0x09060000,
     VIRT_VIRTIO = 0x0a000000,
     VIRT_VIRTIO_STRIDE = 0x200,
 };
 
 /* Shared peripheral interrupts (interrupt ID 32 + n). */
-enum { SPI_UART = 1, SPI_RTC = 2, SPI_GPIO = 7, SPI_VIRTIO = 16, SPI_V2M = 48, SPI_V2M_COUNT = 64 };
+enum {
+    SPI_UART = 1, SPI_RTC = 2, SPI_GPIO = 7, SPI_WATCHDOG = 10, SPI_VIRTIO = 16, SPI_V2M = 48,
+    SPI_V2M_COUNT = 64,
+};
 /* Private peripheral interrupts, as interrupt IDs. */
 enum { PPI_PMU = 23, PPI_HYP_TIMER = 26, PPI_VTIMER = 27, PPI_SEC_TIMER = 29, PPI_PTIMER = 30 };
 
@@ -32,6 +36,7 @@ struct board {
     struct pl011 *uart;
     struct pl031 *rtc;
     struct pl061 *gpio;
+    struct sp805 *watchdog; /* NULL without -M watchdog=on */
     struct fw_cfg *fw_cfg;
     struct chardev *serial;
     void *dtb;       /* malloc'd */

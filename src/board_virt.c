@@ -11,6 +11,7 @@
 #include "dev/pl011.h"
 #include "dev/pl031.h"
 #include "dev/pl061.h"
+#include "dev/sp805.h"
 #include "dev/virtio.h"
 #include "io/chardev.h"
 #include "loader.h"
@@ -73,6 +74,19 @@ static int create_uart(struct vm *vm)
     return err;
 }
 
+static void watchdog_bites(void *opaque)
+{
+    vm_watchdog(opaque);
+}
+
+static int create_watchdog(struct vm *vm)
+{
+    struct board *b = vm->board;
+    struct irq_line irq = gic_spi(b->gic, SPI_WATCHDOG);
+
+    return sp805_create(vm->bus, VIRT_WATCHDOG, &irq, vm->io, watchdog_bites, vm, &b->watchdog);
+}
+
 static int create_small_devices(struct vm *vm)
 {
     struct board *b = vm->board;
@@ -84,6 +98,9 @@ static int create_small_devices(struct vm *vm)
     }
     if (err == 0) {
         err = fw_cfg_create(vm, VIRT_FW_CFG, &b->fw_cfg);
+    }
+    if (err == 0 && vm->opt->watchdog) {
+        err = create_watchdog(vm);
     }
     return err;
 }
@@ -139,6 +156,7 @@ void board_destroy(struct vm *vm)
         virtio_mmio_destroy(vm, i);
     }
     fw_cfg_destroy(b->fw_cfg);
+    sp805_destroy(b->watchdog);
     pl061_destroy(b->gpio);
     pl031_destroy(b->rtc);
     chardev_close(b->serial);
@@ -159,6 +177,9 @@ void board_reset(struct vm *vm)
     pl011_reset(b->uart);
     pl031_reset(b->rtc);
     pl061_reset(b->gpio);
+    if (b->watchdog != NULL) {
+        sp805_reset(b->watchdog);
+    }
     fw_cfg_reset(b->fw_cfg);
     gic_reset(b->gic);
 }

@@ -12,6 +12,7 @@
 #include "dev/pl011.h"
 #include "dev/pl031.h"
 #include "dev/pl061.h"
+#include "dev/sp805.h"
 #include "dev/virtio.h"
 #include "loader.h"
 #include "vcpu/arm.h"
@@ -107,13 +108,16 @@ static void write_clock(struct dt *d)
     dt_end(d);
 }
 
-static void write_devices(struct dt *d)
+static void write_devices(struct dt *d, const struct vm *vm)
 {
     gic_fdt(d, VIRT_GIC_DIST, VIRT_GIC_CPU, VIRT_GIC_V2M);
     pl011_fdt(d, VIRT_UART, SPI_UART);
     pl031_fdt(d, VIRT_RTC, SPI_RTC);
     fw_cfg_fdt(d, VIRT_FW_CFG);
     pl061_fdt(d, VIRT_GPIO, SPI_GPIO, VIRT_POWER_KEY_PIN);
+    if (vm->opt->watchdog) {
+        sp805_fdt(d, VIRT_WATCHDOG, SPI_WATCHDOG);
+    }
     for (unsigned i = 0; i < VM_VIRTIO_SLOTS; i++) {
         virtio_mmio_fdt(d, VIRT_VIRTIO + i * VIRT_VIRTIO_STRIDE, SPI_VIRTIO + i);
     }
@@ -143,7 +147,7 @@ static int write_tree(struct dt *d, const struct vm *vm)
     write_timer(d, vm);
     write_pmu(d, vm);
     write_clock(d);
-    write_devices(d);
+    write_devices(d, vm);
     dt_end(d);
     return d->err != 0 ? d->err : fdt_finish(d->buf);
 }

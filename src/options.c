@@ -45,12 +45,16 @@ static int machine_key(struct options *o, const struct options_list *l)
         return strcmp(v, "on") == 0 || strcmp(v, "off") == 0 ? 0
                                                              : bad_value("M highmem", v, "on, off");
     }
+    if (strcmp(l->key, "watchdog") == 0) {
+        o->vm.watchdog = strcmp(v, "on") == 0;
+        return o->vm.watchdog || strcmp(v, "off") == 0 ? 0 : bad_value("M watchdog", v, "on, off");
+    }
     if (strcmp(l->key, "dumpdtb") == 0 && *v != '\0') {
         free(o->vm.dumpdtb);
         o->vm.dumpdtb = strdup(v);
         return o->vm.dumpdtb != NULL ? 0 : -ENOMEM;
     }
-    return bad_value("M", l->key, "virt[,gic-version=2][,highmem=on|off][,dumpdtb=FILE]");
+    return bad_value("M", l->key, "virt[,gic-version=2][,highmem=on|off][,watchdog=on|off][,dumpdtb=FILE]");
 }
 
 static int parse_machine(struct options *o, const char *value)
@@ -319,7 +323,7 @@ static const struct option {
     int (*parse)(struct options *o, const char *value);
     const char *help;
 } option[] = {
-    {"M", "virt", parse_machine, "the machine: virt[,dumpdtb=FILE]"},
+    {"M", "virt", parse_machine, "the machine: virt[,watchdog=on][,dumpdtb=FILE]"},
     {"machine", "virt", parse_machine, NULL},
     {"cpu", "MODEL", parse_cpu, "guest CPU: cortex-a15 (default), cortex-a7, max"},
     {"smp", "N", parse_smp, "number of CPUs, 1 to 8 (default 1)"},
@@ -342,7 +346,7 @@ static const struct option {
     {"chardev", "OPTS", options_parse_chardev,
      "BACKEND,id=ID[,...] for -mon: socket (path= or host=, port=), stdio, pty, null, file"},
     {"mon", "OPTS", options_parse_mon, "chardev=ID[,mode=readline|control][,pretty=on|off]"},
-    {"metrics", "[HOST:]PORT", options_parse_metrics, "counters for Prometheus (default 127.0.0.1)"},
+    {"metrics", "PORT", options_parse_metrics, "counters for Prometheus at [HOST:]PORT"},
     {"nographic", NULL, parse_nothing, "no display, console in the terminal (as always)"},
     {"display", "none", parse_display, "no display"},
     {"no-reboot", NULL, parse_no_reboot, "quit when the guest resets"},
@@ -351,7 +355,7 @@ static const struct option {
     {"S", NULL, parse_paused, "start with all CPUs paused"},
     {"no-shutdown", NULL, parse_no_shutdown, "stay when the guest powers off"},
     {"action", "OPTS", options_parse_action,
-     "reboot=reset|shutdown, shutdown=poweroff|pause, panic=..."},
+     "reboot=reset|shutdown, shutdown=poweroff|pause, watchdog=reset|..."},
     {"perf-map", NULL, parse_perf_map, "write /tmp/perf-PID.map, by which perf names guest blocks"},
     {"mmu", "MODE", parse_mmu,
      "guest memory: auto (default), soft (software TLB), spt[=private], spt=shared or "

@@ -5,6 +5,7 @@
  */
 #include "options_internal.h"
 #include "base/log.h"
+#include "vm_control.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -224,6 +225,7 @@ static const struct {
     {"reboot", "reset|shutdown"},
     {"shutdown", "poweroff|pause"},
     {"panic", "none|pause|shutdown|exit-failure"},
+    {"watchdog", "reset|shutdown|poweroff|pause|debug|none"},
 };
 
 static bool one_of(const char *list, const char *word)
@@ -243,6 +245,15 @@ static bool one_of(const char *list, const char *word)
     return false;
 }
 
+static void set_watchdog(struct options *o, const char *value)
+{
+    for (unsigned i = 0; vm_watchdog_name[i] != NULL; i++) {
+        if (strcmp(vm_watchdog_name[i], value) == 0) {
+            o->vm.watchdog_action = (enum vm_watchdog_action)i;
+        }
+    }
+}
+
 static int action_key(struct options *o, const char *key, const char *value)
 {
     for (size_t i = 0; i < ARRAY_SIZE(actions); i++) {
@@ -257,10 +268,12 @@ static int action_key(struct options *o, const char *key, const char *value)
             o->vm.no_reboot = strcmp(value, "shutdown") == 0;
         } else if (key[0] == 's') {
             o->vm.no_shutdown = strcmp(value, "pause") == 0;
+        } else if (key[0] == 'w') {
+            set_watchdog(o, value);
         }
         return 0;
     }
-    log_error("-action: unknown event %s; accepted: reboot=, shutdown=, panic=", key);
+    log_error("-action: unknown event %s; accepted: reboot=, shutdown=, panic=, watchdog=", key);
     return -EINVAL;
 }
 

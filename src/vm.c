@@ -308,8 +308,8 @@ static void wait_for_stop(const struct run *r)
     }
 }
 
-/* All vCPUs have ended for the reason returned; from here on vm.stop holds what is asked next. A request that
-   outranks it may have come meanwhile, and counts. */
+/* All vCPUs have ended for the reason returned; from here on vm.stop holds what is asked next. A
+   request that outranks it may have come meanwhile, and counts. */
 static enum vm_stop_reason take_reason(struct vm *vm)
 {
     return atomic_exchange(&vm->stop, VM_RUNNING);

@@ -26,6 +26,12 @@ struct vm_device {
     char *options; /* the rest of -device, "drive=d0,..." or NULL */
 };
 
+/* -action watchdog= */
+enum vm_watchdog_action {
+    VM_WATCHDOG_RESET, VM_WATCHDOG_SHUTDOWN, VM_WATCHDOG_POWEROFF, VM_WATCHDOG_PAUSE,
+    VM_WATCHDOG_DEBUG, VM_WATCHDOG_NONE,
+};
+
 struct vm_options {
     const char *machine;    /* "virt" */
     const char *cpu;        /* "cortex-a15" */
@@ -41,6 +47,8 @@ struct vm_options {
     unsigned ndevices;
     bool no_reboot;         /* -action reboot=shutdown */
     bool no_shutdown;       /* -action shutdown=pause: wait for the user after the guest's end */
+    bool watchdog;          /* -M watchdog=on */
+    enum vm_watchdog_action watchdog_action;
     const char *name;       /* -name, or NULL */
     bool exclusive_strict;
     const char *stats_path;
@@ -53,7 +61,7 @@ struct vm_options {
 /* VM_SHUTDOWN and VM_RESET are the guest's. */
 enum vm_stop_reason {
     VM_RUNNING, VM_SHUTDOWN, VM_RESET, VM_SIGNAL, VM_FATAL, VM_RESET_MONITOR, VM_QUIT_CONSOLE,
-    VM_QUIT_MONITOR,
+    VM_QUIT_MONITOR, VM_WATCHDOG_OFF,
 };
 
 #define VM_VIRTIO_SLOTS 32

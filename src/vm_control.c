@@ -8,6 +8,7 @@
  */
 #include "vm_control.h"
 
+#include "base/log.h"
 #include "board.h"
 
 /* What is known of each reason. `rank`: a request of higher rank replaces one under way, so that
@@ -25,6 +26,14 @@ static const struct {
     [VM_QUIT_MONITOR] = {"host-qmp-quit", false, 2},
     [VM_SIGNAL] = {"host-signal", false, 2},
     [VM_FATAL] = {"host-error", false, 2},
+    [VM_WATCHDOG_OFF] = {"guest-shutdown", true, 1},
+};
+
+const char *const vm_watchdog_name[] = {
+    [VM_WATCHDOG_RESET] = "reset",       [VM_WATCHDOG_SHUTDOWN] = "shutdown",
+    [VM_WATCHDOG_POWEROFF] = "poweroff", [VM_WATCHDOG_PAUSE] = "pause",
+    [VM_WATCHDOG_DEBUG] = "debug",       [VM_WATCHDOG_NONE] = "none",
+    [VM_WATCHDOG_NONE + 1] = NULL,
 };
 
 const char *vm_reason_name(enum vm_stop_reason why)
@@ -56,7 +65,8 @@ bool vm_listened(const struct vm *vm)
 
 void vm_notify(struct vm *vm, enum vm_event_kind kind, enum vm_stop_reason why)
 {
-    struct vm_event e = {.kind = kind, .why = why};
+    struct vm_event e = {
+        .kind = kind, .why = why, .action = vm_watchdog_name[vm->opt->watchdog_action]};
 
     if (vm->control.listener != NULL) {
         clock_gettime(CLOCK_REALTIME, &e.at);
@@ -92,6 +102,24 @@ void vm_powerdown(struct vm *vm)
 {
     board_power_key(vm);
     vm_notify(vm, VM_EVENT_POWERDOWN, VM_RUNNING);
+}
+
+/* I/O thread: nothing here waits for vCPUs. */
+void vm_watchdog(struct vm *vm)
+{
+    vm_notify(vm, VM_EVENT_WATCHDOG, VM_RUNNING);
+    switch (vm->opt->watchdog_action) {
+    case VM_WATCHDOG_RESET: vm_request_stop(vm, VM_RESET); break;
+    case VM_WATCHDOG_SHUTDOWN: vm_powerdown(vm); break;
+    case VM_WATCHDOG_POWEROFF: vm_request_stop(vm, VM_WATCHDOG_OFF); break;
+    case VM_WATCHDOG_PAUSE:
+        if (vm_user_pause(vm)) {
+            vm_notify(vm, VM_EVENT_STOP, VM_RUNNING);
+        }
+        break;
+    case VM_WATCHDOG_DEBUG: log_warn("the guest's watchdog has run out"); break;
+    case VM_WATCHDOG_NONE: break;
+    }
 }
 
 const char *vm_state_name(struct vm *vm)

@@ -11,11 +11,13 @@
 
 enum vm_event_kind {
     VM_EVENT_SHUTDOWN, VM_EVENT_RESET, VM_EVENT_STOP, VM_EVENT_RESUME, VM_EVENT_POWERDOWN,
+    VM_EVENT_WATCHDOG,
 };
 
 struct vm_event {
     enum vm_event_kind kind;
     enum vm_stop_reason why; /* SHUTDOWN, RESET */
+    const char *action;      /* WATCHDOG: what is done */
     struct timespec at;      /* CLOCK_REALTIME */
 };
 
@@ -30,6 +32,9 @@ void vm_stop(struct vm *vm);
 /* False: the machine is off (-no-shutdown), only a reset starts it again. */
 bool vm_cont(struct vm *vm);
 void vm_powerdown(struct vm *vm);
+/* The guest has let its watchdog run out: do what -action watchdog= says. */
+void vm_watchdog(struct vm *vm);
+extern const char *const vm_watchdog_name[]; /* of the actions, ends with NULL */
 
 /* "running", "paused", "prelaunch", "debug" (paused by another part, such as a debugger) or
    "shutdown". */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Interrupt controller: its state as text, for the monitor. Any thread; takes the locks in the usual
- * order, so what it prints of one CPU or of the SPIs belongs together.
+ * Interrupt controller: its state as text, for the monitor. Any thread; takes the locks in the
+ * usual order, so what it prints of one CPU or of the SPIs belongs together.
  */
 #include "gic_internal.h"
 

@@ -20,8 +20,10 @@ struct chardev_user {
     void *opaque;
 };
 
-/* A second user of a console, a monitor: while it has the focus (Ctrl-A c), input goes to it instead
-   of the front end. Output of both is mixed. Callbacks run on the back end's I/O thread. */
+/*
+ * A second user of a console, a monitor: while it has the focus (Ctrl-A c), input goes to it
+ * instead of the front end. Output of both is mixed. Callbacks run on the back end's I/O thread.
+ */
 struct chardev_sharer {
     void (*receive)(void *opaque, const uint8_t *buf, size_t len);
     void (*focus)(void *opaque); /* input goes there from now on */
@@ -30,9 +32,9 @@ struct chardev_sharer {
 };
 
 /*
- * "stdio", "null", "file:PATH", "unix:PATH[,server=on|off][,wait=on|off]"
- * (also the older ",server", ",nowait"), "pty"; with "mon:" before it a back end that knows the
- * Ctrl-A keys and may be shared with a monitor ("stdio" always knows the keys). Errors are reported here. May wait for a client
+ * "stdio", "null", "file:PATH", "unix:PATH[,server=on|off][,wait=on|off]" (also the older
+ * ",server", ",nowait"), "pty". With "mon:" before it, it knows the Ctrl-A keys and may be shared
+ * with a monitor; "stdio" always knows the keys. Errors are reported here. May wait for a client
  * when asked to.
  */
 int chardev_open(struct io_loop *l, const char *spec, struct chardev **out) MUST_CHECK;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The keys of a console: Ctrl-A followed by x (quit), h (help), p (power key), b (break), c (between
- * the guest's console and the monitor that shares it), a or Ctrl-A (a literal Ctrl-A). I/O thread.
+ * The keys of a console: Ctrl-A followed by x (quit), h (help), p (power key), b (break), c (to the
+ * monitor that shares it, and back), a or Ctrl-A (a literal Ctrl-A). I/O thread.
  *
  * What the guest has no room for waits here, up to CHARDEV_TYPED bytes: a guest that hangs and no
  * longer reads its serial port must not keep us from seeing Ctrl-A x.

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Cached translations of a vCPU as text, for the monitor: soft TLB and shadow page tables. Called
- * while the vCPU is parked (suffix _stopped), so its own state stands still; windows are read through
- * their atomic fields, as other vCPUs read them.
+ * while the vCPU is parked (suffix _stopped), so its own state stands still; windows are read
+ * through their atomic fields, as other vCPUs read them.
  */
 #include "spt.h"
 

@@ -82,7 +82,7 @@ void control_free(struct control *c)
 static const char *const event_name[] = {
     [VM_EVENT_SHUTDOWN] = "SHUTDOWN", [VM_EVENT_RESET] = "RESET",
     [VM_EVENT_STOP] = "STOP",         [VM_EVENT_RESUME] = "RESUME",
-    [VM_EVENT_POWERDOWN] = "POWERDOWN",
+    [VM_EVENT_POWERDOWN] = "POWERDOWN", [VM_EVENT_WATCHDOG] = "WATCHDOG",
 };
 
 json_t *control_event_json(const struct vm_event *e)
@@ -95,6 +95,8 @@ json_t *control_event_json(const struct vm_event *e)
         json_t *data = json_pack("{s:b,s:s}", "guest", (int)vm_reason_by_guest(e->why), "reason",
                                  vm_reason_name(e->why));
         json_object_set_new(event, "data", data);
+    } else if (event != NULL && e->kind == VM_EVENT_WATCHDOG) {
+        json_object_set_new(event, "data", json_pack("{s:s}", "action", e->action));
     }
     return event;
 }
@@ -108,7 +110,8 @@ json_t *control_error(const char *cls, const char *fmt, ...)
     va_start(ap, fmt);
     vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
-    json_t *desc = json_string(text); /* NULL when the client's own text is cut inside a character */
+    /* NULL when the client's own text is cut inside a character. */
+    json_t *desc = json_string(text);
     if (desc == NULL) {
         desc = json_string("the request is refused");
     }

@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define FORGET 0xffu /* some clients send it to make the other side forget half a text */
+
 static void start_over(struct frame *f)
 {
     f->len = 0;
@@ -58,45 +60,46 @@ static bool inside(struct frame *f, unsigned char c)
     return true;
 }
 
-/* A byte between texts: blanks, or the beginning of one. */
-static bool outside(struct frame *f, unsigned char c, bool *begins)
+/* A byte between texts: a blank, or the beginning of one. */
+static bool outside(struct frame *f, char c)
 {
-    *begins = c == '{' || c == '[';
-    if (*begins) {
+    if (c == '{' || c == '[') {
         f->len = 0;
         f->depth = 1;
+        return true;
     }
-    /* 0xff is what some clients send to make the other side forget half a text. */
-    return *begins || c == ' ' || c == '\t' || c == '\r' || c == '\n' || c == 0xff;
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+static enum frame_result skip(struct frame *f, char c, enum frame_result why)
+{
+    start_over(f);
+    f->garbage = c != '\n';
+    return why;
 }
 
 enum frame_result frame_take(struct frame *f, const char **buf, size_t *len)
 {
     while (*len > 0) {
         char c = *(*buf)++;
-        bool begins = false;
+        bool was_inside = f->depth > 0;
         (*len)--;
         if (f->garbage) {
             f->garbage = c != '\n';
             continue;
         }
-        if ((unsigned char)c == 0xff) {
+        if ((unsigned char)c == FORGET) {
             start_over(f);
             continue;
         }
-        bool ok = f->depth > 0 ? inside(f, (unsigned char)c) : outside(f, (unsigned char)c, &begins);
-        if (!ok) {
-            start_over(f);
-            f->garbage = c != '\n';
-            return FRAME_GARBAGE;
+        if (!(was_inside ? inside(f, (unsigned char)c) : outside(f, c))) {
+            return skip(f, c, FRAME_GARBAGE);
         }
-        if (f->depth == 0 && !begins && c != '}' && c != ']') {
-            continue;
+        if (!was_inside && f->depth == 0) {
+            continue; /* a blank */
         }
         if (!keep(f, c)) {
-            start_over(f);
-            f->garbage = c != '\n';
-            return FRAME_TOO_LONG;
+            return skip(f, c, FRAME_TOO_LONG);
         }
         if (f->depth == 0) {
             return FRAME_TEXT;

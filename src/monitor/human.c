@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The human monitor's line: what is typed becomes lines, lines become commands. On a terminal (echo)
- * the line can be edited: backspace, Ctrl-U, Ctrl-W, Ctrl-C, and the arrow keys for earlier lines.
- * Clients on sockets send whole lines and get no echo. Monitor thread.
+ * The human monitor's line: what is typed becomes lines, lines become commands. On a terminal
+ * (echo) the line can be edited: backspace, Ctrl-U, Ctrl-W, Ctrl-C, and the arrow keys for earlier
+ * lines. Clients on sockets send whole lines and get no echo. Monitor thread.
  */
 #include "monitor_internal.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The monitor's x and xp: memory by virtual address of the selected CPU, or by physical address, as
- * numbers or as instructions. xp reads device registers too, with whatever a read does there. Called
- * while the machine is paused.
+ * numbers or as instructions. Where there is a device both read its registers, with whatever a read
+ * does there. Called while the machine is paused.
  */
 #include "monitor_internal.h"
 

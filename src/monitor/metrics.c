@@ -94,9 +94,9 @@ static enum MHD_Result on_request(void *opaque, struct MHD_Connection *c, const 
         *upload_size = 0; /* a body is not asked for; it is read and dropped */
         return MHD_YES;
     }
-    struct MHD_Response *r =
-        right ? page(m->vm)
-              : MHD_create_response_from_buffer(sizeof refused - 1, refused, MHD_RESPMEM_PERSISTENT);
+    struct MHD_Response *r = right ? page(m->vm)
+                                   : MHD_create_response_from_buffer(sizeof refused - 1, refused,
+                                                                     MHD_RESPMEM_PERSISTENT);
     if (r == NULL) {
         return MHD_NO;
     }

@@ -2,8 +2,8 @@
 /*
  * Private to src/monitor: sessions (one for each client), where they come from, what they speak.
  *
- * Threads: all of it belongs to the monitor thread (monitor.loop) once that runs; other threads only
- * post to it (vm events, keys typed at a shared console). So there are no locks here.
+ * Threads: all of it belongs to the monitor thread (monitor.loop) once that runs; other threads
+ * only post to it (vm events, keys typed at a shared console). So there are no locks here.
  */
 #pragma once
 
@@ -185,7 +185,7 @@ json_t *control_version(void);
 struct control_command {
     const char *name;
     json_t *(*run)(struct vm *vm, json_t *args, json_t **error); /* NULL with *error set */
-    const char *args; /* accepted arguments, separated by blanks; '!' before one that must be there */
+    const char *args; /* accepted, separated by blanks; '!' before one that must be there */
 };
 extern const struct control_command control_commands[];
 extern const size_t control_ncommands;

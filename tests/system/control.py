@@ -13,6 +13,7 @@
   metrics    counters over HTTP
   reset      100 resets by the guest: memory, mappings, threads and descriptors are as before
   places     TCP, waiting for a client, connecting to one, a socket that a dead emulator left
+  watchdog   SP805: bare-metal and Debian's driver, -action watchdog=
   power      power key; -no-reboot, -no-shutdown, -action; quit during a reset
 
 UMBRA is the emulator to test (default build/release/umbra); PAYLOADS the folder of the bare-metal
@@ -416,6 +417,42 @@ def check_places():
         expect(bare.process.wait(10) == 0, "quit: status")
 
 
+def check_watchdog():
+    for action, expected in (("reset", "RESET"), ("poweroff", "SHUTDOWN"), ("pause", "STOP"),
+                             ("shutdown", "POWERDOWN")):
+        with Bare("watchdog", "-nographic", "-M", "virt,watchdog=on", "-action",
+                  f"watchdog={action}") as bare, bare.client() as client:
+            bare.line(b"HUNGRY")
+            client.execute("stop")  # its time stands still
+            client.event("STOP")
+            time.sleep(0.5)
+            client.execute("cont")
+            client.event("RESUME")
+            event = client.event("WATCHDOG")
+            expect(event and event["data"] == {"action": action}, f"{action}: {event}")
+            expect(client.event(expected), f"{action}: no {expected}")
+            if action == "reset":
+                bare.line(b"PASS")
+                expect(bare.process.wait(10) == 0, "status")
+    debian_watchdog()
+
+
+def debian_watchdog():
+    """The kernel's own driver, loaded from a disk, resets a guest whose shell stops feeding it."""
+    module = boot.GUEST / "armmp-lpae/modules/kernel/drivers/watchdog/sp805_wdt.ko"
+    disk = Path(SCRATCH.name) / "module"
+    disk.write_bytes(module.read_bytes() + b"\0" * (-module.stat().st_size % 512))
+    with booted("-M", "virt,watchdog=on", "-action", "reboot=shutdown", "-drive",
+                f"if=virtio,format=raw,readonly=on,file={disk}") as linux, linux.client() as client:
+        linux.ask(f"dd if=/dev/vda of=/w.ko bs={module.stat().st_size} count=1; insmod /w.ko; "
+                  "ls /dev/watchdog0", rb"\n/dev/watchdog0", 30)
+        linux.ask("watchdog -T 2 -t 1 /dev/watchdog0; sleep 4; echo fed-$((1 + 1))", rb"fed-2", 30)
+        linux.type(b"killall -9 watchdog\n")
+        event = client.event("WATCHDOG")
+        expect(event and event["data"] == {"action": "reset"}, f"{event}")
+        expect(client.event("SHUTDOWN")["data"]["reason"] == "guest-reset", "no reset")
+
+
 def check_power():
     with booted() as linux, linux.client() as client:
         # Bit 3 of the port is the key; it is held for a tenth of a second.
@@ -469,7 +506,8 @@ def quit_in_reset():
 
 CASES = {"protocol": check_protocol, "clients": check_clients, "time": check_time,
          "human": check_human, "metrics": check_metrics, "reset": check_reset,
-         "places": check_places, "power": check_power}
+         "places": check_places, "watchdog": check_watchdog,
+         "power": check_power}
 
 
 def main():

@@ -275,7 +275,8 @@ Test(monitor, expressions)
                 {"0xffffffffffffffff", UINT64_MAX},
                 {"((((7))))", 7}};
     const char *const bad[] = {"",      "+",     "1+",   "(1",   "1)", "0xg", "$r16", "$",
-                               "$zero", "12abc", "1 2",  "--1",  "*", "$r01", "0x1ffffffffffffffff"};
+                               "$zero", "12abc", "1 2",  "--1",  "*",
+                               "$r01",  "0x1ffffffffffffffff"};
     const char *why;
     uint64_t got;
 
