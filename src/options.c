@@ -54,7 +54,8 @@ static int machine_key(struct options *o, const struct options_list *l)
         o->vm.dumpdtb = strdup(v);
         return o->vm.dumpdtb != NULL ? 0 : -ENOMEM;
     }
-    return bad_value("M", l->key, "virt[,gic-version=2][,highmem=on|off][,watchdog=on|off][,dumpdtb=FILE]");
+    return bad_value("M", l->key,
+                     "virt[,gic-version=2][,highmem=on|off][,watchdog=on|off][,dumpdtb=FILE]");
 }
 
 static int parse_machine(struct options *o, const char *value)
