@@ -58,11 +58,6 @@ void vm_listen(struct vm *vm, void (*fn)(void *opaque, const struct vm_event *e)
     vm->control.opaque = opaque;
 }
 
-bool vm_listened(const struct vm *vm)
-{
-    return vm->control.listener != NULL;
-}
-
 void vm_notify(struct vm *vm, enum vm_event_kind kind, enum vm_stop_reason why)
 {
     struct vm_event e = {

@@ -24,7 +24,6 @@ struct vm_event {
 /* One listener, called on whatever thread the event happens; must not block. NULL: none. Set while
    the machine does not run. */
 void vm_listen(struct vm *vm, void (*fn)(void *opaque, const struct vm_event *e), void *opaque);
-bool vm_listened(const struct vm *vm);
 void vm_notify(struct vm *vm, enum vm_event_kind kind, enum vm_stop_reason why);
 
 /* Pause for the user; returns when all vCPUs are parked. Not on a vCPU's thread. */

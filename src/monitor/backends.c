@@ -28,15 +28,6 @@ static int no_poll_fd(const struct session *s)
     return -1; /* chardev_close() waits itself */
 }
 
-/* Nobody reads this terminal: what was to be shown is lost, the session goes on. */
-static void revive(struct session *s)
-{
-    if (s->dead) {
-        s->dead = false;
-        s->out_len = s->out_at = 0;
-    }
-}
-
 /* ---- one of our own ---- */
 static size_t own_room(void *opaque)
 {
@@ -48,13 +39,13 @@ static size_t own_room(void *opaque)
 static void own_receive(void *opaque, const uint8_t *buf, size_t len)
 {
     session_receive(opaque, (const char *)buf, len);
-    revive(opaque);
+    session_settle(opaque);
 }
 
 static void own_sent(void *opaque)
 {
     session_writable(opaque);
-    revive(opaque);
+    session_settle(opaque);
 }
 
 static void own_escape(void *opaque, char key)
@@ -64,9 +55,9 @@ static void own_escape(void *opaque, char key)
     board_console_key(s->mon->vm, key);
 }
 
-static void own_listen(struct session *s, bool on)
+static void own_update(struct session *s)
 {
-    if (on) {
+    if (s->listening) {
         chardev_accept_input(s->chr);
     }
 }
@@ -77,7 +68,12 @@ static void own_close(struct session *s)
 }
 
 static const struct transport own_transport = {
-    .write = backend_write, .listen = own_listen, .poll_fd = no_poll_fd, .close = own_close};
+    .write = backend_write,
+    .update = own_update,
+    .lasting = true,
+    .poll_fd = no_poll_fd,
+    .close = own_close,
+};
 
 int backend_open(struct monitor *m, enum monitor_mode mode, bool pretty, const char *spec)
 {
@@ -98,7 +94,7 @@ int backend_open(struct monitor *m, enum monitor_mode mode, bool pretty, const c
     chardev_attach(c, &(struct chardev_user){.room = own_room, .receive = own_receive,
                                              .sent = own_sent, .escape = own_escape, .opaque = s});
     session_greet(s);
-    revive(s);
+    session_settle(s);
     return 0;
 }
 
@@ -114,7 +110,7 @@ static void take_typed(void *opaque)
     struct typed *t = opaque;
 
     session_receive(t->s, t->text, t->len);
-    revive(t->s);
+    session_settle(t->s);
     free(t);
 }
 
@@ -140,7 +136,7 @@ static void greet(void *opaque)
     struct session *s = opaque;
 
     human_greet(s);
-    revive(s);
+    session_settle(s);
 }
 
 /* I/O thread: Ctrl-A c. */
@@ -168,10 +164,9 @@ static void console_sent(void *opaque)
     }
 }
 
-static void console_listen(struct session *s, bool on)
+static void console_update(struct session *s)
 {
     (void)s; /* a person types: there is nothing to hold back */
-    (void)on;
 }
 
 static void console_close(struct session *s)
@@ -180,8 +175,12 @@ static void console_close(struct session *s)
 }
 
 static const struct transport console_transport = {
-    .write = backend_write, .listen = console_listen, .poll_fd = no_poll_fd,
-    .close = console_close};
+    .write = backend_write,
+    .update = console_update,
+    .lasting = true,
+    .poll_fd = no_poll_fd,
+    .close = console_close,
+};
 
 int backend_share_console(struct monitor *m)
 {
@@ -192,7 +191,6 @@ int backend_share_console(struct monitor *m)
     }
     s->chr = board_serial(m->vm);
     s->human.echo = true;
-    m->console = s;
     chardev_share(s->chr, &(struct chardev_sharer){.receive = console_receive,
                                                    .focus = console_focus, .sent = console_sent,
                                                    .opaque = s});

@@ -53,6 +53,7 @@ static void deliver(void *opaque)
         next = s->next;
         if (s->mode == MONITOR_CONTROL) {
             control_event(s, &p->event);
+            session_settle(s);
         }
     }
     free(p);
@@ -124,13 +125,14 @@ int monitor_create(struct vm *vm, const struct monitor_options *o, struct monito
         err = io_post(m->loop, name_thread, NULL);
     }
     if (err == 0) {
+        vm_listen(vm, on_vm_event, m);
         err = io_loop_start(m->loop);
+        m->started = err == 0;
     }
     if (err != 0) {
         monitor_destroy(m);
         return err;
     }
-    vm_listen(vm, on_vm_event, m);
     *out = m;
     return 0;
 }
@@ -171,11 +173,11 @@ void monitor_destroy(struct monitor *m)
         return;
     }
     metrics_stop(m->metrics);
-    if (m->loop != NULL && vm_listened(m->vm)) {
-        vm_listen(m->vm, NULL, NULL);
+    if (m->started) {
         settle(m);
         io_loop_stop(m->loop);
     }
+    vm_listen(m->vm, NULL, NULL);
     sockets_close(m);
     for (struct session *s; (s = m->sessions) != NULL;) {
         drain(s);

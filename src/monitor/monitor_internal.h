@@ -24,7 +24,7 @@ struct monitor {
     struct io_loop *loop;
     struct listener *listeners;
     struct session *sessions;
-    struct session *console; /* behind the console of "-serial mon:..."; also in sessions */
+    bool started;            /* the loop runs */
     struct metrics *metrics;
 };
 
@@ -37,7 +37,9 @@ struct monitor {
 struct transport {
     /* How many bytes were taken; less than len: session_writable() follows. -errno: it is gone. */
     ssize_t (*write)(struct session *s, const char *buf, size_t len);
-    void (*listen)(struct session *s, bool on); /* take input, or leave it where it is */
+    /* Output was queued or sent, or s->listening changed: wait for the right things. */
+    void (*update)(struct session *s);
+    bool lasting; /* a terminal: a client that does not read loses output, not the session */
     int (*poll_fd)(const struct session *s);    /* to wait on for room at the end; -1: none */
     void (*close)(struct session *s);
 };
@@ -83,7 +85,7 @@ struct session {
     size_t out_at, out_len, out_room;
     bool listening;
     bool ending;            /* the client sends no more: close when all is sent */
-    bool dead;              /* to be closed by whoever called us */
+    bool dead;              /* see session_settle() */
     struct human human;
     struct control control;
 };
@@ -93,6 +95,8 @@ struct session *session_create(struct monitor *m, enum monitor_mode mode,
                                const struct transport *t);
 void session_greet(struct session *s);
 void session_destroy(struct session *s);
+/* Ends every call into a session from outside: a dead one is destroyed, or goes on (`lasting`). */
+void session_settle(struct session *s);
 void session_receive(struct session *s, const char *buf, size_t len);
 void session_send(struct session *s, const char *buf, size_t len);
 /* Send what waits; after the transport had no room. */

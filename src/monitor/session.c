@@ -52,6 +52,16 @@ void session_destroy(struct session *s)
     free(s);
 }
 
+void session_settle(struct session *s)
+{
+    if (s->dead && s->transport->lasting) {
+        s->dead = false;
+        s->out_len = s->out_at = 0;
+    } else if (s->dead) {
+        session_destroy(s);
+    }
+}
+
 void session_receive(struct session *s, const char *buf, size_t len)
 {
     if (s->mode == MONITOR_CONTROL) {
@@ -82,14 +92,6 @@ static bool reserve(struct session *s, size_t len)
     return true;
 }
 
-static void set_listening(struct session *s, bool on)
-{
-    if (on != s->listening) {
-        s->listening = on;
-        s->transport->listen(s, on);
-    }
-}
-
 void session_writable(struct session *s)
 {
     while (s->out_len > 0 && !s->dead) {
@@ -109,7 +111,8 @@ void session_writable(struct session *s)
         s->out_at = s->out_room = 0;
         s->dead |= s->ending;
     }
-    set_listening(s, s->out_len <= SESSION_OUT_HIGH);
+    s->listening = s->out_len <= SESSION_OUT_HIGH;
+    s->transport->update(s);
 }
 
 void session_send(struct session *s, const char *buf, size_t len)

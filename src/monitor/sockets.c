@@ -130,7 +130,7 @@ static ssize_t socket_write(struct session *s, const char *buf, size_t len)
     return n;
 }
 
-static void socket_events(struct session *s)
+static void socket_update(struct session *s)
 {
     uint32_t want = (s->listening && !s->ending ? EPOLLIN : 0u) | (s->out_len > 0 ? EPOLLOUT : 0u);
 
@@ -138,12 +138,6 @@ static void socket_events(struct session *s)
         s->events = want;
         VM_CHECK(io_fd_mod(s->mon->loop, s->fd, want) == 0);
     }
-}
-
-static void socket_listen(struct session *s, bool on)
-{
-    (void)on; /* socket_events() looks at s->listening */
-    (void)s;
 }
 
 static int socket_poll_fd(const struct session *s)
@@ -159,7 +153,7 @@ static void socket_close(struct session *s)
 
 static const struct transport socket_transport = {
     .write = socket_write,
-    .listen = socket_listen,
+    .update = socket_update,
     .poll_fd = socket_poll_fd,
     .close = socket_close,
 };
@@ -191,11 +185,7 @@ static void on_client(void *opaque, uint32_t events)
     } else if (events & (EPOLLHUP | EPOLLERR)) {
         s->dead = true;
     }
-    if (s->dead) {
-        session_destroy(s);
-    } else {
-        socket_events(s);
-    }
+    session_settle(s);
 }
 
 static int add_client(struct monitor *m, enum monitor_mode mode, bool pretty, int fd)
@@ -217,11 +207,7 @@ static int add_client(struct monitor *m, enum monitor_mode mode, bool pretty, in
         return err;
     }
     session_greet(s);
-    if (s->dead) {
-        session_destroy(s);
-    } else {
-        socket_events(s);
-    }
+    session_settle(s);
     return 0;
 }
 

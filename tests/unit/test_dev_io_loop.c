@@ -444,3 +444,109 @@ Test(chardev, escape_key)
     chardev_close(c);
     io_loop_destroy(io);
 }
+
+/* ---- a console shared with a monitor ---- */
+static char to_monitor[64];
+static atomic_int nmonitor, nfocus, front_room;
+
+static size_t some_room(void *opaque)
+{
+    (void)opaque;
+    return (size_t)atomic_load(&front_room);
+}
+
+static void take_with_room(void *opaque, const uint8_t *buf, size_t len)
+{
+    atomic_fetch_sub(&front_room, (int)len);
+    take(opaque, buf, len);
+}
+
+static void monitor_takes(void *opaque, const uint8_t *buf, size_t len)
+{
+    (void)opaque;
+    for (size_t i = 0; i < len; i++) {
+        to_monitor[atomic_load(&nmonitor)] = (char)buf[i];
+        atomic_fetch_add(&nmonitor, 1);
+    }
+}
+
+static void monitor_focus(void *opaque)
+{
+    (void)opaque;
+    atomic_fetch_add(&nfocus, 1);
+}
+
+/* The guest has no room: keys are seen none the less, and nothing is lost or goes astray. */
+Test(chardev, shared_console)
+{
+    struct chardev *c;
+    int in[2], out[2];
+
+    cr_assert_eq(pipe(in), 0);
+    cr_assert_eq(pipe(out), 0);
+    dup2(in[0], 0);
+    dup2(out[1], 1);
+    setup();
+    cr_assert_eq(chardev_open(io, "mon:stdio", &c), 0);
+    chardev_attach(c, &(struct chardev_user){.room = some_room, .receive = take_with_room,
+                                             .escape = key});
+    chardev_share(c, &(struct chardev_sharer){.receive = monitor_takes, .focus = monitor_focus});
+    cr_assert_eq(write(in[1], "guest\001cmon\001a\001x\001cmore", 20), 20);
+    wait_until(&nmonitor, 4);
+    wait_until(&nkeys, 1);
+    cr_expect_arr_eq(to_monitor, "mon\001", 4);
+    cr_expect_eq(atomic_load(&nfocus), 1);
+    cr_expect_eq(keys[0], 'x');
+    cr_expect_eq(atomic_load(&ntyped), 0);
+    atomic_store(&front_room, 7);
+    chardev_accept_input(c);
+    wait_until(&ntyped, 7);
+    atomic_store(&front_room, 50);
+    chardev_accept_input(c);
+    wait_until(&ntyped, 9);
+    cr_expect_arr_eq(typed, "guestmore", 9);
+    io_loop_stop(io);
+    chardev_share(c, NULL);
+    chardev_close(c);
+    io_loop_destroy(io);
+}
+
+static atomic_int ncounted, nwrong;
+
+static void count_in_order(void *opaque, const uint8_t *buf, size_t len)
+{
+    (void)opaque;
+    atomic_fetch_sub(&front_room, (int)len);
+    for (size_t i = 0; i < len; i++) {
+        atomic_fetch_add(&nwrong, buf[i] != 'a' + atomic_load(&ncounted) % 23);
+        atomic_fetch_add(&ncounted, 1);
+    }
+}
+
+/* More than may wait: reading stops, and goes on when the guest reads. */
+Test(chardev, typed_ahead_without_loss)
+{
+    static uint8_t text[20000];
+    struct chardev *c;
+    int in[2];
+
+    for (size_t i = 0; i < sizeof text; i++) {
+        text[i] = (uint8_t)('a' + i % 23);
+    }
+    cr_assert_eq(pipe(in), 0);
+    dup2(in[0], 0);
+    setup();
+    cr_assert_eq(chardev_open(io, "stdio", &c), 0);
+    chardev_attach(c, &(struct chardev_user){.room = some_room, .receive = count_in_order});
+    cr_assert_eq(write(in[1], text, sizeof text), (ssize_t)sizeof text);
+    for (unsigned round = 0; round < 400; round++) {
+        atomic_store(&front_room, 50);
+        chardev_accept_input(c);
+        wait_until(&ncounted, (int)(round + 1) * 50);
+        cr_assert_eq(atomic_load(&ncounted), (int)(round + 1) * 50, "no more than there is room");
+    }
+    cr_expect_eq(atomic_load(&nwrong), 0);
+    io_loop_stop(io);
+    chardev_close(c);
+    io_loop_destroy(io);
+}
