@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The SP805 watchdog: registers, a guest that feeds it, and one that does not. RAM tells the second
- * life from the first. Not in `list`: it needs -M watchdog=on, and a driver that may stop the machine
- * after the line HUNGRY (tests/system/control.py).
+ * life from the first. Not in `list`: it needs -M watchdog=on, and a driver that may stop the
+ * machine after the line HUNGRY (tests/system/control.py).
  */
 #include "lib/guest.h"
 
