@@ -79,7 +79,7 @@ int chardev_open(struct io_loop *l, const char *spec, struct chardev **out)
     struct chardev *c;
 
     if (!chardev_spec_valid(spec, &why)) {
-        log_error("-serial %s: unknown back end; accepted: %s", spec, why);
+        log_error("character device %s: unknown back end; accepted: %s", spec, why);
         return -EINVAL;
     }
     c = calloc(1, sizeof *c);
@@ -129,7 +129,7 @@ int chardev_open_file(struct chardev *c, const char *path)
     c->out_fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NONBLOCK, 0666);
     if (c->out_fd < 0) {
         int err = errno;
-        log_error("-serial file:%s: %s", path, strerror(err));
+        log_error("character device file:%s: %s", path, strerror(err));
         return -err;
     }
     return 0;
@@ -142,7 +142,7 @@ int chardev_open_pty(struct chardev *c)
 
     if (fd < 0 || grantpt(fd) != 0 || unlockpt(fd) != 0 || (name = ptsname(fd)) == NULL) {
         int err = errno;
-        log_error("-serial pty: no pseudo-terminal: %s", strerror(err));
+        log_error("character device pty: no pseudo-terminal: %s", strerror(err));
         if (fd >= 0) {
             close(fd);
         }
@@ -154,7 +154,7 @@ int chardev_open_pty(struct chardev *c)
     c->hold_fd = open(name, O_RDWR | O_NOCTTY | O_CLOEXEC);
     if (c->hold_fd < 0) {
         int err = errno;
-        log_error("-serial pty: %s: %s", name, strerror(err));
+        log_error("character device pty: %s: %s", name, strerror(err));
         return -err;
     }
     struct termios t;
@@ -197,7 +197,7 @@ static int parse_unix(const char *spec, struct unix_spec *u)
 
     *u = (struct unix_spec){.addr.sun_family = AF_UNIX, .wait = true};
     if (len >= sizeof u->addr.sun_path) {
-        log_error("-serial unix:%.*s: the path is longer than %zu bytes", (int)len, spec,
+        log_error("character device unix:%.*s: the path is longer than %zu bytes", (int)len, spec,
                   sizeof u->addr.sun_path - 1);
         return -ENAMETOOLONG;
     }
@@ -206,7 +206,7 @@ static int parse_unix(const char *spec, struct unix_spec *u)
         size_t n = strcspn(++p, ",");
         if (!parse_switch(p, n, "server", &u->server) && !parse_switch(p, n, "wait", &u->wait) &&
             !parse_switch(p, n, "nowait", &nowait)) {
-            log_error("-serial unix: unknown option %.*s; accepted: server=on|off, wait=on|off",
+            log_error("character device unix: unknown option %.*s; accepted: server=on|off, wait=on|off",
                       (int)n, p);
             return -EINVAL;
         }
@@ -297,7 +297,7 @@ int chardev_open_unix(struct chardev *c, const char *spec)
         fcntl(fd, F_SETFL, O_NONBLOCK);
     }
     if (err != 0) {
-        log_error("-serial unix:%s: %s", u.addr.sun_path, strerror(-err));
+        log_error("character device unix:%s: %s", u.addr.sun_path, strerror(-err));
         if (fd >= 0 && c->listen_fd != fd) {
             close(fd);
         }
