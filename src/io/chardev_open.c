@@ -206,7 +206,8 @@ static int parse_unix(const char *spec, struct unix_spec *u)
         size_t n = strcspn(++p, ",");
         if (!parse_switch(p, n, "server", &u->server) && !parse_switch(p, n, "wait", &u->wait) &&
             !parse_switch(p, n, "nowait", &nowait)) {
-            log_error("character device unix: unknown option %.*s; accepted: server=on|off, wait=on|off",
+            log_error("character device unix: unknown option %.*s; accepted: server=on|off, "
+                      "wait=on|off",
                       (int)n, p);
             return -EINVAL;
         }
