@@ -65,7 +65,7 @@ static int drive_key(struct drive_parse *d, struct options_list *l)
     return -EINVAL;
 }
 
-static int add_device(struct options *o, const char *driver, const char *options)
+int options_add_device(struct options *o, const char *driver, const char *options)
 {
     if (o->vm.ndevices == ARRAY_SIZE(o->vm.device)) {
         log_error("-device %s: the board has %zu virtio-mmio slots, all are taken", driver,
@@ -108,7 +108,7 @@ static int add_drive(struct options *o, struct drive_parse *d)
         char text[300];
         snprintf(text, sizeof text, "drive=%s", d->drive.id);
         d->drive = (struct vm_drive){0};
-        return add_device(o, "virtio-blk-device", text);
+        return options_add_device(o, "virtio-blk-device", text);
     }
     d->drive = (struct vm_drive){0}; /* now owned by o */
     return 0;
@@ -143,5 +143,5 @@ int options_parse_device(struct options *o, const char *value)
     }
     memcpy(driver, value, len);
     driver[len] = '\0';
-    return add_device(o, driver, value[len] == ',' ? value + len + 1 : NULL);
+    return options_add_device(o, driver, value[len] == ',' ? value + len + 1 : NULL);
 }

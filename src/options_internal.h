@@ -26,3 +26,8 @@ void options_list_end(struct options_list *l);
 /* options_device.c */
 int options_parse_drive(struct options *o, const char *value) MUST_CHECK;
 int options_parse_device(struct options *o, const char *value) MUST_CHECK;
+int options_add_device(struct options *o, const char *driver, const char *options) MUST_CHECK;
+/* options_net.c */
+int options_parse_netdev(struct options *o, const char *value) MUST_CHECK;
+int options_parse_nic(struct options *o, const char *value) MUST_CHECK;
+void options_free_net(struct net_config *c);
