@@ -10,10 +10,12 @@ a script that uses the disk: the guest must see an I/O error and power off clean
 UMBRA is the emulator to test (default build/release/umbra).
 """
 
+import ctypes
 import os
 import re
 import resource
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -47,6 +49,7 @@ class Files:
         self.short_dtb = self.make("short.dtb", bytes.fromhex("d00dfeed00001000") + b"\0" * 24)
         self.disk = self.make("disk", b"\0" * (8 << 20))
         self.odd_disk = self.make("odd-disk", b"\0" * 1000)
+        self.busy = socket.create_server(("127.0.0.1", 0))
 
     def make(self, name, content):
         path = self.folder / name
@@ -101,6 +104,19 @@ def refusals(files):
         "directory|regular"
     yield "drive-unnamed", kernel + ["-device", "virtio-blk-device,drive=nobody"], "nobody"
     yield "drive-option", kernel + disk + [f"if=none,id=d,shiny=1,file={files.disk}"], "shiny"
+    yield "drive-locked", kernel + disk + [f"if=none,id=d,format=raw,file={files.disk}", "-drive",
+                                           f"if=virtio,format=raw,file={files.disk}"], \
+        "disk is in use"
+    port = files.busy.getsockname()[1]
+    yield "nic-kind", kernel + ["-nic", "pigeon"], "pigeon.*user"
+    yield "nic-option", kernel + ["-nic", "user,shiny=1"], "shiny.*hostfwd"
+    yield "nic-hostfwd", kernel + ["-nic", "user,hostfwd=tcp:80"], "tcp:80.*PORT"
+    yield "nic-port-in-use", kernel + ["-nic", f"user,hostfwd=tcp:127.0.0.1:{port}-:22"], \
+        f"{port}.*in use"
+    yield "nic-tap-fd", kernel + ["-nic", "tap,fd=0"], "fd=0.*tap"
+    yield "nic-netdev-missing", kernel + ["-device", "virtio-net-device,netdev=nobody"], "nobody"
+    yield "nic-mac", kernel + ["-nic", "user,mac=01:02"], "01:02.*52:54"
+    yield "global-unknown", kernel + ["-global", "virtio-mmio.shiny=1"], "shiny.*force-legacy"
     yield "log-file", kernel + ["-D", files.missing / "log", "-d", "int"], "log"
 
 
@@ -137,6 +153,11 @@ def limit_address_space():
     resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30))
 
 
+def without_net_admin():
+    """Not even root may configure interfaces in what is executed next."""
+    ctypes.CDLL(None).prctl(24, 12, 0, 0, 0)  # PR_CAPBSET_DROP, CAP_NET_ADMIN
+
+
 def limit_file_size(pid):
     """Writes to a disk beyond 4 MiB fail, as on a full file system. Only now: RAM is a larger file."""
     resource.prlimit(pid, resource.RLIMIT_FSIZE, (4 << 20, 4 << 20))
@@ -147,6 +168,13 @@ def check_no_room(files):
     del files
     result = run(["-kernel", KERNEL, "-m", "64", "-mmu", "spt"], preexec=limit_address_space)
     return judge_refusal(result, "reserve|allocate|memory|window|address space")
+
+
+def check_tap_forbidden(files):
+    """A tap interface that we may not make: refused with a way out."""
+    del files
+    result = run(["-kernel", KERNEL, "-nic", "tap,ifname=umbra-none"], preexec=without_net_admin)
+    return judge_refusal(result, "umbra-none.*permitted.*ip tuntap|cannot open /dev/net/tun")
 
 
 def guest_script(files, body, drive_options="", harm=None):
@@ -273,6 +301,7 @@ def check_much_memory(files):
 
 RUNS = {
     "no-room-for-windows": check_no_room,
+    "tap-forbidden": check_tap_forbidden,
     "disk-read-only": check_disk_read_only,
     "disk-full": check_disk_full,
     "disk-cut-short": check_disk_short,
