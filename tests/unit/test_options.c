@@ -183,7 +183,8 @@ Test(options, networks)
 
     cr_assert_eq(parse("-kernel k -nic none -global virtio-mmio.force-legacy=on "
                        "-netdev user,id=a,hostfwd=tcp:127.0.0.1:2222-:22,"
-                       "hostfwd=udp::53-10.0.2.9:54,restrict=on,hostname=h -device virtio-net-device,netdev=a "
+                       "hostfwd=udp::53-10.0.2.9:54,restrict=on,hostname=h "
+                       "-device virtio-net-device,netdev=a "
                        "-nic tap,fds=5:6:7,mac=52:54:00:00:00:01,model=virtio "
                        "-netdev tap,id=b,ifname=t0,queues=4,script=no,downscript=no,vhost=off",
                        &o),
