@@ -59,8 +59,15 @@ static int drive_key(struct drive_parse *d, struct options_list *l)
         }
         return 0;
     }
+    if (strcmp(key, "snapshot") == 0) {
+        if (!switch_value(l->value, &d->drive.snapshot)) {
+            log_error("-drive snapshot=%s: accepted: on, off", value);
+            return -EINVAL;
+        }
+        return 0;
+    }
     log_error("-drive: unknown option %s; accepted: file=, format=raw, if=none|virtio, id=, "
-              "readonly=on|off",
+              "readonly=on|off, snapshot=on|off",
               key);
     return -EINVAL;
 }

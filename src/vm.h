@@ -18,7 +18,7 @@ struct virtio_mmio;
 
 struct vm_drive {
     char *id, *file;
-    bool readonly;
+    bool readonly, snapshot;
 };
 struct vm_device {
     char *driver;  /* "virtio-blk-device", ... */

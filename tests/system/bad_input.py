@@ -11,6 +11,7 @@ UMBRA is the emulator to test (default build/release/umbra).
 """
 
 import ctypes
+import hashlib
 import os
 import re
 import resource
@@ -117,6 +118,8 @@ def refusals(files):
     yield "nic-netdev-missing", kernel + ["-device", "virtio-net-device,netdev=nobody"], "nobody"
     yield "nic-mac", kernel + ["-nic", "user,mac=01:02"], "01:02.*52:54"
     yield "global-unknown", kernel + ["-global", "virtio-mmio.shiny=1"], "shiny.*force-legacy"
+    yield "drive-snapshot-missing", kernel + disk + \
+        [f"if=none,id=d,format=raw,snapshot=on,file={files.missing}"], "missing.*No such file"
     yield "log-file", kernel + ["-D", files.missing / "log", "-d", "int"], "log"
 
 
@@ -237,6 +240,20 @@ def check_disk_read_only(files):
     return problem or expect(text, "TEST: refused", "TEST: readable")
 
 
+def check_disk_snapshot(files):
+    """snapshot=on: the guest reads what it wrote, and beside it what was there; the file stays."""
+    problem, text, before, disk = guest_script(
+        files, "head -c 100000 $disk | md5sum\n"
+        "head -c 70000 /dev/zero | tr '\\0' x | dd of=$disk bs=512 seek=64 conv=fsync,notrunc\n"
+        "echo 3 >/proc/sys/vm/drop_caches; echo TEST: sum $(md5sum <$disk)",
+        drive_options=",snapshot=on")
+    expected = bytearray(before)
+    expected[64 * 512:64 * 512 + 70000] = b"x" * 70000
+    if not problem and disk.read_bytes() != before:
+        problem = "the file changed"
+    return problem or expect(text, "TEST: sum " + hashlib.md5(expected).hexdigest())
+
+
 def check_disk_full(files):
     """Writes that the host refuses are I/O errors in the guest; others arrive."""
     problem, text, before, disk = guest_script(
@@ -303,6 +320,7 @@ RUNS = {
     "no-room-for-windows": check_no_room,
     "tap-forbidden": check_tap_forbidden,
     "disk-read-only": check_disk_read_only,
+    "disk-snapshot": check_disk_snapshot,
     "disk-full": check_disk_full,
     "disk-cut-short": check_disk_short,
     "disk-odd-size": check_disk_odd,

@@ -219,7 +219,8 @@ Test(options, drive_with_its_own_device)
 {
     struct options o;
 
-    cr_assert_eq(parse("-kernel k -drive file=d.img,if=virtio", &o), 0);
+    cr_assert_eq(parse("-kernel k -drive file=d.img,if=virtio,snapshot=on", &o), 0);
+    cr_expect(o.vm.drive[0].snapshot);
     cr_assert_eq(o.vm.ndevices, 1);
     cr_expect_str_eq(o.vm.device[0].driver, "virtio-blk-device");
     cr_expect_str_eq(o.vm.device[0].options, "drive=drive0");
@@ -400,6 +401,7 @@ static const struct {
     {"-kernel k -drive file=x,if=sd", {"sd", "virtio"}},
     {"-kernel k -drive file=x,cache=none", {"cache", "readonly"}},
     {"-kernel k -drive file=x,readonly=maybe", {"maybe", "on"}},
+    {"-kernel k -drive file=x,snapshot=maybe", {"maybe", "on"}},
     {"-kernel k -drive id=d", {"file="}},
     {"-kernel k -drive file=x,id=d -drive file=y,id=d", {"d", "twice"}},
     {"-kernel k -device ,drive=d", {"-device"}},
