@@ -304,8 +304,11 @@ int virtio_mmio_create(struct vm *vm, unsigned slot, gpa_t base, const struct ir
     }
     m->legacy = vm->opt->virtio_legacy;
     if (m->dev != NULL) {
+        /* A network may have packets for it already. */
+        pthread_mutex_lock(&m->dev->lock);
         m->dev->irq = *irq;
         m->dev->legacy = m->legacy;
+        pthread_mutex_unlock(&m->dev->lock);
     }
     vm->virtio[slot] = m;
     return bus_add(vm->bus, &(struct bus_region){.name = "virtio-mmio", .base = base,

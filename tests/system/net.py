@@ -11,16 +11,19 @@
   ssh       a whole Debian: commands and a file through ssh by hostfwd
   tap       a tap interface with two pairs of queues, in a network namespace of its own: ping, HTTP
             both ways. Left out where namespaces or /dev/net/tun are not allowed.
+  tap-fd    the same with a descriptor that was opened before, without the kernel's packet headers
 
 UMBRA is the command to test (default build/release/umbra).
 """
 
+import fcntl
 import hashlib
 import http.server
 import os
 import shlex
 import shutil
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -111,7 +114,7 @@ def free_port():
 class Guest:
     """A running emulator whose output is read line by line."""
 
-    def __init__(self, scratch, script, network, disk=None):
+    def __init__(self, scratch, script, network, disk=None, fds=()):
         path = Path(scratch) / "script"
         text = ("#!/bin/sh\n" + script).encode()
         path.write_bytes(text + b"\0" * (65536 - len(text)))
@@ -127,7 +130,8 @@ class Guest:
         command += ["-append", append, "-drive", f"if=none,id=s,format=raw,readonly=on,file={path}",
                     "-device", "virtio-blk-device,drive=s"] + network
         self.process = subprocess.Popen([str(word) for word in command], stdin=subprocess.DEVNULL,
-                                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+                                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                        pass_fds=fds)
         self.timer = threading.Timer(LIMIT, self.process.kill)
         self.timer.start()
         self.text = ""
@@ -160,11 +164,11 @@ def missing(text, *markers):
     return None
 
 
-def exchange(scratch, host, address, script, network, guest_url):
+def exchange(scratch, host, address, script, network, guest_url, fds=()):
     """The traffic of cases user, legacy and tap. Returns (problem, text)."""
     script += TRAFFIC.replace("HOST", address).replace("PORT", str(host.port)).replace(
         "SINK", str(host.sink))
-    guest = Guest(scratch, script, network)
+    guest = Guest(scratch, script, network, fds=fds)
     served = ""
     if guest.read_until("TEST: ready"):
         try:
@@ -236,48 +240,61 @@ def check_ssh():
 
 
 # ---- tap ----
-def check_tap():
+def in_namespace(case):
+    """Run a case again in a network namespace where we may do anything."""
     probe = subprocess.run(["unshare", "-rn", "sh", "-c",
                             "exec 3<>/dev/net/tun && ip link set lo up"], capture_output=True,
                            check=False)
     if probe.returncode != 0:
         print(f"   left out: {probe.stderr.decode().strip()}")
         return None
-    inside = subprocess.run(["unshare", "-rn", sys.executable, __file__, "--inside"],
+    inside = subprocess.run(["unshare", "-rn", sys.executable, __file__, "--inside", case],
                             capture_output=True, text=True, timeout=2 * LIMIT, check=False)
     return None if inside.returncode == 0 else inside.stdout + inside.stderr
 
 
-def tap_inside():
+def open_tap(name):
+    """A tap interface without multiple queues and packet headers."""
+    fd = os.open("/dev/net/tun", os.O_RDWR)
+    fcntl.ioctl(fd, 0x400454CA, struct.pack("16sH22x", name.encode(), 0x1002))  # TUNSETIFF
+    return fd
+
+
+def tap_inside(case):
     """In the namespace: 10.9.0.1 is this side, 10.9.0.2 the guest."""
     def ip(words):
         subprocess.run(["ip"] + words.split(), check=True)
 
     ip("link set lo up")
-    ip("tuntap add umbra0 mode tap multi_queue")
+    if case == "tap":
+        ip("tuntap add umbra0 mode tap multi_queue")
+        fds, network, queues = (), "tap,ifname=umbra0,queues=2,script=no", 2
+    else:
+        fds = (open_tap("umbra0"),)
+        network, queues = f"tap,fd={fds[0]}", 1
     ip("addr add 10.9.0.1/24 dev umbra0")
     ip("link set umbra0 up")
     script = """
 ip link set eth0 up
 ip addr add 10.9.0.2/24 dev eth0
 ping -c 3 -i 0.2 10.9.0.1 && echo 'TEST: ping'
-ls -d /sys/class/net/eth0/queues/tx-1
+echo "TEST: queues $(ls -d /sys/class/net/eth0/queues/tx-* | wc -l)"
 """
     with tempfile.TemporaryDirectory(prefix="umbra-net-") as scratch:
         host = Host("10.9.0.1")
         problem, text = exchange(scratch, host, "10.9.0.1", script,
-                                 ["-nic", "tap,ifname=umbra0,queues=2,script=no"],
-                                 "http://10.9.0.2/hello")
+                                 ["-nic", network], "http://10.9.0.2/hello", fds)
         host.close()
-    return problem or missing(text, "TEST: ping", "/sys/class/net/eth0/queues/tx-1")
+    return problem or missing(text, "TEST: ping", f"TEST: queues {queues}")
 
 
-CASES = {"user": check_user, "legacy": check_legacy, "ssh": check_ssh, "tap": check_tap}
+CASES = {"user": check_user, "legacy": check_legacy, "ssh": check_ssh,
+         "tap": lambda: in_namespace("tap"), "tap-fd": lambda: in_namespace("tap-fd")}
 
 
 def main():
-    if sys.argv[1:] == ["--inside"]:
-        sys.exit(tap_inside())
+    if sys.argv[1:2] == ["--inside"]:
+        sys.exit(tap_inside(sys.argv[2]))
     boot.need_guest([boot.Cell("initramfs", "armmp-lpae", 1, "spt")])
     failed = 0
     for name in sys.argv[1:] or CASES:

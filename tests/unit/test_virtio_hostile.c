@@ -316,6 +316,8 @@ Test(virtio_legacy, queues_that_cannot_be)
                {4096, 16, 0, RAM_BASE / 4096},     {4096, 16, 4097, RAM_BASE / 4096},
                {4096, 16, 1u << 31, RAM_BASE / 4096},
                {4096, 16, 4096, 1},                {4096, 16, 4096, RAM_END / 4096 - 1},
+               {4096, 1, 0, RAM_BASE / 4096},      {4096, 1, 3, RAM_BASE / 4096},
+               {4080, 16, 4096, RAM_BASE / 4080 + 1},
                {1u << 31, 16, 4096, UINT32_MAX},   {4096, 16, 4096, UINT32_MAX}};
 
     for (unsigned i = 0; i < sizeof bad / sizeof bad[0]; i++) {

@@ -187,6 +187,11 @@ Test(virtio_net, which_frames)
     memset(table, 0, sizeof table);
     cr_expect_eq(command(1, 0, table, 8), 0, "empty tables");
     cr_expect_not(gets_through(&from), "no longer in the table");
+    static uint8_t many[4 + 1000 * 6 + 4] = {0xe8, 3};
+    cr_expect_eq(command(1, 0, many, 2000), 1, "a thousand, and not there");
+    cr_expect_not(gets_through(&from));
+    cr_expect_eq(command(1, 0, many, sizeof many), 0, "a thousand");
+    cr_expect(gets_through(&from), "more than we keep: all");
     net_restart(NET_F_MRG | NET_F_CTRL);
     cr_expect_eq(test_read(vm.bus, NULL, SLOT + R_CONFIG + 5, 1), 0x56, "a reset brings it back");
     cr_expect(gets_through(&from));

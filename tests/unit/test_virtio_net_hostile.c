@@ -70,6 +70,7 @@ Test(virtio_net_hostile, receive_buffers)
     /* Without merging, a packet longer than its buffer is dropped, and the buffer used again. */
     net_restart(0);
     give_buffer(0, 40);
+    give_buffer(1, 100);
     send_frame(make_arp(tx_frame()));
     usleep(20000);
     cr_expect_eq(used_idx(&rx), 0);
@@ -109,6 +110,7 @@ Test(virtio_net_hostile, headers)
     round_trip(&tx, &(struct gdesc){TX_DATA, NET_HDR, 0, 0}, 1);
     round_trip(&tx, &(struct gdesc){TX_DATA, NET_HDR + 65601, 0, 0}, 1);
     round_trip(&tx, &(struct gdesc){TX_DATA, NET_HDR + 65600, 0, 0}, 1);
+    round_trip(&tx, &(struct gdesc){TX_DATA, 20 << 20, 0, 0}, 1);
     cr_expect_not(rd(R_STATUS) & ST_NEEDS_RESET);
     expect_arp_answer();
 }

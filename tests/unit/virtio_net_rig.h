@@ -156,10 +156,10 @@ static inline uint8_t command(uint8_t cls, uint8_t cmd, const void *data, size_t
     p[0] = cls;
     p[1] = cmd;
     memcpy(p + 2, data, n);
-    p[4096] = 0xee;
+    p[8192] = 0xee;
     round_trip(&ctrl, (struct gdesc[]){{CTRL_DATA, (uint32_t)(2 + n), 0, 0},
-                                       {CTRL_DATA + 4096, 1, D_WRITE, 0}}, 2);
-    return p[4096];
+                                       {CTRL_DATA + 8192, 1, D_WRITE, 0}}, 2);
+    return p[8192];
 }
 
 /* The host answers ARP: the shortest proof that the card works; the guest's address is known then. */
