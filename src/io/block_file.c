@@ -22,8 +22,8 @@
 #define REPORT_INTERVAL_NS 5000000000u
 
 /* ---- transfers ---- */
-/* The next piece: at most `bytes` and SLICE. Returns how many vectors; *cut is what was taken off the
-   last one. */
+/* The next piece: at most `bytes` and SLICE. Returns how many vectors; *cut is what was taken off
+   the last one. */
 static unsigned slice(const struct block_transfer *t, uint64_t bytes, size_t *cut)
 {
     uint64_t room = bytes < SLICE ? bytes : SLICE;
@@ -138,7 +138,8 @@ static bool allocate(struct block *b, int mode, _Atomic bool *cannot, const stru
     if (atomic_load(cannot)) {
         return false;
     }
-    while (fallocate(target(b), mode | FALLOC_FL_KEEP_SIZE, (off_t)g->offset, (off_t)g->length) != 0) {
+    while (fallocate(target(b), mode | FALLOC_FL_KEEP_SIZE, (off_t)g->offset,
+                     (off_t)g->length) != 0) {
         if (errno != EINTR) {
             if (unsupported(errno)) {
                 atomic_store(cannot, true);
@@ -158,7 +159,8 @@ static int write_zeroes(struct block *b, const struct block_range *g, uint32_t e
     uint64_t at = g->offset, left = g->length;
 
     while (left > 0) {
-        ssize_t n = pwrite(target(b), zeroes, left < sizeof zeroes ? left : sizeof zeroes, (off_t)at);
+        size_t most = left < sizeof zeroes ? (size_t)left : sizeof zeroes;
+        ssize_t n = pwrite(target(b), zeroes, most, (off_t)at);
         if (n < 0 && errno != EINTR) {
             return -errno;
         }

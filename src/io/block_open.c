@@ -4,8 +4,8 @@
  * start ends here in one sentence. Main thread.
  *
  * The lock is an open-file-description lock on the whole file: exclusive when the guest may write
- * to it, shared for a read-only drive or one with an overlay. It also stops the same file from being given twice, and is
- * dropped by the kernel however the process ends.
+ * to it, shared for a read-only drive or one with an overlay. It also stops the same file from
+ * being given twice, and is dropped by the kernel however the process ends.
  */
 #include "block_internal.h"
 
