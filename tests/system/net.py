@@ -8,7 +8,8 @@
   user      DHCP, a file by HTTP from the host's loopback and one sent back, both whole; a web server
             in the guest answers through hostfwd
   legacy    the same with virtio-mmio slots of version 1
-  ssh       a whole Debian: commands and a file through ssh by hostfwd
+  ssh       a whole Debian: commands and a file through ssh by hostfwd, and a second of iperf3 in
+            each direction
   tap       a tap interface with two pairs of queues, in a network namespace of its own: ping, HTTP
             both ways. Left out where namespaces or /dev/net/tun are not allowed.
   tap-fd    the same with a descriptor that was opened before, without the kernel's packet headers
@@ -19,6 +20,7 @@ UMBRA is the command to test (default build/release/umbra).
 import fcntl
 import hashlib
 import http.server
+import json
 import os
 import shlex
 import shutil
@@ -213,18 +215,35 @@ def ssh(port, *command, **keywords):
                           capture_output=True, timeout=60, check=False, **keywords)
 
 
+def iperf(port, *options):
+    """What is wrong with a second of traffic, or None. Prints the figure."""
+    for _ in range(10):
+        result = subprocess.run(["iperf3", "-c", "127.0.0.1", "-p", str(port), "-t", "1", "-J",
+                                 *options], capture_output=True, timeout=30, check=False)
+        if b"busy" not in result.stdout:
+            break
+        time.sleep(0.5)  # the server has not put away the test before
+    try:
+        rate = json.loads(result.stdout)["end"]["sum_received"]["bits_per_second"]
+    except (ValueError, KeyError):
+        return f"iperf3 {options}: {result.stdout[-300:]!r} {result.stderr[-300:]!r}"
+    print(f"   iperf3 {' '.join(options) or '(to the guest)'}: {rate / 1e6:.0f} Mbit/s", flush=True)
+    return None if rate > 1e6 else f"iperf3: {rate} bit/s"
+
+
 def check_ssh():
-    if not shutil.which("ssh"):
-        return "no ssh on this host: run scripts/setup"
+    if not shutil.which("ssh") or not shutil.which("iperf3"):
+        return "no ssh or iperf3 on this host: run scripts/setup"
     if not (boot.GUEST / "disk.img").exists():
         return "no guest disk: run scripts/guest"
-    script = "dropbear -R -B -E\necho 'TEST: ready'\nwhile [ ! -e /run/done ]; do sleep 0.2; done\n"
+    script = "dropbear -R -B -E\niperf3 -s -D\necho 'TEST: ready'\nwhile [ ! -e /run/done ]; do sleep 0.2; done\n"
     with tempfile.TemporaryDirectory(prefix="umbra-net-") as scratch:
         disk = Path(scratch) / "disk.img"
         subprocess.run(["cp", "--sparse=always", "--reflink=auto", str(boot.GUEST / "disk.img"),
                         str(disk)], check=True)
-        port = free_port()
-        guest = Guest(scratch, script, ["-netdev", f"user,id=n,hostfwd=tcp:127.0.0.1:{port}-:22",
+        port, speed = free_port(), free_port()
+        guest = Guest(scratch, script, ["-netdev", f"user,id=n,hostfwd=tcp:127.0.0.1:{port}-:22,"
+                                        f"hostfwd=tcp:127.0.0.1:{speed}-:5201",
                                         "-device", "virtio-net-device,netdev=n"], disk)
         problem = None
         if guest.read_until("TEST: ready"):
@@ -234,6 +253,7 @@ def check_ssh():
             copy = ssh(port, "md5sum", input=DATA)
             if hashlib.md5(DATA).hexdigest().encode() not in copy.stdout:
                 problem = problem or f"a file through ssh: {copy.stdout!r} {copy.stderr!r}"
+            problem = problem or iperf(speed) or iperf(speed, "-R")
             if ssh(port, "touch /run/done").returncode != 0:
                 guest.process.kill()
         return problem or guest.end() or missing(guest.text, "TEST: ready")
