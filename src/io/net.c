@@ -74,8 +74,7 @@ static void run_once(struct net *n)
     if (poll(n->poll, n->npoll, timeout) < 0 && errno != EINTR && errno != ENOMEM) {
         vm_bug("poll for network %s: %s", n->id, strerror(errno));
     }
-    if (read(n->evfd, &kicks, sizeof kicks) == (ssize_t)sizeof kicks || n->wants_serve) {
-        n->wants_serve = false;
+    if (read(n->evfd, &kicks, sizeof kicks) == (ssize_t)sizeof kicks) {
         n->user.serve(n->user.opaque);
     }
     uint32_t accept = atomic_exchange(&n->accept, 0);

@@ -33,7 +33,6 @@ struct net {
     _Atomic bool stop;
     _Atomic uint32_t accept;  /* what net_accept() said last: queues << 8 | offloads; 0: done */
     int evfd;
-    bool wants_serve;         /* as if kicked: send() can go on */
     struct pollfd *poll;      /* [0] is evfd */
     unsigned npoll, poll_room;
 };

@@ -29,6 +29,7 @@ struct tap_queue {
     int fd;
     bool enabled;   /* by the kernel, for interfaces with several queues */
     bool full;      /* the kernel takes no more for now */
+    bool gone;      /* the interface was deleted */
     size_t held;    /* bytes in `in` that the guest has not taken */
     struct net_hdr in[(NET_PACKET_MAX + sizeof(struct net_hdr) - 1) / sizeof(struct net_hdr)];
 };
@@ -52,6 +53,10 @@ static bool read_packet(const struct net_tap *t, struct tap_queue *q)
     size_t skip = t->headers ? 0 : sizeof(struct net_hdr);
     ssize_t n = read(q->fd, (uint8_t *)q->in + skip, NET_PACKET_MAX - skip);
 
+    if (n < 0 && (errno == EBADFD || errno == EIO)) {
+        q->gone = true;
+        log_warn("network %s: the tap interface is gone", t->net.id);
+    }
     if (n <= 0) {
         return false;
     }
@@ -85,6 +90,7 @@ static int tap_prepare(struct net *n)
     for (unsigned i = 0; i < n->queues; i++) {
         const struct tap_queue *q = t->queue[i];
         short events = (short)((q->held == 0 ? POLLIN : 0) | (q->full ? POLLOUT : 0));
+        events = q->gone ? 0 : events;
         /* Without an event poll() would still report errors, at once and for ever. */
         net_poll_add(n, events != 0 ? q->fd : -1, events);
     }
@@ -99,10 +105,11 @@ static void tap_work(struct net *n)
         struct tap_queue *q = t->queue[i];
         if (q->full && i + 1 < n->npoll && (n->poll[i + 1].revents & (POLLOUT | POLLERR))) {
             q->full = false;
-            n->wants_serve = true;
             net_kick(n);
         }
-        read_queue(t, i);
+        if (!q->gone) {
+            read_queue(t, i);
+        }
     }
 }
 
