@@ -18,12 +18,17 @@ pkg_check_modules(CRITERION IMPORTED_TARGET criterion)
 find_library(FDT_LIBRARY fdt REQUIRED)
 find_path(FDT_INCLUDE_DIR libfdt.h REQUIRED)
 
+# libslirp's asks for the headers of glib, which its own header does not need.
+find_library(SLIRP_LIBRARY slirp REQUIRED)
+find_path(SLIRP_INCLUDE_DIR slirp/libslirp.h REQUIRED)
+
 # Zydis has no .pc file in Debian either; only the emitter's tests use it.
 find_library(ZYDIS_LIBRARY Zydis)
 
 add_library(umbra_libraries INTERFACE)
-target_include_directories(umbra_libraries SYSTEM INTERFACE "${FDT_INCLUDE_DIR}")
+target_include_directories(umbra_libraries SYSTEM INTERFACE "${FDT_INCLUDE_DIR}"
+    "${SLIRP_INCLUDE_DIR}")
 target_link_libraries(umbra_libraries INTERFACE
     PkgConfig::URCU PkgConfig::CAPSTONE PkgConfig::HWLOC PkgConfig::ZLIB
     PkgConfig::JANSSON PkgConfig::MICROHTTPD
-    "${FDT_LIBRARY}" Threads::Threads m)
+    "${FDT_LIBRARY}" "${SLIRP_LIBRARY}" Threads::Threads m)

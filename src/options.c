@@ -230,7 +230,7 @@ static int parse_serial(struct options *o, const char *value)
     return set_string(&o->vm.serial, value);
 }
 
-/* Options of scripts written for other displays and networks: only "nothing" is accepted. */
+/* Options of scripts written for other displays and so on: only "nothing" is accepted. */
 #define PARSE_NONE(name, spelled)                                                                  \
     static int parse_##name(struct options *o, const char *value)                                  \
     {                                                                                              \
@@ -238,10 +238,24 @@ static int parse_serial(struct options *o, const char *value)
         return strcmp(value, "none") == 0 ? 0 : bad_value(spelled, value, "none");                 \
     }
 PARSE_NONE(display, "display")
-PARSE_NONE(nic, "nic")
 PARSE_NONE(net, "net")
 PARSE_NONE(parallel, "parallel")
 PARSE_NONE(vga, "vga")
+
+/* Defaults of device properties; one is known. */
+static int parse_global(struct options *o, const char *value)
+{
+    static const char name[] = "virtio-mmio.force-legacy=";
+    const char *v = value + sizeof name - 1;
+
+    if (strncmp(value, name, sizeof name - 1) == 0) {
+        o->vm.virtio_legacy = strcmp(v, "true") == 0 || strcmp(v, "on") == 0;
+        if (o->vm.virtio_legacy || strcmp(v, "false") == 0 || strcmp(v, "off") == 0) {
+            return 0;
+        }
+    }
+    return bad_value("global", value, "virtio-mmio.force-legacy=true|false");
+}
 
 static int parse_nothing(struct options *o, const char *value)
 {
@@ -336,8 +350,11 @@ static const struct option {
     {"dtb", "FILE", parse_dtb, "device tree to use instead of the board's own"},
     {"dumpdtb", "FILE", parse_dumpdtb, "write the device tree to FILE and quit"},
     {"drive", "OPTS", options_parse_drive,
-     "file=PATH[,format=raw][,if=none|virtio][,id=ID][,readonly=on]"},
+     "file=PATH[,format=raw][,if=none|virtio][,id=ID][,readonly=on][,snapshot=on]"},
     {"device", "DRIVER", options_parse_device, "add a device: DRIVER[,drive=ID][,...]"},
+    {"nic", "KIND", options_parse_nic,
+     "a network card: user[,hostfwd=tcp::PORT-:PORT], tap,ifname=NAME|fd=N, none; [,mac=]"},
+    {"netdev", "KIND", options_parse_netdev, "the network of -device virtio-net-device,netdev=ID"},
     {"serial", "DEV", parse_serial,
      "mon:stdio (default), stdio, null, pty, file:PATH, unix:PATH[,server=on][,wait=off]"},
     {"monitor", "DEV", options_parse_monitor,
@@ -348,6 +365,7 @@ static const struct option {
      "BACKEND,id=ID[,...] for -mon: socket (path= or host=, port=), stdio, pty, null, file"},
     {"mon", "OPTS", options_parse_mon, "chardev=ID[,mode=readline|control][,pretty=on|off]"},
     {"metrics", "PORT", options_parse_metrics, "counters for Prometheus at [HOST:]PORT"},
+    {"global", "PROP", parse_global, "virtio-mmio.force-legacy=true|false (default false)"},
     {"nographic", NULL, parse_nothing, "no display, console in the terminal (as always)"},
     {"display", "none", parse_display, "no display"},
     {"no-reboot", NULL, parse_no_reboot, "quit when the guest resets"},
@@ -367,7 +385,6 @@ static const struct option {
     {"d", "LIST", parse_log, "log: in_asm,op,out_asm,int,mmu,guest_error,exec"},
     {"D", "FILE", parse_log_path, "write the log to FILE instead of stderr"},
     {"stats", "FILE", parse_stats, "write counters as JSON to FILE at exit (-: text on stderr)"},
-    {"nic", "none", parse_nic, NULL},
     {"net", "none", parse_net, NULL},
     {"parallel", "none", parse_parallel, NULL},
     {"vga", "none", parse_vga, NULL},
@@ -469,6 +486,9 @@ void options_free(struct options *o)
     for (unsigned i = 0; i < o->vm.ndevices; i++) {
         free(o->vm.device[i].driver);
         free(o->vm.device[i].options);
+    }
+    for (unsigned i = 0; i < o->vm.nnets; i++) {
+        options_free_net(&o->vm.net[i]);
     }
     free(o->vm.dumpdtb);
     options_free_chardevs(o);

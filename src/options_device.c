@@ -59,13 +59,20 @@ static int drive_key(struct drive_parse *d, struct options_list *l)
         }
         return 0;
     }
+    if (strcmp(key, "snapshot") == 0) {
+        if (!switch_value(l->value, &d->drive.snapshot)) {
+            log_error("-drive snapshot=%s: accepted: on, off", value);
+            return -EINVAL;
+        }
+        return 0;
+    }
     log_error("-drive: unknown option %s; accepted: file=, format=raw, if=none|virtio, id=, "
-              "readonly=on|off",
+              "readonly=on|off, snapshot=on|off",
               key);
     return -EINVAL;
 }
 
-static int add_device(struct options *o, const char *driver, const char *options)
+int options_add_device(struct options *o, const char *driver, const char *options)
 {
     if (o->vm.ndevices == ARRAY_SIZE(o->vm.device)) {
         log_error("-device %s: the board has %zu virtio-mmio slots, all are taken", driver,
@@ -108,7 +115,7 @@ static int add_drive(struct options *o, struct drive_parse *d)
         char text[300];
         snprintf(text, sizeof text, "drive=%s", d->drive.id);
         d->drive = (struct vm_drive){0};
-        return add_device(o, "virtio-blk-device", text);
+        return options_add_device(o, "virtio-blk-device", text);
     }
     d->drive = (struct vm_drive){0}; /* now owned by o */
     return 0;
@@ -143,5 +150,5 @@ int options_parse_device(struct options *o, const char *value)
     }
     memcpy(driver, value, len);
     driver[len] = '\0';
-    return add_device(o, driver, value[len] == ',' ? value + len + 1 : NULL);
+    return options_add_device(o, driver, value[len] == ',' ? value + len + 1 : NULL);
 }

@@ -7,6 +7,7 @@
 
 #include "base/types.h"
 #include "dev/bus.h"
+#include "io/net.h"
 #include "mmu/mmu.h"
 #include "vcpu/vcpu.h"
 
@@ -19,7 +20,7 @@ struct virtio_mmio;
 
 struct vm_drive {
     char *id, *file;
-    bool readonly;
+    bool readonly, snapshot;
 };
 struct vm_device {
     char *driver;  /* "virtio-blk-device", ... */
@@ -50,6 +51,9 @@ struct vm_options {
     bool watchdog;          /* -M watchdog=on */
     enum vm_watchdog_action watchdog_action;
     const char *name;       /* -name, or NULL */
+    struct net_config net[8];
+    unsigned nnets;
+    bool virtio_legacy;     /* virtio-mmio slots of version 1 */
     bool exclusive_strict;
     const char *stats_path;
     const char *pin;        /* none, spread, compact, or a list */
@@ -100,6 +104,7 @@ struct vm {
     const struct arm_cpu_model *cpu_model;
     struct board *board;
     struct virtio_mmio *virtio[VM_VIRTIO_SLOTS]; /* dev/virtio_mmio.c */
+    uint32_t nets_used;     /* opt->net[] that have a card, a bit each; main thread */
     gva_t boot_pc;          /* where vCPU 0 starts, and its r0..r2 */
     uint32_t boot_r1, boot_r2;
     struct irq_line ppi_vtimer[VCPU_MAX], ppi_ptimer[VCPU_MAX], ppi_pmu[VCPU_MAX];

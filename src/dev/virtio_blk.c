@@ -124,7 +124,10 @@ static int open_drive(struct vm *vm, const char *id, struct block **out)
 
     for (unsigned i = 0; i < opt->ndrives; i++) {
         if (strcmp(opt->drive[i].id, id) == 0) {
-            return block_open(id, opt->drive[i].file, opt->drive[i].readonly, out);
+            return block_open(id, opt->drive[i].file,
+                              (opt->drive[i].readonly ? BLOCK_READONLY : 0u) |
+                                  (opt->drive[i].snapshot ? BLOCK_SNAPSHOT : 0u),
+                              out);
         }
     }
     log_error("-device virtio-blk-device: there is no -drive with id=%s", id);

@@ -24,6 +24,7 @@ void virtio_device_init(struct virtio_device *d, const struct virtio_class *cls,
     d->cls = cls;
     d->vm = vm;
     d->name = cls->driver;
+    d->nqueues = cls->nqueues;
     d->offered = features | VIRTIO_F_VERSION_1 | VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX;
     pthread_mutex_init(&d->lock, NULL);
 }
@@ -63,7 +64,7 @@ void virtio_device_broken(struct virtio_device *d, const char *fmt, ...)
     va_end(ap);
     if (!(d->status & VIRTIO_NEEDS_RESET)) {
         d->status |= VIRTIO_NEEDS_RESET;
-        if (d->status & VIRTIO_DRIVER_OK) {
+        if ((d->status & VIRTIO_DRIVER_OK) && !d->legacy) {
             virtio_device_interrupt_locked(d, VIRTIO_INT_CONFIG);
         }
     }
@@ -90,14 +91,17 @@ void virtio_device_ack_locked(struct virtio_device *d, uint32_t bits)
 /* ---- notifications ---- */
 bool virtio_device_running(const struct virtio_device *d)
 {
-    return (d->status & (VIRTIO_DRIVER_OK | VIRTIO_NEEDS_RESET)) == VIRTIO_DRIVER_OK;
+    /* Legacy drivers use their queues before they say DRIVER_OK (3.1.2). */
+    uint8_t go = d->legacy ? VIRTIO_DRIVER : VIRTIO_DRIVER_OK;
+
+    return (d->status & (go | VIRTIO_NEEDS_RESET)) == go;
 }
 
 void virtio_device_serve(struct virtio_device *d)
 {
     pthread_mutex_lock(&d->lock);
     uint32_t kicked = atomic_exchange(&d->kicked, 0);
-    for (unsigned q = 0; q < d->cls->nqueues; q++) {
+    for (unsigned q = 0; q < d->nqueues; q++) {
         if ((kicked >> q & 1) != 0 && d->queue[q].ready && virtio_device_running(d)) {
             d->cls->serve(d, q);
         }
@@ -162,6 +166,10 @@ void virtio_device_set_status_locked(struct virtio_device *d, uint8_t value)
         virtio_guest_error(d, "status bits 0x%x cleared without a reset", d->status & ~value);
     }
     d->status |= set & (VIRTIO_ACKNOWLEDGE | VIRTIO_DRIVER | VIRTIO_FAILED);
+    if (d->legacy) {
+        d->status |= set & VIRTIO_DRIVER_OK;
+        return;
+    }
     if (set & VIRTIO_FEATURES_OK) {
         check_features_locked(d);
     }

@@ -23,10 +23,11 @@ struct vm;
 struct vm_device;
 struct virtio_device;
 
-#define VIRTIO_QUEUES 2u      /* as many as any class has */
+#define VIRTIO_QUEUES 17u     /* as many as any device has: network, 8 pairs and control */
 #define VIRTIO_CHAIN_MAX 1024u /* segments of one chain, host's IOV_MAX */
 
-/* Reserved feature bits (chapter 6). */
+/* Reserved feature bits (chapter 6); ANY_LAYOUT is for legacy drivers only. */
+#define VIRTIO_F_ANY_LAYOUT ((uint64_t)1 << 27)
 #define VIRTIO_F_INDIRECT_DESC ((uint64_t)1 << 28)
 #define VIRTIO_F_EVENT_IDX ((uint64_t)1 << 29)
 #define VIRTIO_F_VERSION_1 ((uint64_t)1 << 32)
@@ -66,7 +67,7 @@ struct virtio_chain {
 struct virtio_class {
     const char *driver;       /* name for -device */
     uint32_t id;              /* chapter 5 */
-    unsigned nqueues;
+    unsigned nqueues;         /* unless create() sets the device's */
     uint16_t queue_max;
     /* No lock, main thread: parse options, open back ends, set *out. Reports its own errors;
        -errno. */
@@ -93,6 +94,8 @@ struct virtio_device {
     struct vm *vm;
     const char *name;         /* in messages */
     struct irq_line irq;
+    unsigned nqueues;
+    bool legacy;              /* the transport shows the interface of before virtio 1.0 */
     uint64_t offered;         /* feature bits */
     const uint8_t *config;    /* configuration space, owned by the class */
     unsigned config_size;
@@ -139,6 +142,11 @@ void virtio_queue_unpop(struct virtio_queue *q);
 /* Return a chain: `written` bytes at the start of its writable part are new. */
 void virtio_queue_push(struct virtio_device *d, struct virtio_queue *q, uint16_t head,
                        uint32_t written);
+/* The same in two steps, for several chains at once: fill in entry `i` from 0 on, then publish the
+   first n. */
+void virtio_queue_fill(struct virtio_device *d, struct virtio_queue *q, unsigned i, uint16_t head,
+                       uint32_t written);
+void virtio_queue_publish(struct virtio_device *d, struct virtio_queue *q, unsigned n);
 /* After one or more pushes: interrupt the driver if it wants to know. */
 void virtio_queue_signal(struct virtio_device *d, struct virtio_queue *q);
 /* Ask the driver (not) to notify. Enabling returns true when chains arrived meanwhile. */
@@ -170,7 +178,8 @@ int virtio_options_read(const struct vm_device *dev, struct virtio_option *table
 void virtio_options_free(struct virtio_option *table);
 
 /* ---- the devices ---- */
-extern const struct virtio_class virtio_blk_class, virtio_rng_class, virtio_console_class;
+extern const struct virtio_class virtio_blk_class, virtio_net_class, virtio_rng_class,
+    virtio_console_class;
 /* "-device virtconsole": the port of a virtio-serial-device that was created before. Reports its
    own errors. */
 int virtio_console_connect(struct vm *vm, const struct vm_device *dev) MUST_CHECK;

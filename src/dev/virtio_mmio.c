@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * virtio-mmio, version 2: the registers of a slot. An empty slot shows the magic number, the
+ * virtio-mmio: the registers of a slot, version 2 or, by -global virtio-mmio.force-legacy, 1 (what
+ * that does differently is in virtio_mmio_legacy.c). An empty slot shows the magic number, the
  * version and device ID 0, so that drivers pass it by. Virtio 1.2, 4.2.2.
  *
  * Registers are read and written by vCPU threads with the device's lock. Notifying a queue takes
@@ -9,7 +10,7 @@
  * right after.
  */
 #include "dev/virtio.h"
-#include "virtio_internal.h"
+#include "virtio_mmio.h"
 
 #include "base/log.h"
 #include "dev/dt.h"
@@ -19,26 +20,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    MAGIC = 0x00, VERSION = 0x04, DEVICE_ID = 0x08, VENDOR_ID = 0x0c, DEVICE_FEATURES = 0x10,
-    DEVICE_FEATURES_SEL = 0x14, DRIVER_FEATURES = 0x20, DRIVER_FEATURES_SEL = 0x24,
-    QUEUE_SEL = 0x30, QUEUE_NUM_MAX = 0x34, QUEUE_NUM = 0x38, QUEUE_READY = 0x44,
-    QUEUE_NOTIFY = 0x50, INTERRUPT_STATUS = 0x60, INTERRUPT_ACK = 0x64, STATUS = 0x70,
-    QUEUE_DESC_LOW = 0x80, QUEUE_DESC_HIGH = 0x84, QUEUE_DRIVER_LOW = 0x90,
-    QUEUE_DRIVER_HIGH = 0x94, QUEUE_DEVICE_LOW = 0xa0, QUEUE_DEVICE_HIGH = 0xa4,
-    SHM_LEN_LOW = 0xb0, SHM_LEN_HIGH = 0xb4, SHM_BASE_LOW = 0xb8, SHM_BASE_HIGH = 0xbc,
-    CONFIG_GENERATION = 0xfc, CONFIG = 0x100,
-};
-
 #define SLOT_SIZE 0x200
 #define MAGIC_VALUE 0x74726976u  /* "virt" */
 #define VENDOR_VALUE 0x52424d55u /* "UMBR" */
-
-struct virtio_mmio {
-    struct virtio_device *dev; /* NULL: empty; never changes */
-    /* ---- the device's lock ---- */
-    uint32_t device_features_sel, driver_features_sel, queue_sel;
-};
 
 struct virtio_device *virtio_mmio_device(const struct vm *vm, unsigned slot)
 {
@@ -56,32 +40,42 @@ static uint64_t config_read(const struct virtio_device *d, uint64_t off, unsigne
     return v;
 }
 
-static struct virtio_queue *selected(struct virtio_mmio *m)
+struct virtio_queue *virtio_mmio_selected(struct virtio_mmio *m)
 {
-    return m->queue_sel < m->dev->cls->nqueues ? &m->dev->queue[m->queue_sel] : NULL;
+    return m->queue_sel < m->dev->nqueues ? &m->dev->queue[m->queue_sel] : NULL;
 }
 
-static uint32_t register_read_locked(struct virtio_mmio *m, uint64_t off)
+/* Registers of one version only, or with another meaning in each. */
+static uint32_t modern_read(struct virtio_mmio *m, uint64_t off)
 {
     struct virtio_device *d = m->dev;
-    const struct virtio_queue *q = selected(m);
+    const struct virtio_queue *q = virtio_mmio_selected(m);
 
     switch (off) {
-    case MAGIC: return MAGIC_VALUE;
     case VERSION: return 2;
-    case DEVICE_ID: return d->cls->id;
-    case VENDOR_ID: return VENDOR_VALUE;
     case DEVICE_FEATURES:
         return m->device_features_sel < 2 ? (uint32_t)(d->offered >> 32 * m->device_features_sel)
                                           : 0;
-    case QUEUE_NUM_MAX: return q != NULL ? d->cls->queue_max : 0;
     case QUEUE_READY: return q != NULL && q->ready;
-    case INTERRUPT_STATUS: return d->interrupt_status;
     case STATUS: return d->status;
     case SHM_LEN_LOW: case SHM_LEN_HIGH: case SHM_BASE_LOW: case SHM_BASE_HIGH:
         return UINT32_MAX; /* no shared memory region */
     case CONFIG_GENERATION: return 0; /* nothing of ours changes on its own */
     default: virtio_guest_error(d, "read of register 0x%x", (unsigned)off); return 0;
+    }
+}
+
+static uint32_t register_read_locked(struct virtio_mmio *m, uint64_t off)
+{
+    struct virtio_device *d = m->dev;
+
+    switch (off) {
+    case MAGIC: return MAGIC_VALUE;
+    case DEVICE_ID: return d->cls->id;
+    case VENDOR_ID: return VENDOR_VALUE;
+    case QUEUE_NUM_MAX: return virtio_mmio_selected(m) != NULL ? d->cls->queue_max : 0;
+    case INTERRUPT_STATUS: return d->interrupt_status;
+    default: return m->legacy ? virtio_mmio_legacy_read(m, off) : modern_read(m, off);
     }
 }
 
@@ -92,7 +86,7 @@ static uint64_t slot_read(void *opaque, struct vcpu *v, uint64_t off, unsigned s
 
     (void)v;
     if (m->dev == NULL) {
-        return off == MAGIC ? MAGIC_VALUE : off == VERSION ? 2 : 0;
+        return off == MAGIC ? MAGIC_VALUE : off == VERSION ? (m->legacy ? 1 : 2) : 0;
     }
     pthread_mutex_lock(&m->dev->lock);
     if (off >= CONFIG) {
@@ -129,7 +123,7 @@ static void write_driver_features(struct virtio_mmio *m, uint32_t value)
 static void write_queue(struct virtio_mmio *m, uint64_t off, uint32_t value)
 {
     struct virtio_device *d = m->dev;
-    struct virtio_queue *q = selected(m);
+    struct virtio_queue *q = virtio_mmio_selected(m);
 
     if (q == NULL || q->ready) {
         virtio_guest_error(d, "queue %u, register 0x%x written: %s", m->queue_sel, (unsigned)off,
@@ -153,14 +147,10 @@ static void write_queue(struct virtio_mmio *m, uint64_t off, uint32_t value)
     }
 }
 
-static void register_write_locked(struct virtio_mmio *m, uint64_t off, uint32_t value)
+static void modern_write(struct virtio_mmio *m, uint64_t off, uint32_t value)
 {
     switch (off) {
-    case DEVICE_FEATURES_SEL: m->device_features_sel = value; break;
     case DRIVER_FEATURES: write_driver_features(m, value); break;
-    case DRIVER_FEATURES_SEL: m->driver_features_sel = value; break;
-    case QUEUE_SEL: m->queue_sel = value; break;
-    case INTERRUPT_ACK: virtio_device_ack_locked(m->dev, value); break;
     case QUEUE_NUM: case QUEUE_READY: case QUEUE_DESC_LOW: case QUEUE_DESC_HIGH:
     case QUEUE_DRIVER_LOW: case QUEUE_DRIVER_HIGH: case QUEUE_DEVICE_LOW: case QUEUE_DEVICE_HIGH:
         write_queue(m, off, value);
@@ -169,6 +159,17 @@ static void register_write_locked(struct virtio_mmio *m, uint64_t off, uint32_t 
     default:
         virtio_guest_error(m->dev, "write of 0x%x to register 0x%x", value, (unsigned)off);
         break;
+    }
+}
+
+static void register_write_locked(struct virtio_mmio *m, uint64_t off, uint32_t value)
+{
+    switch (off) {
+    case DEVICE_FEATURES_SEL: m->device_features_sel = value; break;
+    case DRIVER_FEATURES_SEL: m->driver_features_sel = value; break;
+    case QUEUE_SEL: m->queue_sel = value; break;
+    case INTERRUPT_ACK: virtio_device_ack_locked(m->dev, value); break;
+    default: (m->legacy ? virtio_mmio_legacy_write : modern_write)(m, off, value); break;
     }
 }
 
@@ -194,18 +195,18 @@ static void write_status(struct virtio_mmio *m, uint8_t value)
     bool begins = !was_running && virtio_device_running(d);
     pthread_mutex_unlock(&d->lock);
     /* What the driver queued, and perhaps notified, before it said DRIVER_OK. */
-    for (unsigned q = 0; begins && q < d->cls->nqueues; q++) {
+    for (unsigned q = 0; begins && q < d->nqueues; q++) {
         virtio_device_kick(d, q);
     }
 }
 
-/* QueueReady = 0 of a queue in use: like a reset, for this queue. */
+/* QueueReady or QueuePFN = 0 of a queue in use: like a reset, for this queue. */
 static void disable_queue(struct virtio_mmio *m)
 {
     struct virtio_device *d = m->dev;
 
     pthread_mutex_lock(&d->lock);
-    struct virtio_queue *q = selected(m);
+    struct virtio_queue *q = virtio_mmio_selected(m);
     bool stop = q != NULL && q->ready;
     if (stop) {
         q->ready = false;
@@ -219,7 +220,7 @@ static void disable_queue(struct virtio_mmio *m)
 
 static void notify(struct virtio_device *d, uint32_t q)
 {
-    if (q < d->cls->nqueues) {
+    if (q < d->nqueues) {
         virtio_device_kick(d, q);
     } else {
         virtio_guest_error(d, "queue %u notified", q);
@@ -254,7 +255,8 @@ static void slot_write(void *opaque, struct vcpu *v, uint64_t off, uint64_t valu
         notify(d, (uint32_t)value);
     } else if (off == STATUS) {
         write_status(m, (uint8_t)value);
-    } else if (off == QUEUE_READY && (value & 1) == 0) {
+    } else if (m->legacy ? off == QUEUE_PFN_V1 && (uint32_t)value == 0
+                         : off == QUEUE_READY && (value & 1) == 0) {
         disable_queue(m);
     } else {
         pthread_mutex_lock(&d->lock);
@@ -266,8 +268,8 @@ static void slot_write(void *opaque, struct vcpu *v, uint64_t off, uint64_t valu
 /* ---- the board's side ---- */
 static const struct bus_ops slot_ops = {.read = slot_read, .write = slot_write, .max_size = 4};
 
-static const struct virtio_class *const classes[] = {&virtio_blk_class, &virtio_rng_class,
-                                                     &virtio_console_class};
+static const struct virtio_class *const classes[] = {&virtio_blk_class, &virtio_net_class,
+                                                     &virtio_rng_class, &virtio_console_class};
 
 static int create_device(struct vm *vm, const struct vm_device *dev, struct virtio_device **out)
 {
@@ -279,8 +281,8 @@ static int create_device(struct vm *vm, const struct vm_device *dev, struct virt
     if (strcmp(dev->driver, "virtconsole") == 0) {
         return virtio_console_connect(vm, dev);
     }
-    log_error("-device %s: unknown driver; accepted: %s, %s, %s, virtconsole", dev->driver,
-              classes[0]->driver, classes[1]->driver, classes[2]->driver);
+    log_error("-device %s: unknown driver; accepted: %s, %s, %s, %s, virtconsole", dev->driver,
+              classes[0]->driver, classes[1]->driver, classes[2]->driver, classes[3]->driver);
     return -EINVAL;
 }
 
@@ -300,8 +302,13 @@ int virtio_mmio_create(struct vm *vm, unsigned slot, gpa_t base, const struct ir
         free(m);
         return err;
     }
+    m->legacy = vm->opt->virtio_legacy;
     if (m->dev != NULL) {
+        /* A network may have packets for it already. */
+        pthread_mutex_lock(&m->dev->lock);
         m->dev->irq = *irq;
+        m->dev->legacy = m->legacy;
+        pthread_mutex_unlock(&m->dev->lock);
     }
     vm->virtio[slot] = m;
     return bus_add(vm->bus, &(struct bus_region){.name = "virtio-mmio", .base = base,
@@ -323,6 +330,7 @@ void virtio_mmio_reset(struct vm *vm, unsigned slot)
 {
     if (virtio_mmio_device(vm, slot) != NULL) {
         reset(vm->virtio[slot]);
+        vm->virtio[slot]->page_size = 0;
     }
 }
 

@@ -219,16 +219,28 @@ void virtio_queue_unpop(struct virtio_queue *q)
 }
 
 /* ---- returning ---- */
-void virtio_queue_push(struct virtio_device *d, struct virtio_queue *q, uint16_t head,
+void virtio_queue_fill(struct virtio_device *d, struct virtio_queue *q, unsigned i, uint16_t head,
                        uint32_t written)
 {
-    uint64_t off = RING_ENTRY + 8u * (q->used_idx & (q->num - 1u));
+    uint64_t off = RING_ENTRY + 8u * ((q->used_idx + i) & (q->num - 1u));
     uint32_t entry[2] = {head, written};
 
     memcpy(q->used + off, entry, sizeof entry);
     mmu_dma_written(d->vm, q->used_gpa + off, sizeof entry);
-    q->in_flight--;
-    store_used16(d, q, RING_IDX, ++q->used_idx);
+}
+
+void virtio_queue_publish(struct virtio_device *d, struct virtio_queue *q, unsigned n)
+{
+    q->in_flight -= n;
+    q->used_idx = (uint16_t)(q->used_idx + n);
+    store_used16(d, q, RING_IDX, q->used_idx);
+}
+
+void virtio_queue_push(struct virtio_device *d, struct virtio_queue *q, uint16_t head,
+                       uint32_t written)
+{
+    virtio_queue_fill(d, q, 0, head, written);
+    virtio_queue_publish(d, q, 1);
 }
 
 /* Does the driver want to hear of the entries since it was last interrupted? 2.7.7.2. */

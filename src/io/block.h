@@ -48,11 +48,16 @@ struct block_job {
     void (*fn)(struct block_job *job);
 };
 
+enum {
+    BLOCK_READONLY = 1, /* the guest may only read */
+    BLOCK_SNAPSHOT = 2, /* the file is only read, what the guest writes is forgotten in the end */
+};
+
 /*
- * Open and lock `file` (for us alone, or among readers when `readonly`); `id` is its name in
+ * Open and lock `file`: for us alone, or among readers when it is only read; `id` is its name in
  * messages. Errors but -ENOMEM are reported here.
  */
-int block_open(const char *id, const char *file, bool readonly, struct block **out) MUST_CHECK;
+int block_open(const char *id, const char *file, unsigned flags, struct block **out) MUST_CHECK;
 /* Finish what is queued, make it durable, close. */
 void block_close(struct block *b);
 

@@ -22,17 +22,11 @@
 #define REPORT_INTERVAL_NS 5000000000u
 
 /* ---- transfers ---- */
-struct transfer {
-    struct iovec *iov;
-    unsigned niov;
-    uint64_t offset, left;
-};
-
-/* The next piece: at most SLICE bytes. Returns how many vectors; *cut is what was taken off the
-   last one. */
-static unsigned slice(const struct transfer *t, size_t *cut)
+/* The next piece: at most `bytes` and SLICE. Returns how many vectors; *cut is what was taken off
+   the last one. */
+static unsigned slice(const struct block_transfer *t, uint64_t bytes, size_t *cut)
 {
-    uint64_t room = t->left < SLICE ? t->left : SLICE;
+    uint64_t room = bytes < SLICE ? bytes : SLICE;
     unsigned n = 0;
 
     *cut = 0;
@@ -47,7 +41,7 @@ static unsigned slice(const struct transfer *t, size_t *cut)
     return n;
 }
 
-static void advance(struct transfer *t, uint64_t done)
+static void advance(struct block_transfer *t, uint64_t done)
 {
     t->offset += done;
     t->left -= done;
@@ -63,46 +57,71 @@ static void advance(struct transfer *t, uint64_t done)
 }
 
 /* The file ended: what is left reads as zeroes if it lies in the filled-up last sector. */
-static int read_beyond_end(const struct block *b, struct transfer *t)
+static int read_beyond_end(const struct block *b, struct block_transfer *t, uint64_t bytes)
 {
     if (t->offset < b->bytes) {
         return -ENODATA;
     }
-    while (t->left > 0) {
-        uint64_t n = t->iov->iov_len < t->left ? t->iov->iov_len : t->left;
+    while (bytes > 0) {
+        uint64_t n = t->iov->iov_len < bytes ? t->iov->iov_len : bytes;
         memset(t->iov->iov_base, 0, n);
         advance(t, n);
+        bytes -= n;
     }
     return 0;
 }
 
-static int move(struct block *b, struct block_request *r, uint32_t epoch)
+int block_file_move(struct block *b, int fd, enum block_op op, struct block_transfer *t,
+                    uint64_t bytes, uint32_t epoch)
 {
-    struct transfer t = {r->iov, r->niov, r->offset, r->length};
-
-    while (t.left > 0) {
+    while (bytes > 0) {
         size_t cut;
-        unsigned n = slice(&t, &cut);
+        unsigned n = slice(t, bytes, &cut);
         if (n == 0) {
             return -EINVAL;
         }
-        ssize_t done = r->op == BLOCK_READ ? preadv(b->fd, t.iov, (int)n, (off_t)t.offset)
-                                           : pwritev(b->fd, t.iov, (int)n, (off_t)t.offset);
-        t.iov[n - 1].iov_len += cut;
+        ssize_t done = op == BLOCK_READ ? preadv(fd, t->iov, (int)n, (off_t)t->offset)
+                                        : pwritev(fd, t->iov, (int)n, (off_t)t->offset);
+        t->iov[n - 1].iov_len += cut;
         if (done < 0 && errno != EINTR) {
             return -errno;
         }
         if (done == 0) {
-            return r->op == BLOCK_READ ? read_beyond_end(b, &t) : -EIO;
+            return op == BLOCK_READ ? read_beyond_end(b, t, bytes) : -EIO;
         }
         if (done > 0) {
-            advance(&t, (uint64_t)done);
+            advance(t, (uint64_t)done);
+            bytes -= (uint64_t)done;
         }
-        if (t.left > 0 && atomic_load(&b->cancels) != epoch) {
+        if (bytes > 0 && atomic_load(&b->cancels) != epoch) {
             return -ECANCELED;
         }
     }
     return 0;
+}
+
+static bool has_overlay(const struct block *b)
+{
+    return b->overlay_map != NULL;
+}
+
+static int target(const struct block *b)
+{
+    return has_overlay(b) ? b->overlay : b->fd;
+}
+
+static int transfer(struct block *b, struct block_request *r, uint32_t epoch)
+{
+    struct block_transfer t = {r->iov, r->niov, r->offset, r->length};
+
+    if (r->op == BLOCK_READ && has_overlay(b)) {
+        return block_snapshot_read(b, &t, epoch);
+    }
+    int err = block_file_move(b, target(b), r->op, &t, t.left, epoch);
+    if (err == 0 && r->op == BLOCK_WRITE && has_overlay(b)) {
+        block_snapshot_mark(b, r->offset, r->length);
+    }
+    return err;
 }
 
 /* ---- ranges ---- */
@@ -119,7 +138,8 @@ static bool allocate(struct block *b, int mode, _Atomic bool *cannot, const stru
     if (atomic_load(cannot)) {
         return false;
     }
-    while (fallocate(b->fd, mode | FALLOC_FL_KEEP_SIZE, (off_t)g->offset, (off_t)g->length) != 0) {
+    while (fallocate(target(b), mode | FALLOC_FL_KEEP_SIZE, (off_t)g->offset,
+                     (off_t)g->length) != 0) {
         if (errno != EINTR) {
             if (unsupported(errno)) {
                 atomic_store(cannot, true);
@@ -139,7 +159,8 @@ static int write_zeroes(struct block *b, const struct block_range *g, uint32_t e
     uint64_t at = g->offset, left = g->length;
 
     while (left > 0) {
-        ssize_t n = pwrite(b->fd, zeroes, left < sizeof zeroes ? left : sizeof zeroes, (off_t)at);
+        size_t most = left < sizeof zeroes ? (size_t)left : sizeof zeroes;
+        ssize_t n = pwrite(target(b), zeroes, most, (off_t)at);
         if (n < 0 && errno != EINTR) {
             return -errno;
         }
@@ -181,6 +202,9 @@ static int run_ranges(struct block *b, const struct block_request *r, uint32_t e
         }
         if (r->op == BLOCK_ZERO) {
             err = zero_range(b, g, r->unmap, epoch);
+            if (err == 0 && has_overlay(b)) {
+                block_snapshot_mark(b, g->offset, g->length);
+            }
         } else if (!allocate(b, FALLOC_FL_PUNCH_HOLE, &b->no_punch, g, &err)) {
             err = 0; /* a discard is a hint */
         }
@@ -193,7 +217,7 @@ int block_file_flush(struct block *b)
 {
     uint64_t writes = atomic_load(&b->writes), durable = atomic_load(&b->durable);
 
-    if (durable >= writes) {
+    if (durable >= writes || has_overlay(b)) {
         return 0;
     }
     while (fdatasync(b->fd) != 0) {
@@ -211,7 +235,7 @@ int block_file_run(struct block *b, struct block_request *r, uint32_t epoch)
     int err;
 
     if (r->op == BLOCK_READ) {
-        return move(b, r, epoch);
+        return transfer(b, r, epoch);
     }
     if (r->op == BLOCK_FLUSH) {
         return block_file_flush(b);
@@ -219,7 +243,7 @@ int block_file_run(struct block *b, struct block_request *r, uint32_t epoch)
     if (b->readonly) {
         return -EROFS;
     }
-    err = r->op == BLOCK_WRITE ? move(b, r, epoch) : run_ranges(b, r, epoch);
+    err = r->op == BLOCK_WRITE ? transfer(b, r, epoch) : run_ranges(b, r, epoch);
     /* After the write, whatever became of it: a flush that looked before need not cover it. */
     atomic_fetch_add(&b->writes, 1);
     return err;

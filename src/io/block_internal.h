@@ -14,7 +14,9 @@
 struct block {
     char *id, *file;
     int fd;
-    bool readonly;
+    bool readonly, snapshot;
+    int overlay;      /* what the guest writes, with snapshot=on; else -1 */
+    _Atomic uint64_t *overlay_map; /* a bit for each sector: it is in the overlay */
     uint64_t bytes;   /* size of the file when it was opened */
     uint64_t sectors;
 
@@ -45,5 +47,21 @@ int block_start_threads(struct block *b) MUST_CHECK; /* -errno when not even one
    the queue. */
 int block_file_run(struct block *b, struct block_request *r, uint32_t epoch);
 int block_file_flush(struct block *b);
+/* Part of a request: vectors and the place in the file they belong to. */
+struct block_transfer {
+    struct iovec *iov;
+    unsigned niov;
+    uint64_t offset, left;
+};
+/* The next `bytes` of it, from or to fd. */
+int block_file_move(struct block *b, int fd, enum block_op op, struct block_transfer *t,
+                    uint64_t bytes, uint32_t epoch);
 /* Say that a request failed, not too often. */
 void block_file_report(struct block *b, const struct block_request *r, int err);
+
+/* block_snapshot.c */
+int block_snapshot_open(struct block *b) MUST_CHECK; /* reports its own errors but -ENOMEM */
+void block_snapshot_close(struct block *b);
+int block_snapshot_read(struct block *b, struct block_transfer *t, uint32_t epoch);
+/* These bytes are in the overlay now. */
+void block_snapshot_mark(struct block *b, uint64_t offset, uint64_t length);

@@ -3,9 +3,9 @@
  * Opening a drive: the file, its size, its lock. Everything that can be wrong with the file at
  * start ends here in one sentence. Main thread.
  *
- * The lock is an open-file-description lock on the whole file: exclusive for a drive the guest may
- * write, shared for a read-only one. It also stops the same file from being given twice, and is
- * dropped by the kernel however the process ends.
+ * The lock is an open-file-description lock on the whole file: exclusive when the guest may write
+ * to it, shared for a read-only drive or one with an overlay. It also stops the same file from
+ * being given twice, and is dropped by the kernel however the process ends.
  */
 #include "block_internal.h"
 
@@ -19,17 +19,22 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+static bool only_read(const struct block *b)
+{
+    return b->readonly || b->snapshot;
+}
+
 static int open_file(struct block *b)
 {
-    b->fd = open(b->file, (b->readonly ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NONBLOCK);
+    b->fd = open(b->file, (only_read(b) ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NONBLOCK);
     if (b->fd >= 0) {
         return 0;
     }
     int err = -errno;
-    bool may_read = (err == -EACCES || err == -EPERM || err == -EROFS) && !b->readonly &&
+    bool may_read = (err == -EACCES || err == -EPERM || err == -EROFS) && !only_read(b) &&
                     access(b->file, R_OK) == 0;
     log_error("drive %s: cannot open %s: %s%s", b->id, b->file, strerror(-err),
-              may_read ? "; readonly=on would do" : "");
+              may_read ? "; readonly=on or snapshot=on would do" : "");
     return err;
 }
 
@@ -52,7 +57,7 @@ static int check_kind(const struct block *b)
 
 static int lock_file(const struct block *b)
 {
-    struct flock fl = {.l_type = b->readonly ? F_RDLCK : F_WRLCK, .l_whence = SEEK_SET};
+    struct flock fl = {.l_type = only_read(b) ? F_RDLCK : F_WRLCK, .l_whence = SEEK_SET};
 
     if (fcntl(b->fd, F_OFD_SETLK, &fl) == 0) {
         return 0;
@@ -89,7 +94,7 @@ static int measure(struct block *b)
     return 0;
 }
 
-static struct block *allocate(const char *id, const char *file, bool readonly)
+static struct block *allocate(const char *id, const char *file, unsigned flags)
 {
     struct block *b = calloc(1, sizeof *b);
 
@@ -97,7 +102,9 @@ static struct block *allocate(const char *id, const char *file, bool readonly)
         return NULL;
     }
     b->fd = -1;
-    b->readonly = readonly;
+    b->overlay = -1;
+    b->readonly = (flags & BLOCK_READONLY) != 0;
+    b->snapshot = (flags & BLOCK_SNAPSHOT) != 0 && !b->readonly;
     b->tail = &b->head;
     b->job_tail = &b->job_head;
     pthread_mutex_init(&b->lock, NULL);
@@ -112,9 +119,9 @@ static struct block *allocate(const char *id, const char *file, bool readonly)
     return b;
 }
 
-int block_open(const char *id, const char *file, bool readonly, struct block **out)
+int block_open(const char *id, const char *file, unsigned flags, struct block **out)
 {
-    struct block *b = allocate(id, file, readonly);
+    struct block *b = allocate(id, file, flags);
 
     if (b == NULL) {
         return -ENOMEM;
@@ -128,6 +135,9 @@ int block_open(const char *id, const char *file, bool readonly, struct block **o
     }
     if (err == 0) {
         err = measure(b);
+    }
+    if (err == 0 && b->snapshot) {
+        err = block_snapshot_open(b);
     }
     if (err == 0) {
         err = block_start_threads(b);

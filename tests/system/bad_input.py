@@ -10,6 +10,8 @@ a script that uses the disk: the guest must see an I/O error and power off clean
 UMBRA is the emulator to test (default build/release/umbra).
 """
 
+import ctypes
+import hashlib
 import os
 import re
 import resource
@@ -54,6 +56,7 @@ class Files:
         self.busy_path = self.folder / "busy"
         self.busy_unix.bind(str(self.busy_path))
         self.busy_unix.listen()
+        self.busy = self.busy_tcp
 
     def make(self, name, content):
         path = self.folder / name
@@ -112,6 +115,21 @@ def refusals(files):
     yield "drive-unnamed", kernel + ["-device", "virtio-blk-device,drive=nobody"], "nobody"
     yield "drive-option", kernel + disk + [f"if=none,id=d,shiny=1,file={files.disk}"], "shiny"
     yield from monitor_refusals(files, kernel)
+    yield "drive-locked", kernel + disk + [f"if=none,id=d,format=raw,file={files.disk}", "-drive",
+                                           f"if=virtio,format=raw,file={files.disk}"], \
+        "disk is in use"
+    port = files.busy.getsockname()[1]
+    yield "nic-kind", kernel + ["-nic", "pigeon"], "pigeon.*user"
+    yield "nic-option", kernel + ["-nic", "user,shiny=1"], "shiny.*hostfwd"
+    yield "nic-hostfwd", kernel + ["-nic", "user,hostfwd=tcp:80"], "tcp:80.*PORT"
+    yield "nic-port-in-use", kernel + ["-nic", f"user,hostfwd=tcp:127.0.0.1:{port}-:22"], \
+        f"{port}.*in use"
+    yield "nic-tap-fd", kernel + ["-nic", "tap,fd=0"], "fd=0.*tap"
+    yield "nic-netdev-missing", kernel + ["-device", "virtio-net-device,netdev=nobody"], "nobody"
+    yield "nic-mac", kernel + ["-nic", "user,mac=01:02"], "01:02.*52:54"
+    yield "global-unknown", kernel + ["-global", "virtio-mmio.shiny=1"], "shiny.*force-legacy"
+    yield "drive-snapshot-missing", kernel + disk + \
+        [f"if=none,id=d,format=raw,snapshot=on,file={files.missing}"], "missing.*No such file"
     yield "log-file", kernel + ["-D", files.missing / "log", "-d", "int"], "log"
 
 
@@ -172,6 +190,11 @@ def limit_address_space():
     resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30))
 
 
+def without_net_admin():
+    """Not even root may configure interfaces in what is executed next."""
+    ctypes.CDLL(None).prctl(24, 12, 0, 0, 0)  # PR_CAPBSET_DROP, CAP_NET_ADMIN
+
+
 def limit_file_size(pid):
     """Writes to a disk beyond 4 MiB fail, as on a full file system. Only now: RAM is a larger file."""
     resource.prlimit(pid, resource.RLIMIT_FSIZE, (4 << 20, 4 << 20))
@@ -182,6 +205,13 @@ def check_no_room(files):
     del files
     result = run(["-kernel", KERNEL, "-m", "64", "-mmu", "spt"], preexec=limit_address_space)
     return judge_refusal(result, "reserve|allocate|memory|window|address space")
+
+
+def check_tap_forbidden(files):
+    """A tap interface that we may not make: refused with a way out."""
+    del files
+    result = run(["-kernel", KERNEL, "-nic", "tap,ifname=umbra-none"], preexec=without_net_admin)
+    return judge_refusal(result, "umbra-none.*permitted.*ip tuntap|cannot open /dev/net/tun")
 
 
 def guest_script(files, body, drive_options="", harm=None):
@@ -242,6 +272,20 @@ def check_disk_read_only(files):
     if not problem and disk.read_bytes() != before:
         problem = "the file changed"
     return problem or expect(text, "TEST: refused", "TEST: readable")
+
+
+def check_disk_snapshot(files):
+    """snapshot=on: the guest reads what it wrote, and beside it what was there; the file stays."""
+    problem, text, before, disk = guest_script(
+        files, "head -c 100000 $disk | md5sum\n"
+        "head -c 70000 /dev/zero | tr '\\0' x | dd of=$disk bs=512 seek=64 conv=fsync,notrunc\n"
+        "echo 3 >/proc/sys/vm/drop_caches; echo TEST: sum $(md5sum <$disk)",
+        drive_options=",snapshot=on")
+    expected = bytearray(before)
+    expected[64 * 512:64 * 512 + 70000] = b"x" * 70000
+    if not problem and disk.read_bytes() != before:
+        problem = "the file changed"
+    return problem or expect(text, "TEST: sum " + hashlib.md5(expected).hexdigest())
 
 
 def check_disk_full(files):
@@ -308,7 +352,9 @@ def check_much_memory(files):
 
 RUNS = {
     "no-room-for-windows": check_no_room,
+    "tap-forbidden": check_tap_forbidden,
     "disk-read-only": check_disk_read_only,
+    "disk-snapshot": check_disk_snapshot,
     "disk-full": check_disk_full,
     "disk-cut-short": check_disk_short,
     "disk-odd-size": check_disk_odd,

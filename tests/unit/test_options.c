@@ -3,6 +3,7 @@
  * The command line: what each option accepts and stores, and what it refuses; messages name the
  * culprit and what is accepted.
  */
+#include <arpa/inet.h>
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <stdio.h>
@@ -176,11 +177,50 @@ Test(options, memory_modes)
     }
 }
 
+Test(options, networks)
+{
+    struct options o;
+
+    cr_assert_eq(parse("-kernel k -nic none -global virtio-mmio.force-legacy=on "
+                       "-netdev user,id=a,hostfwd=tcp:127.0.0.1:2222-:22,"
+                       "hostfwd=udp::53-10.0.2.9:54,restrict=on,hostname=h "
+                       "-device virtio-net-device,netdev=a "
+                       "-nic tap,fds=5:6:7,mac=52:54:00:00:00:01,model=virtio "
+                       "-netdev tap,id=b,ifname=t0,queues=4,script=no,downscript=no,vhost=off",
+                       &o),
+                 0);
+    cr_expect(o.vm.virtio_legacy);
+    cr_assert_eq(o.vm.nnets, 3);
+    const struct net_config *a = &o.vm.net[0], *t = &o.vm.net[1], *b = &o.vm.net[2];
+    cr_expect_eq(a->kind, NET_USER);
+    cr_expect_str_eq(a->id, "a");
+    cr_expect_str_eq(a->hostname, "h");
+    cr_expect(a->restricted);
+    cr_assert_eq(a->nforwards, 2);
+    cr_expect_eq(a->forward[0].host.s_addr, htonl(0x7f000001));
+    cr_expect_eq(a->forward[0].host_port, 2222);
+    cr_expect_eq(a->forward[0].guest_port, 22);
+    cr_expect_not(a->forward[0].udp);
+    cr_expect(a->forward[1].udp);
+    cr_expect_eq(a->forward[1].host.s_addr, 0);
+    cr_expect_eq(a->forward[1].guest.s_addr, htonl(0x0a000209));
+    cr_expect_eq(t->kind, NET_TAP);
+    cr_assert_eq(t->nfds, 3);
+    cr_expect_eq(t->fd[2], 7);
+    cr_expect_eq(b->queues, 4);
+    cr_expect_str_eq(b->ifname, "t0");
+    cr_assert_eq(o.vm.ndevices, 2);
+    cr_expect_str_eq(o.vm.device[1].driver, "virtio-net-device");
+    cr_expect_str_eq(o.vm.device[1].options, "netdev=nic1,mac=52:54:00:00:00:01");
+    options_free(&o);
+}
+
 Test(options, drive_with_its_own_device)
 {
     struct options o;
 
-    cr_assert_eq(parse("-kernel k -drive file=d.img,if=virtio", &o), 0);
+    cr_assert_eq(parse("-kernel k -drive file=d.img,if=virtio,snapshot=on", &o), 0);
+    cr_expect(o.vm.drive[0].snapshot);
     cr_assert_eq(o.vm.ndevices, 1);
     cr_expect_str_eq(o.vm.device[0].driver, "virtio-blk-device");
     cr_expect_str_eq(o.vm.device[0].options, "drive=drive0");
@@ -327,7 +367,27 @@ static const struct {
     {"-kernel k -serial file:", {"file:"}},
     {"-kernel k -serial null -serial null", {"one serial port"}},
     {"-kernel k -display gtk", {"gtk", "none"}},
-    {"-kernel k -nic user", {"user", "none"}},
+    {"-kernel k -nic carrier-pigeon", {"carrier-pigeon", "user, tap, none"}},
+    {"-kernel k -nic user,shiny=1", {"shiny", "hostfwd="}},
+    {"-kernel k -nic user,model=e1000", {"e1000", "virtio-net-device"}},
+    {"-kernel k -nic user,hostfwd=tcp:80-:80", {"tcp:80-:80", "PORT"}},
+    {"-kernel k -nic user,hostfwd=sctp::80-:80", {"sctp", "udp"}},
+    {"-kernel k -nic user,hostfwd=tcp::0-:80", {"tcp::0-:80", "PORT"}},
+    {"-kernel k -nic user,hostfwd=tcp::65536-:80", {"65536", "PORT"}},
+    {"-kernel k -nic user,hostfwd=tcp:localhost:80-:80", {"localhost", "ADDRESS"}},
+    {"-kernel k -nic user,restrict=maybe", {"maybe", "on, off"}},
+    {"-kernel k -nic tap", {"tap", "ifname="}},
+    {"-kernel k -nic tap,ifname=t,fd=3", {"ifname=", "fd="}},
+    {"-kernel k -nic tap,ifname=a-name-that-is-too-long", {"too-long", "15"}},
+    {"-kernel k -nic tap,fd=three", {"three", "descriptors"}},
+    {"-kernel k -nic tap,fds=3:4,queues=3", {"queues=3", "2"}},
+    {"-kernel k -nic tap,ifname=t,queues=9", {"queues=9", "8"}},
+    {"-kernel k -nic tap,ifname=t,script=/etc/up", {"/etc/up", "no"}},
+    {"-kernel k -netdev user", {"netdev", "id="}},
+    {"-kernel k -netdev user,id=a -netdev user,id=a", {"a", "twice"}},
+    {"-kernel k -netdev user,id=a,mac=52:54:00:12:34:56", {"mac", "id="}},
+    {"-kernel k -global virtio-blk.x=1", {"virtio-blk.x", "force-legacy"}},
+    {"-kernel k -global virtio-mmio.force-legacy=maybe", {"maybe", "true|false"}},
     {"-kernel k -d nonsense,int", {"nonsense", "in_asm"}},
     {"-kernel k -d int,", {"in_asm"}},
     {"-kernel k -pin everywhere", {"everywhere", "spread"}},
@@ -341,6 +401,7 @@ static const struct {
     {"-kernel k -drive file=x,if=sd", {"sd", "virtio"}},
     {"-kernel k -drive file=x,cache=none", {"cache", "readonly"}},
     {"-kernel k -drive file=x,readonly=maybe", {"maybe", "on"}},
+    {"-kernel k -drive file=x,snapshot=maybe", {"maybe", "on"}},
     {"-kernel k -drive id=d", {"file="}},
     {"-kernel k -drive file=x,id=d -drive file=y,id=d", {"d", "twice"}},
     {"-kernel k -device ,drive=d", {"-device"}},

@@ -235,6 +235,123 @@ Test(virtio_hostile, storm_of_notifications)
     expect_works();
 }
 
+/* ---- version 1 ---- */
+static void legacy_restart(void)
+{
+    wr(R_STATUS, 0);
+    wr(R_STATUS, ST_ACK | ST_DRIVER);
+    wr(R_PAGE_SIZE, 4096);
+    wr(R_DRV_SEL, 0);
+    wr(R_DRV_FEATURES, rd(R_DEV_FEATURES));
+    q = legacy_queue(0, 16, RAM_BASE);
+}
+
+static void read_a_sector(uint32_t sector)
+{
+    uint32_t h[4] = {0, 0, sector, 0};
+    struct gdesc d[] = {{HEADER, 16, 0, 0}, {DATA, 512, D_WRITE, 0}, {STATUS, 1, D_WRITE, 0}};
+
+    memcpy(ram(HEADER), h, sizeof h);
+    *(uint8_t *)ram(STATUS) = 0xee;
+    round_trip(&q, d, 3);
+    cr_expect_eq(*(uint8_t *)ram(STATUS), 0);
+    cr_expect_eq(*(uint8_t *)ram(DATA), disk_byte(512 * sector));
+}
+
+static void legacy_setup(void)
+{
+    rig_setup();
+    disk_make(1 << 20);
+    opt.virtio_legacy = true;
+    cr_assert_eq(rig_device("virtio-blk-device", "drive=d"), 0);
+    legacy_restart();
+}
+
+TestSuite(virtio_legacy, .init = legacy_setup, .fini = teardown, .timeout = 60);
+
+Test(virtio_legacy, works)
+{
+    cr_expect_eq(rd(R_VERSION), 1);
+    cr_expect_eq(rd(R_QPFN), RAM_BASE / 4096);
+    wr(R_DEV_SEL, 1);
+    cr_expect_eq(rd(R_DEV_FEATURES), 0, "32 features");
+    wr(R_DEV_SEL, 0);
+    cr_expect(rd(R_DEV_FEATURES) & 1u << 27, "any layout");
+    read_a_sector(3); /* before DRIVER_OK, as old drivers do */
+    wr(R_STATUS, ST_ACK | ST_DRIVER | ST_OK);
+    read_a_sector(4);
+    take_interrupt();
+    wr(R_QPFN, 0);
+    cr_expect_eq(rd(R_QPFN), 0);
+    q = legacy_queue(0, 16, RAM_BASE + 0x40000);
+    read_a_sector(5);
+    /* The page size is set once, before the first reset. */
+    wr(R_STATUS, 0);
+    cr_expect_eq(rd(R_QPFN), 0, "a reset takes the queue out of use");
+    wr(R_STATUS, ST_ACK | ST_DRIVER);
+    q = legacy_queue(0, 16, RAM_BASE);
+    read_a_sector(6);
+    wr(R_QREADY, 1);
+    wr(R_DESC, 1);
+    read_a_sector(7);
+}
+
+/* A kernel of 16 KiB pages. */
+Test(virtio_legacy, other_pages)
+{
+    wr(R_QPFN, 0);
+    wr(R_PAGE_SIZE, legacy_page = 16384);
+    q = legacy_queue(0, 16, RAM_BASE + 0x4000);
+    cr_expect_eq(rd(R_QPFN), RAM_BASE / 16384 + 1);
+    read_a_sector(3);
+}
+
+Test(virtio_legacy, queues_that_cannot_be)
+{
+    static const struct {
+        uint32_t page, num, align, pfn;
+    } bad[] = {{0, 16, 4096, RAM_BASE / 4096},     {4095, 16, 4096, RAM_BASE / 4096},
+               {4096, 0, 4096, RAM_BASE / 4096},   {4096, 3, 4096, RAM_BASE / 4096},
+               {4096, 512, 4096, RAM_BASE / 4096}, {4096, 65536 + 16, 4096, RAM_BASE / 4096},
+               {4096, 16, 0, RAM_BASE / 4096},     {4096, 16, 4097, RAM_BASE / 4096},
+               {4096, 16, 1u << 31, RAM_BASE / 4096},
+               {4096, 16, 4096, 1},                {4096, 16, 4096, RAM_END / 4096 - 1},
+               {4096, 1, 0, RAM_BASE / 4096},      {4096, 1, 3, RAM_BASE / 4096},
+               {4080, 16, 4096, RAM_BASE / 4080 + 1},
+               {1u << 31, 16, 4096, UINT32_MAX},   {4096, 16, 4096, UINT32_MAX}};
+
+    for (unsigned i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        wr(R_STATUS, 0);
+        wr(R_STATUS, ST_ACK | ST_DRIVER | ST_OK);
+        wr(R_PAGE_SIZE, bad[i].page);
+        wr(R_QSEL, 0);
+        wr(R_QNUM, bad[i].num);
+        wr(R_QALIGN, bad[i].align);
+        wr(R_QPFN, bad[i].pfn);
+        cr_expect_eq(rd(R_QPFN), 0, "queue %u", i);
+        wr(R_NOTIFY, 0);
+        cr_expect_eq(rd(R_STATUS), ST_ACK | ST_DRIVER | ST_OK, "there is no bit to say so");
+        legacy_restart();
+        read_a_sector(i);
+    }
+    wr(R_QSEL, 40);
+    wr(R_QNUM, 16);
+    wr(R_QALIGN, 4096);
+    wr(R_QPFN, RAM_BASE / 4096);
+    cr_expect_eq(rd(R_QPFN), 0);
+}
+
+Test(virtio_legacy, broken_driver_stops)
+{
+    publish(&q, 99);
+    wr(R_NOTIFY, 0);
+    usleep(20000);
+    cr_expect_not(rd(R_STATUS) & ST_NEEDS_RESET);
+    cr_expect_eq(used_idx(&q), 0);
+    legacy_restart();
+    read_a_sector(1);
+}
+
 /* ---- at random ---- */
 static uint64_t seed;
 

@@ -29,8 +29,8 @@
 
 enum {
     R_MAGIC = 0, R_VERSION = 4, R_DEVICE_ID = 8, R_VENDOR = 0xc, R_DEV_FEATURES = 0x10,
-    R_DEV_SEL = 0x14, R_DRV_FEATURES = 0x20, R_DRV_SEL = 0x24, R_QSEL = 0x30, R_QMAX = 0x34,
-    R_QNUM = 0x38, R_QREADY = 0x44, R_NOTIFY = 0x50, R_INT = 0x60, R_ACK = 0x64, R_STATUS = 0x70,
+    R_DEV_SEL = 0x14, R_DRV_FEATURES = 0x20, R_DRV_SEL = 0x24, R_PAGE_SIZE = 0x28, R_QSEL = 0x30, R_QMAX = 0x34,
+    R_QNUM = 0x38, R_QALIGN = 0x3c, R_QPFN = 0x40, R_QREADY = 0x44, R_NOTIFY = 0x50, R_INT = 0x60, R_ACK = 0x64, R_STATUS = 0x70,
     R_DESC = 0x80, R_AVAIL = 0x90, R_USED = 0xa0, R_CONFIG = 0x100,
 };
 enum { ST_ACK = 1, ST_DRIVER = 2, ST_OK = 4, ST_FEATURES_OK = 8, ST_NEEDS_RESET = 64 };
@@ -164,6 +164,22 @@ static inline struct gqueue queue_set_up(unsigned index, uint16_t num, gpa_t at)
     wr(R_USED, (uint32_t)q.used);
     wr(R_USED + 4, 0);
     wr(R_QREADY, 1);
+    return q;
+}
+
+/* The same through the registers of version 1: one piece, the used ring at the next 4 KiB. */
+static unsigned legacy_page = 4096;
+
+static inline struct gqueue legacy_queue(unsigned index, uint16_t num, gpa_t at)
+{
+    struct gqueue q = {.index = index, .num = num, .desc = at, .avail = at + 16u * num,
+                       .used = at + 0x1000};
+
+    memset(ram(at), 0, 0x2000);
+    wr(R_QSEL, index);
+    wr(R_QNUM, num);
+    wr(R_QALIGN, 4096);
+    wr(R_QPFN, (uint32_t)(at / legacy_page));
     return q;
 }
 

@@ -1,0 +1,330 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Guests on a network, with real peers.
+
+    net.py            all cases
+    net.py NAME...    some of them
+
+  user      DHCP, a file by HTTP from the host's loopback and one sent back, both whole; a web server
+            in the guest answers through hostfwd
+  legacy    the same with virtio-mmio slots of version 1
+  ssh       a whole Debian: commands and a file through ssh by hostfwd, and a second of iperf3 in
+            each direction
+  tap       a tap interface with two pairs of queues, in a network namespace of its own: ping, HTTP
+            both ways. Left out where namespaces or /dev/net/tun are not allowed.
+  tap-fd    the same with a descriptor that was opened before, without the kernel's packet headers
+
+UMBRA is the command to test (default build/release/umbra).
+"""
+
+import fcntl
+import hashlib
+import http.server
+import json
+import os
+import shlex
+import shutil
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.request
+from pathlib import Path
+
+import boot
+
+GUEST = boot.GUEST / "armmp-lpae"
+LIMIT = 120
+DATA = bytes(range(256)) * 16384 + b"and an odd end"
+
+DHCP = """
+ip link set lo up
+ip link set eth0 up
+cat >/tmp/dhcp <<'END'
+#!/bin/sh
+[ "$1" = bound ] || exit 0
+ip addr add $ip/$mask dev eth0
+ip route add default via $router
+echo "TEST: dhcp $ip $router $dns"
+END
+chmod 755 /tmp/dhcp
+busybox udhcpc -i eth0 -n -q -s /tmp/dhcp
+"""
+
+# Fetch, check, send back, serve; then wait until the host is through.
+TRAFFIC = """
+echo "hello from the guest" >/tmp/hello
+wget -q -O /tmp/f http://HOST:PORT/data && echo "TEST: md5 $(md5sum </tmp/f)"
+nc HOST SINK </tmp/f && echo "TEST: sent"
+httpd -p 80 -h /tmp
+echo "TEST: ready"
+while ! wget -q -O /dev/null http://HOST:PORT/done; do sleep 0.2; done
+cat /sys/class/net/eth0/device/features
+"""
+
+
+class Host:
+    """A web server on this side, and a port that takes what the guest sends."""
+
+    def __init__(self, address="127.0.0.1"):
+        self.done = threading.Event()
+        self.received = hashlib.md5()
+        owner = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            """/data is the file; /done is found when the host is through."""
+
+            def do_GET(self):
+                body = DATA if self.path == "/data" else b""
+                found = self.path == "/data" or owner.done.is_set()
+                self.send_response(200 if found else 404)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer((address, 0), Handler)
+        self.port = self.server.server_address[1]
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        self.listener = socket.create_server((address, 0))
+        self.sink = self.listener.getsockname()[1]
+        threading.Thread(target=self.receive, daemon=True).start()
+
+    def receive(self):
+        """One connection, to its end."""
+        connection, _ = self.listener.accept()
+        with connection:
+            while chunk := connection.recv(65536):
+                self.received.update(chunk)
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+        self.listener.close()
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return probe.getsockname()[1]
+
+
+class Guest:
+    """A running emulator whose output is read line by line."""
+
+    def __init__(self, scratch, script, network, disk=None, fds=()):
+        path = Path(scratch) / "script"
+        text = ("#!/bin/sh\n" + script).encode()
+        path.write_bytes(text + b"\0" * (65536 - len(text)))
+        emulator = shlex.split(os.environ.get("UMBRA") or str(boot.ROOT / "build/release/umbra"))
+        command = emulator + ["-M", "virt", "-cpu", "cortex-a15", "-smp", "2", "-m", "256",
+                              "-nographic", "-no-reboot", "-kernel", GUEST / "vmlinuz",
+                              "-initrd", GUEST / "initrd.img"]
+        append = "console=ttyAMA0 umbra.script=auto"
+        if disk:
+            append += " root=LABEL=umbra rw"
+            command += ["-drive", f"if=none,id=r,format=raw,file={disk}",
+                        "-device", "virtio-blk-device,drive=r"]
+        command += ["-append", append, "-drive", f"if=none,id=s,format=raw,readonly=on,file={path}",
+                    "-device", "virtio-blk-device,drive=s"] + network
+        self.process = subprocess.Popen([str(word) for word in command], stdin=subprocess.DEVNULL,
+                                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                        pass_fds=fds)
+        self.timer = threading.Timer(LIMIT, self.process.kill)
+        self.timer.start()
+        self.text = ""
+
+    def read_until(self, marker):
+        """Whether a line with the marker came."""
+        for line in self.process.stdout:
+            self.text += line.decode("utf-8", "replace")
+            if marker.encode() in line:
+                return True
+        return False
+
+    def end(self):
+        """Read to the end; what is wrong with it, or None."""
+        self.read_until("\0")
+        status = self.process.wait()
+        self.timer.cancel()
+        if status != 0:
+            return f"status {status}: {self.text[-600:]}"
+        for line in self.text.splitlines():
+            if boot.CRIES.search(line):
+                return f"log: {line}"
+        return None
+
+
+def missing(text, *markers):
+    for marker in markers:
+        if marker not in text:
+            return f"no '{marker}' in: {text[-800:]}"
+    return None
+
+
+def exchange(scratch, host, address, script, network, guest_url, fds=()):
+    """The traffic of cases user, legacy and tap. Returns (problem, text)."""
+    script += TRAFFIC.replace("HOST", address).replace("PORT", str(host.port)).replace(
+        "SINK", str(host.sink))
+    guest = Guest(scratch, script, network, fds=fds)
+    served = ""
+    if guest.read_until("TEST: ready"):
+        try:
+            with urllib.request.urlopen(guest_url, timeout=20) as reply:
+                served = reply.read().decode()
+        except OSError as error:
+            served = str(error)
+    host.done.set()
+    problem = guest.end()
+    md5 = hashlib.md5(DATA).hexdigest()
+    if not problem and served != "hello from the guest\n":
+        problem = f"the guest's web server answers {served!r}"
+    if not problem and host.received.hexdigest() != md5:
+        problem = "what the guest sent is not what it got"
+    return problem or missing(guest.text, f"TEST: md5 {md5}", "TEST: sent"), guest.text
+
+
+def user(extra):
+    with tempfile.TemporaryDirectory(prefix="umbra-net-") as scratch:
+        host, port = Host(), free_port()
+        network = ["-nic", f"user,hostfwd=tcp:127.0.0.1:{port}-:80"] + extra
+        problem, text = exchange(scratch, host, "10.0.2.2", DHCP, network,
+                                 f"http://127.0.0.1:{port}/hello")
+        host.close()
+        return problem or missing(text, "TEST: dhcp 10.0.2.15 10.0.2.2 10.0.2.3")
+
+
+def check_user():
+    return user([])
+
+
+def check_legacy():
+    return user(["-global", "virtio-mmio.force-legacy=true"])
+
+
+# ---- ssh ----
+def ssh(port, *command, **keywords):
+    """Root has no password: the server lets everybody in who reaches it."""
+    return subprocess.run(["ssh", "-p", str(port), "-o", "StrictHostKeyChecking=no",
+                           "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR",
+                           "-o", "BatchMode=yes", "root@127.0.0.1", *command],
+                          capture_output=True, timeout=60, check=False, **keywords)
+
+
+def iperf(port, *options):
+    """What is wrong with a second of traffic, or None. Prints the figure."""
+    result = subprocess.run(["iperf3", "-c", "127.0.0.1", "-p", str(port), "-t", "1", "-J", *options],
+                            capture_output=True, timeout=30, check=False)
+    try:
+        rate = json.loads(result.stdout)["end"]["sum_received"]["bits_per_second"]
+    except (ValueError, KeyError):
+        return f"iperf3 {options}: {result.stdout[-300:]!r} {result.stderr[-300:]!r}"
+    print(f"   iperf3 {' '.join(options) or '(to the guest)'}: {rate / 1e6:.0f} Mbit/s", flush=True)
+    return None if rate > 1e6 else f"iperf3: {rate} bit/s"
+
+
+def check_ssh():
+    if not shutil.which("ssh") or not shutil.which("iperf3"):
+        return "no ssh or iperf3 on this host: run scripts/setup"
+    if not (boot.GUEST / "disk.img").exists():
+        return "no guest disk: run scripts/guest"
+    script = "dropbear -R -B -E\niperf3 -s -D\niperf3 -s -D -p 5202\necho 'TEST: ready'\nwhile [ ! -e /run/done ]; do sleep 0.2; done\n"
+    with tempfile.TemporaryDirectory(prefix="umbra-net-") as scratch:
+        disk = Path(scratch) / "disk.img"
+        subprocess.run(["cp", "--sparse=always", "--reflink=auto", str(boot.GUEST / "disk.img"),
+                        str(disk)], check=True)
+        # A server of its own for each direction: it takes a while to put away a test.
+        port, to, back = free_port(), free_port(), free_port()
+        guest = Guest(scratch, script, ["-netdev", f"user,id=n,hostfwd=tcp:127.0.0.1:{port}-:22,"
+                                        f"hostfwd=tcp:127.0.0.1:{to}-:5201,"
+                                        f"hostfwd=tcp:127.0.0.1:{back}-:5202",
+                                        "-device", "virtio-net-device,netdev=n"], disk)
+        problem = None
+        if guest.read_until("TEST: ready"):
+            name = ssh(port, "uname -m; hostname")
+            if name.stdout != b"armv7l\numbra\n":
+                problem = f"ssh: {name.stdout!r} {name.stderr!r}"
+            copy = ssh(port, "md5sum", input=DATA)
+            if hashlib.md5(DATA).hexdigest().encode() not in copy.stdout:
+                problem = problem or f"a file through ssh: {copy.stdout!r} {copy.stderr!r}"
+            problem = problem or iperf(to) or iperf(back, "-R")
+            if ssh(port, "touch /run/done").returncode != 0:
+                guest.process.kill()
+        return problem or guest.end() or missing(guest.text, "TEST: ready")
+
+
+# ---- tap ----
+def in_namespace(case):
+    """Run a case again in a network namespace where we may do anything."""
+    probe = subprocess.run(["unshare", "-rn", "sh", "-c",
+                            "exec 3<>/dev/net/tun && ip link set lo up"], capture_output=True,
+                           check=False)
+    if probe.returncode != 0:
+        print(f"   left out: {probe.stderr.decode().strip()}")
+        return None
+    inside = subprocess.run(["unshare", "-rn", sys.executable, __file__, "--inside", case],
+                            capture_output=True, text=True, timeout=2 * LIMIT, check=False)
+    return None if inside.returncode == 0 else inside.stdout + inside.stderr
+
+
+def open_tap(name):
+    """A tap interface without multiple queues and packet headers."""
+    fd = os.open("/dev/net/tun", os.O_RDWR)
+    fcntl.ioctl(fd, 0x400454CA, struct.pack("16sH22x", name.encode(), 0x1002))  # TUNSETIFF
+    return fd
+
+
+def tap_inside(case):
+    """In the namespace: 10.9.0.1 is this side, 10.9.0.2 the guest."""
+    def ip(words):
+        subprocess.run(["ip"] + words.split(), check=True)
+
+    ip("link set lo up")
+    if case == "tap":
+        ip("tuntap add umbra0 mode tap multi_queue")
+        fds, network, queues = (), "tap,ifname=umbra0,queues=2,script=no", 2
+    else:
+        fds = (open_tap("umbra0"),)
+        network, queues = f"tap,fd={fds[0]}", 1
+    ip("addr add 10.9.0.1/24 dev umbra0")
+    ip("link set umbra0 up")
+    script = """
+ip link set eth0 up
+ip addr add 10.9.0.2/24 dev eth0
+ping -c 3 -i 0.2 10.9.0.1 && echo 'TEST: ping'
+echo "TEST: queues $(ls -d /sys/class/net/eth0/queues/tx-* | wc -l)"
+"""
+    with tempfile.TemporaryDirectory(prefix="umbra-net-") as scratch:
+        host = Host("10.9.0.1")
+        problem, text = exchange(scratch, host, "10.9.0.1", script,
+                                 ["-nic", network], "http://10.9.0.2/hello", fds)
+        host.close()
+    return problem or missing(text, "TEST: ping", f"TEST: queues {queues}")
+
+
+CASES = {"user": check_user, "legacy": check_legacy, "ssh": check_ssh,
+         "tap": lambda: in_namespace("tap"), "tap-fd": lambda: in_namespace("tap-fd")}
+
+
+def main():
+    if sys.argv[1:2] == ["--inside"]:
+        sys.exit(tap_inside(sys.argv[2]))
+    boot.need_guest([boot.Cell("initramfs", "armmp-lpae", 1, "spt")])
+    failed = 0
+    for name in sys.argv[1:] or CASES:
+        if name not in CASES:
+            sys.exit(f"net.py: unknown case {name}: {', '.join(CASES)}")
+        started = time.monotonic()
+        problem = CASES[name]()
+        failed += bool(problem)
+        print(f"FAIL {name}: {problem}" if problem else
+              f"ok {name} ({time.monotonic() - started:.1f} s)", flush=True)
+    sys.exit(1 if failed else 0)
+
+
+if __name__ == "__main__":
+    main()
