@@ -10,6 +10,7 @@
  */
 #include "spt.h"
 
+#include "base/inject.h"
 #include "base/stats.h"
 
 /* The whole leaf that holds va; was anything mapped? */
@@ -18,6 +19,8 @@ static bool drop_va(struct vcpu *v, struct window *w, gva_t va)
     unsigned log2 = atomic_load(&w->leaf_log2[va >> REGION_BITS]), n;
     uint64_t size = UINT64_C(1) << (log2 > GUEST_PAGE_BITS ? log2 : GUEST_PAGE_BITS);
 
+    if (INJECT(MISS_LEAF))
+        size = GUEST_PAGE_SIZE;
     va &= ~(size - 1);
     if (!window_any(w, va, size))
         return false;
@@ -34,7 +37,7 @@ static bool apply(struct vcpu *v, struct window *w, enum tlbi_kind kind, gva_t v
     uint32_t tag = atomic_load(w->tag);
     bool user = tag & WINDOW_USER, same = (tag & WINDOW_ASID) == asid;
 
-    if (!(tag & WINDOW_USED))
+    if (!(tag & WINDOW_USED) || ((kind == TLBI_ALL || kind == TLBI_ASID) && INJECT(SKIP_STALE_MARK)))
         return false;
     switch (kind) {
     case TLBI_ALL:

@@ -9,6 +9,8 @@
  * newer registers.
  */
 #include "vcpu/arm_sys_internal.h"
+
+#include "base/inject.h"
 #include "vm.h"
 
 #include <string.h>
@@ -68,6 +70,8 @@ static void expired(void *opaque)
 {
     struct arm_gtimer *t = opaque;
 
+    if (INJECT(LOSE_TIMER))
+        return;
     pthread_mutex_lock(&t->lock);
     evaluate_locked(t);
     pthread_mutex_unlock(&t->lock);
