@@ -25,6 +25,7 @@
     X(NO_DSB_WAIT, "no-dsb-wait", 0.5, 1, "DSB waits for what was asked of others")                \
     X(ACK_BEFORE_DROP, "ack-before-drop", 0.05, 0,                                                 \
       "a request is acknowledged after it was served")                                             \
+    X(SKIP_OVERFLOW, "skip-overflow", 1, 0, "a full queue stands for everything")                  \
     X(DROP_WRONG_ASID, "drop-wrong-asid", 0.05, 0, "maintenance by ASID names the right one")      \
     X(SKIP_SERVE, "skip-serve", 0.05, 0, "a quiescent vCPU serves requests before it goes on")     \
     /* entries in the making, and their end: src/mmu/softtlb.c, spt_fill.c, seen.c */              \
@@ -45,6 +46,7 @@
       "another address space's pages leave a privileged window")                                   \
     /* code pages: src/mmu/codepages.c, src/tcg */                                                 \
     X(STALE_CODE, "stale-code", 0.2, 0, "a written code page is queued at who runs it")            \
+    X(SKIP_WRITER_BIT, "skip-writer-bit", 0.5, 0, "who may write unseen is known by its page")     \
     X(SKIP_WRITER_STOP, "skip-writer-stop", 0.5, 0, "soft-TLB writers stop before code is read")   \
     X(SKIP_WRITE_PROTECT, "skip-write-protect", 0.5, 0, "so do writers through windows")           \
     X(SKIP_CODE_REQUEST, "skip-code-request", 0.2, 0, "cache maintenance asks the other vCPUs")    \

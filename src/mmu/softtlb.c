@@ -82,7 +82,9 @@ static bool miss(struct vcpu *v, gva_t gva, enum mmu_access access, bool privile
  * again. */
 static void first_write(struct vcpu *v, struct softtlb_entry *e, gpa_t page)
 {
-    page_mark_dirty(v->vm, page, UINT64_C(1) << (PAGE_WRITER_SHIFT + v->index));
+    uint64_t writer = UINT64_C(1) << (PAGE_WRITER_SHIFT + v->index);
+
+    page_mark_dirty(v->vm, page, INJECT(SKIP_WRITER_BIT) ? 0 : writer);
     e->tag[MMU_WRITE] &= ~SOFT_CODE;
 }
 
