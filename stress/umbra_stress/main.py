@@ -55,6 +55,11 @@ def parser():
                           "-append is added)")
     run.add_argument("--inject", metavar="LIST", help="umbra -inject LIST (build preset inject)")
     run.add_argument("--pin-one-core", action="store_true", help="all threads on one host core")
+    run.add_argument("--sample", type=positive(int, 1, 100000), metavar="N",
+                     help="only N runs, chosen at random, on 2, 4 and 8 CPUs unless -smp is given")
+    run.add_argument("--grace", type=positive(float, 0, 3600), default=runner.GRACE,
+                     metavar="SECONDS", help="time above twice -t after which a run is killed "
+                     "(default: %(default)s)")
     run.add_argument("--json", metavar="FILE", help="also write results there, one object a line")
     run.add_argument("--logs", type=Path, default=Path(tempfile.gettempdir()) / "umbra-stress",
                      help="where logs of failures are kept (default: %(default)s)")
@@ -89,10 +94,14 @@ def choose_modes(args):
 
 def make_cells(args):
     seed = args.seed if args.seed is not None else random.randrange(1, 2**31)
-    for payload, state in choose_images(args.names):
-        for mode in choose_modes(args):
-            smp = args.smp or max(4, catalog.cpus_needed(payload))
-            yield runner.Cell(payload, state, mode, smp, seed, args.t, args.pin_one_core)
+    smps = [args.smp] if args.smp else nightly.SMPS if args.sample else [4]
+    cells = [runner.Cell(payload, state, mode, smp, seed, args.t, args.pin_one_core)
+             for payload, state in choose_images(args.names)
+             for mode in choose_modes(args) for smp in smps
+             if args.smp or smp >= catalog.cpus_needed(payload)]
+    if args.sample and args.sample < len(cells):
+        cells = random.sample(cells, args.sample)
+    return cells
 
 
 def make_command(args):
@@ -153,12 +162,12 @@ def command_list(_args):
 
 def command_run(args):
     command = make_command(args)
-    cells = list(make_cells(args))
+    cells = make_cells(args)
     images = catalog.build_images()
     report = Report(len(cells), args.json)
     for cell in cells:
         report.begin(cell)
-        report.end(runner.run(command, cell, images, args.logs))
+        report.end(runner.run(command, cell, images, args.logs, args.grace))
     return report.close()
 
 

@@ -205,7 +205,7 @@ def command(args):
         word = "ok" if len(proof.times) == proof.tried and proof.times else "not ok"
         times = " ".join(f"{t:.1f}" for t in proof.times)
         print(f"{word} {number} - {name}: {proof.test} smp{proof.smp}  # {times} s", flush=True)
-        if not args.no_table and not args.random:
+        if TABLE.exists() and not args.no_table and not args.random:
             write_table(proofs)
     print(f"1..{len(proofs)}")
     return 0 if all(p.times and len(p.times) == p.tried for p in proofs) else 1
