@@ -31,21 +31,27 @@ static bool drop_va(struct vcpu *v, struct window *w, gva_t va)
     return n;
 }
 
+static void mark_stale(struct window *w)
+{
+    if (!INJECT(SKIP_STALE_MARK))
+        atomic_store(&w->stale, 1);
+}
+
 /* True when a by-address operation dropped something from a privileged window. */
 static bool apply(struct vcpu *v, struct window *w, enum tlbi_kind kind, gva_t va, uint32_t asid)
 {
     uint32_t tag = atomic_load(w->tag);
     bool user = tag & WINDOW_USER, same = (tag & WINDOW_ASID) == asid;
 
-    if (!(tag & WINDOW_USED) || ((kind == TLBI_ALL || kind == TLBI_ASID) && INJECT(SKIP_STALE_MARK)))
+    if (!(tag & WINDOW_USED))
         return false;
     switch (kind) {
     case TLBI_ALL:
-        atomic_store(&w->stale, 1);
+        mark_stale(w);
         break;
     case TLBI_ASID:
         if (same && (user || atomic_load(&w->nonglobal)))
-            atomic_store(&w->stale, 1);
+            mark_stale(w);
         break;
     case TLBI_VA:
         /* Another ASID's user window matters for the sake of global pages only, which are rare

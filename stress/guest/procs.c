@@ -37,7 +37,8 @@ const char payload_name[] = "procs";
 #define HIGH 0 /* with LPAE: frames through TTBR1 at 3 GiB, as kernels have it */
 #endif
 #define KERNEL_VA   0xc0000000u
-#define K(p)        ((volatile uint32_t *)(HIGH ? (uint32_t)(p)-RAM_BASE + KERNEL_VA : (uint32_t)(p)))
+#define K(p) \
+    ((volatile uint32_t *)(HIGH ? (uint32_t)(p)-RAM_BASE + KERNEL_VA : (uint32_t)(p)))
 
 #define CODE_VA     0x80000000u
 #define DATA_VA     0x80010000u
