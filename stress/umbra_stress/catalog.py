@@ -22,7 +22,7 @@ SMP_MAX = 8
 MODES = {
     "soft": ["-mmu", "soft"],
     "spt": ["-mmu", "spt"],
-    "spt-tight": ["-mmu", "spt", "-vma-budget", "600"],
+    "spt-tight": ["-mmu", "spt", "-vma-budget", "64"],
 }
 
 # Of tests/guest, those that several CPUs make hard: name and CPUs at least.
