@@ -23,6 +23,7 @@
     X(SKIP_REQUEST, "skip-request", 0.05, 0, "who may have cached the entry is asked to drop it")  \
     X(LOSE_KICK, "lose-kick", 0.05, 0, "a request sets the poll bit")                              \
     X(NO_DSB_WAIT, "no-dsb-wait", 0.5, 1, "DSB waits for what was asked of others")                \
+    X(BUSY_WAIT, "busy-wait", 1, 1, "who waits at its DSB is quiescent")                           \
     X(ACK_BEFORE_DROP, "ack-before-drop", 0.05, 0,                                                 \
       "a request is acknowledged after it was served")                                             \
     X(SKIP_OVERFLOW, "skip-overflow", 1, 0, "a full queue stands for everything")                  \
@@ -41,6 +42,7 @@
     /* windows: src/mmu/spt_tlbi.c, spt_window.c */                                                \
     X(SKIP_STALE_MARK, "skip-stale-mark", 0.2, 0,                                                  \
       "maintenance by ASID or all marks windows stale")                                            \
+    X(SKIP_STALE_LOOK, "skip-stale-look", 1, 0, "a window is looked at when it becomes current")   \
     X(SKIP_REVALIDATE, "skip-revalidate", 0.2, 0, "a stale window is cleaned before it is used")   \
     X(ADOPT_KEEPS_NONGLOBAL, "adopt-keeps-nonglobal", 0.5, 0,                                      \
       "another address space's pages leave a privileged window")                                   \
@@ -49,9 +51,12 @@
     X(SKIP_WRITER_BIT, "skip-writer-bit", 0.5, 0, "who may write unseen is known by its page")     \
     X(SKIP_WRITER_STOP, "skip-writer-stop", 0.5, 0, "soft-TLB writers stop before code is read")   \
     X(SKIP_WRITE_PROTECT, "skip-write-protect", 0.5, 0, "so do writers through windows")           \
-    X(SKIP_CODE_REQUEST, "skip-code-request", 0.2, 0, "cache maintenance asks the other vCPUs")    \
-    X(SKIP_EPOCH_CHECK, "skip-epoch-check", 0.5, 1,                                                \
+    X(SKIP_OWN_DRAIN, "skip-own-drain", 0.2, 0, "cache maintenance drops the own stale code")      \
+    X(SKIP_CODE_REQUEST, "skip-code-request", 0.5, 0, "cache maintenance asks the other vCPUs")    \
+    X(SKIP_EPOCH_CHECK, "skip-epoch-check", 1, 1,                                                  \
       "a translation starts over when its page changed")                                           \
+    X(LINK_TO_CROSSING, "link-to-crossing", 1, 0,                                                  \
+      "a block that ends in another page is not linked to")                                        \
     X(LINK_ACROSS_PAGES, "link-across-pages", 1, 1, "blocks are linked within one page only")      \
     /* memory order and exclusives: src/tcg/x64, src/vcpu/exclusive.c */                           \
     X(NO_FENCE, "no-fence", 1, 0, "DMB and DSB order a store before a load")                       \

@@ -192,7 +192,8 @@ void mmu_icache_invalidate(struct vcpu *v, bool inner_shareable)
     struct mmu_vcpu *m = v->mmu;
 
     STAT_INC(&stats_vcpu[v->index], icache_ops);
-    page_drain_dirty(v);
+    if (!INJECT(SKIP_OWN_DRAIN))
+        page_drain_dirty(v);
     if (!inner_shareable || INJECT(SKIP_CODE_REQUEST))
         return;
     for (unsigned i = 0; i < VCPU_MAX; i++) {

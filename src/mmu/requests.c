@@ -78,7 +78,8 @@ void request_wait(struct vcpu *v, struct vcpu *target, uint32_t seq)
         return;
     start = stats_now_ns();
     v->mmu->waiting = true;
-    vcpu_quiescent_begin(v);
+    if (!INJECT(BUSY_WAIT))
+        vcpu_quiescent_begin(v);
     for (unsigned i = 0; i < SPIN_ROUNDS && !done(target, seq); i++)
         __builtin_ia32_pause();
     if (!done(target, seq))

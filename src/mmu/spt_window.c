@@ -315,7 +315,7 @@ static void make_current(struct vcpu *v, unsigned priv, struct context *c)
     if (w && priv)
         adopt(v, w, c);
     INJECT_MEET();
-    if (w && atomic_load(&w->stale))
+    if (w && atomic_load(&w->stale) && !INJECT(SKIP_STALE_LOOK))
         clean(v, w, priv);
     v->win_base[priv] = w ? w->base : none(s)->base;
 }

@@ -18,6 +18,7 @@ from pathlib import Path
 from . import catalog, runner
 
 LIMIT = 60  # seconds a detection may take
+GRACE = 12  # a hang is one too, and shall be noticed in time
 SMPS = (2, 3, 4)
 TABLE = catalog.ROOT / "docs/stress.md"
 BEGIN, END = "<!-- prove: begin -->", "<!-- prove: end -->"
@@ -29,6 +30,7 @@ TESTS = {
     "skip-request": [("shootdown.arm", "soft")],
     "lose-kick": [("shootdown.arm", "soft")],
     "no-dsb-wait": [("shootdown.arm", "soft")],
+    "busy-wait": [("shootdown.arm", "soft")],
     "ack-before-drop": [("shootdown.arm", "soft")],
     "skip-overflow": [("inj_batch.arm", "soft")],
     "drop-wrong-asid": [("shootdown.arm", "spt"), ("shootdown-lpae.arm", "spt")],
@@ -41,14 +43,17 @@ TESTS = {
     "miss-jump-cache": [("inj_remap.arm", "soft"), ("inj_remap.arm", "spt")],
     "miss-leaf": [("inj_leaf.arm", "spt"), ("inj_leaf.arm", "soft")],
     "skip-stale-mark": [("shootdown.arm", "spt")],
+    "skip-stale-look": [("procs.arm", "spt"), ("inj_asid.arm", "spt")],
     "skip-revalidate": [("shootdown.arm", "spt")],
     "adopt-keeps-nonglobal": [("inj_asid.arm", "spt")],
     "skip-writer-bit": [("codeshoot.arm", "soft")],
     "stale-code": [("codeshoot.arm", "soft")],
     "skip-writer-stop": [("codeshoot.arm", "soft")],
     "skip-write-protect": [("codeshoot.arm", "spt")],
+    "skip-own-drain": [("codeshoot.arm", "soft"), ("smc.arm", "soft")],
     "skip-code-request": [("codeshoot.arm", "soft")],
     "skip-epoch-check": [("inj_remap.arm", "soft"), ("codeshoot.arm", "soft")],
+    "link-to-crossing": [("inj_cross.arm", "soft")],
     "link-across-pages": [("inj_remap.arm", "spt")],
     "no-fence": [("inj_order.arm", "spt")],
     "plain-cas": [("exclusives.arm", "spt")],
@@ -127,7 +132,7 @@ class Prover:
         extra = ["-inject", f"{fault},seed={seed}"] if fault else []
         cell = runner.Cell(payload, state, mode, smp, seed, self.args.t)
         return runner.run(runner.Command(binary=self.binary, extra=extra), cell, self.images,
-                          self.args.logs)
+                          self.args.logs, GRACE)
 
     def detect(self, test, smp, fault):
         """(seconds, sign) or None when LIMIT passes without a detection."""
