@@ -20,6 +20,7 @@ const char payload_name[] = "inj_remap";
 static struct {
     volatile uint32_t stale, false_fault, missing_fault, calls, strict;
 } res[MAX_CPUS];
+static volatile uint32_t hot; /* the page that changed last: half of the calls go there */
 static struct barrier gate;
 static uint64_t deadline;
 
@@ -94,14 +95,14 @@ static void change(struct page *p, uint32_t r)
 
 static void call_page(unsigned cpu, uint32_t r)
 {
-    unsigned page = r % PAGES;
+    unsigned page = r & 0x40000000 ? hot : r % PAGES;
     struct page *p = &pages[page];
     uint32_t s1 = p->state;
     dmb();
     uint32_t want = value_of(page, p->cur);
     isb();
     const void *fn = (const void *)(CALLER + page * 64);
-    uint32_t n = 1 + (r >> 8 & 63);
+    uint32_t n = 1 + (r >> 8 & 31);
     enum trap_kind k = r & 0x80 ? catch_user(fn, n, want, 0) : catch_call(fn, n, want, 0);
     uint32_t wrong = this_cpu()->result;
     dmb();
@@ -124,12 +125,14 @@ static void worker(unsigned cpu, void *arg)
     shoot_enter(cpu);
     barrier_wait(&gate);
     while (now() < deadline) {
-        for (unsigned i = 0; i < 16; i++)
-            call_page(cpu, rnd(&seed));
         uint32_t r = rnd(&seed);
-        unsigned page = (r >> 28) * shoot_cpus + cpu;
-        for (unsigned i = r >> 26 & 3; page < PAGES && i; i--)
+        unsigned page = cpu + (r >> 24) % PAGES / shoot_cpus * shoot_cpus;
+        for (unsigned i = r & 15; i; i--)
+            call_page(cpu, rnd(&seed));
+        for (unsigned i = r >> 4 & 3; page < PAGES && i; i--) {
+            hot = page;
             change(&pages[page], rnd(&seed));
+        }
     }
     barrier_wait(&gate); /* others may still wait for our answer to their SGI */
     shoot_leave();
