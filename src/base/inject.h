@@ -44,6 +44,8 @@
       "maintenance by ASID or all marks windows stale")                                            \
     X(SKIP_STALE_LOOK, "skip-stale-look", 1, 0, "a window is looked at when it becomes current")   \
     X(SKIP_REVALIDATE, "skip-revalidate", 0.2, 0, "a stale window is cleaned before it is used")   \
+    X(KEEP_RETIRED, "keep-retired", 1, 0,                                                          \
+      "a window is cleared before it is used for another space")                                   \
     X(ADOPT_KEEPS_NONGLOBAL, "adopt-keeps-nonglobal", 0.5, 0,                                      \
       "another address space's pages leave a privileged window")                                   \
     /* code pages: src/mmu/codepages.c, src/tcg */                                                 \

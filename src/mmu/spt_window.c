@@ -119,7 +119,8 @@ void spt_vcpu_destroy(struct vcpu *v)
 static void clear_now(struct window *w)
 {
     pthread_mutex_lock(&w->lock);
-    window_clear_locked(w);
+    if (!INJECT(KEEP_RETIRED))
+        window_clear_locked(w);
     window_rebuild_locked(w, !atomic_load(&w->current));
     atomic_store(&w->stale, 0);
     atomic_store(w->tag, 0);

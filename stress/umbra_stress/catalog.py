@@ -21,7 +21,10 @@ SMP_MAX = 8
 # -mmu MODE: the options of umbra that make it. A new mode is a new line.
 MODES = {
     "soft": ["-mmu", "soft"],
+    "auto": ["-mmu", "auto"],
     "spt": ["-mmu", "spt"],
+    "spt=shared,prefill=100": ["-mmu", "spt=shared,prefill=100"],
+    "spt=group,windows=2": ["-mmu", "spt=group,windows=2"],
     "spt-tight": ["-mmu", "spt", "-vma-budget", "64"],
 }
 

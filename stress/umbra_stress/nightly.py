@@ -126,7 +126,7 @@ def command_report(args):
     hours = sum(r["wall"] for r in records) / 3600
     print(f"{len(records)} runs, {hours:.2f} hours, {len(cells & set(done))} of {len(cells)} cells, "
           f"rotation seed {rotation}")
-    print(f"{'payload':18}" + "".join(f"{mode:>12}" for mode in catalog.MODES))
+    print(f"{'payload':18}" + "".join(f"{mode.split(',')[0]:>12}" for mode in catalog.MODES))
     for payload in catalog.payloads():
         row = [sum(n for k, n in done.items() if k[0] == payload and k[2] == mode)
                for mode in catalog.MODES]

@@ -45,6 +45,7 @@ TESTS = {
     "skip-stale-mark": [("shootdown.arm", "spt")],
     "skip-stale-look": [("procs.arm", "spt"), ("inj_asid.arm", "spt")],
     "skip-revalidate": [("shootdown.arm", "spt")],
+    "keep-retired": [("procs.arm", "spt=group,windows=2")],
     "adopt-keeps-nonglobal": [("inj_asid.arm", "spt")],
     "skip-writer-bit": [("codeshoot.arm", "soft")],
     "stale-code": [("codeshoot.arm", "soft")],

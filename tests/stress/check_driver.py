@@ -175,7 +175,7 @@ class Driver(unittest.TestCase):
     def test_list(self):
         status, out, _ = self.call("list")
         self.assertEqual(status, 0)
-        for name in ("shootdown-lpae", "litmus", "psci", "modes: soft, spt"):
+        for name in ("shootdown-lpae", "litmus", "psci", "modes: soft, auto, spt"):
             self.assertIn(name, out)
         self.assertNotIn("-long ", out)
 
