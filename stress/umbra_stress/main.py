@@ -117,8 +117,9 @@ def make_command(args):
 class Report:
     """TAP on standard output, a progress line on a terminal, JSON lines in a file."""
 
-    def __init__(self, total, json_path=None):
+    def __init__(self, total, command, json_path=None):
         self.total = total
+        self.command = command
         self.count = 0
         self.worst = 0
         self.tty = sys.stderr.isatty()
@@ -142,7 +143,8 @@ class Report:
         for line in outcome.why:
             print(f"# {line}")
         if outcome.log:
-            print(f"# log: {outcome.log}\n# again: {outcome.cell.replay()}", flush=True)
+            print(f"# log: {outcome.log}\n# again: {outcome.cell.replay(self.command.options())}",
+                  flush=True)
         if self.json:
             print(json.dumps(outcome.record()), file=self.json, flush=True)
 
@@ -164,7 +166,7 @@ def command_run(args):
     command = make_command(args)
     cells = make_cells(args)
     images = catalog.build_images()
-    report = Report(len(cells), args.json)
+    report = Report(len(cells), command, args.json)
     for cell in cells:
         report.begin(cell)
         report.end(runner.run(command, cell, images, args.logs, args.grace))

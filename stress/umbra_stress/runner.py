@@ -34,11 +34,11 @@ class Cell:
         pin = " pinned" if self.pinned else ""
         return f"{self.payload}.{self.state} {self.mode} smp{self.smp}{pin} seed {self.seed}"
 
-    def replay(self):
+    def replay(self, options=""):
         mode = "" if self.mode == "-" else f" -mmu {self.mode}"
         pin = " --pin-one-core" if self.pinned else ""
         return (f"umbra-stress run {self.payload}.{self.state}{mode} -smp {self.smp} "
-                f"-seed {self.seed} -t {self.seconds:g}{pin}")
+                f"-seed {self.seed} -t {self.seconds:g}{pin}{options}")
 
 
 @dataclass
@@ -62,6 +62,11 @@ class Command:
         self.template = template
         self.binary = binary
         self.extra = list(extra)
+
+    def options(self):
+        """The options of umbra-stress run that make this command."""
+        template = f" --emulator {shlex.quote(self.template)}" if self.template else ""
+        return template + (f" --inject {self.extra[1]}" if self.extra else "")
 
     def line(self, cell, image):
         text = f"seed={cell.seed} ms={int(cell.seconds * 1000)}"

@@ -105,6 +105,7 @@ class Driver(unittest.TestCase):
         log = next(line for line in out.splitlines() if line.startswith("# log: ")).split()[-1]
         self.assertIn("not ok 2 - two", Path(log).read_text())
         self.assertIn("umbra-stress run shootdown.arm -smp 3 -seed 77", out)
+        self.assertIn(f"--emulator '{self.folder / 'emulator'} %n %k %a'", out)
 
     def test_parameters_reach_the_guest(self):
         status, out, _ = self.run_with(f'[ "$1" = 3 ] && [ "$3" = "seed=77 ms=100" ] && '
