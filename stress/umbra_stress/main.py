@@ -3,6 +3,7 @@
 
 import argparse
 import json
+import os
 import random
 import sys
 import tempfile
@@ -185,6 +186,9 @@ def main(argv):
     except catalog.Problem as problem:
         print(f"umbra-stress: {problem}", file=sys.stderr)
         return problem.status
+    except BrokenPipeError:  # the reader has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except KeyboardInterrupt:
         print("\numbra-stress: interrupted", file=sys.stderr)
         return 130
