@@ -2,9 +2,10 @@
 """Proof that the finder finds: breaks one rule at a time (umbra -inject) until a test fails.
 
 For each fault the tests of its row are tried at 2 CPUs, then 3, then 4, until one of them fails within
-LIMIT --runs times in a row; without such a test the one that missed the fault least often counts. A detection is a run that does not pass: a
-failed check, a hang, a guest that dies. Time to detection counts from the first start, over as many short
-runs with new seeds as it takes. The same tests have to pass without a fault first.
+LIMIT --runs times in a row; without such a test the one that missed the fault least often counts. A
+detection is a run that does not pass: a failed check, a hang, a guest that dies. Time to detection counts
+from the first start, over as many short runs with new seeds as it takes. The same tests have to pass
+without a fault first.
 """
 
 import random
