@@ -16,8 +16,6 @@ const char payload_name[] = "inj_cross";
 static struct {
     volatile uint32_t stale, false_fault, missing_fault, calls, strict;
 } res[MAX_CPUS];
-static struct barrier gate;
-static uint64_t deadline;
 
 static uint32_t value_of(unsigned page, unsigned frame)
 {
@@ -53,29 +51,20 @@ static void write_second(uint8_t *frame, uint32_t value)
     code_sync(frame, 18);
 }
 
-static void publish(struct page *p, enum kind kind)
-{
-    dmb();
-    p->state = p->gen << 3 | kind;
-    dmb();
-}
-
 static void change(struct page *p, uint32_t r)
 {
-    p->gen = (p->gen + 1) & 0x0fffffff;
-    p->state = p->gen << 3 | CHANGING | STATE_KIND(p->state);
-    dmb();
+    shoot_change(p);
     if (STATE_KIND(p->state) != UNMAPPED) {
         shoot_set_entry(p, UNMAPPED, 0);
         shoot_invalidate(p, r >> 8);
     }
     if ((r & 7) == 0) {
-        publish(p, UNMAPPED);
+        shoot_publish(p, UNMAPPED);
         return;
     }
     p->cur = (p->cur + 1 + (r >> 4 & 1)) % FRAMES;
     shoot_set_entry(p, READ_ONLY, p->cur);
-    publish(p, READ_ONLY);
+    shoot_publish(p, READ_ONLY);
 }
 
 static void call_page(unsigned cpu, uint32_t r)
@@ -107,8 +96,7 @@ static void worker(unsigned cpu, void *arg)
     (void)arg;
     uint32_t seed = shoot_seed * 0x85ebca6bu + cpu * 0xc2b2ae35u + 1;
     shoot_enter(cpu);
-    barrier_wait(&gate);
-    while (now() < deadline) {
+    while (shoot_time_left()) {
         for (unsigned i = 0; i < 16; i++)
             call_page(cpu, rnd(&seed));
         uint32_t r = rnd(&seed);
@@ -116,23 +104,12 @@ static void worker(unsigned cpu, void *arg)
         if (page && page < PAGES)
             change(&pages[page], r);
     }
-    barrier_wait(&gate); /* others may still wait for our answer to their SGI */
     shoot_leave();
-}
-
-static uint32_t total(size_t off, unsigned n)
-{
-    uint32_t sum = 0;
-    for (unsigned i = 0; i < n; i++)
-        sum += *(volatile uint32_t *)((char *)&res[i] + off);
-    return sum;
 }
 
 void payload_main(void)
 {
-    unsigned n = smp_start(MAX_CPUS);
-    shoot_setup(n);
-    tap_diag("seed %u, %u ms, %u CPUs", (unsigned)shoot_seed, (unsigned)shoot_ms, n);
+    unsigned n = shoot_begin();
     for (unsigned i = 1; i < PAGES; i++) {
         struct page first = {.va = FIRST(&pages[i])};
         first.frame[0] = mem_alloc(PAGE_SIZE, PAGE_SIZE);
@@ -141,14 +118,13 @@ void payload_main(void)
         for (unsigned f = 0; f < FRAMES; f++)
             write_second(pages[i].frame[f], value_of(i, f));
     }
-    barrier_init(&gate, n);
-    deadline = now() + (uint64_t)shoot_ms * ticks_per_ms();
-    smp_run_all(n, worker, NULL);
-    uint32_t strict = total(offsetof(__typeof__(res[0]), strict), n);
+    shoot_run(n, worker);
+    uint32_t strict = 0;
+    for (unsigned i = 0; i < n; i++)
+        strict += res[i].strict;
     tap_diag("%u calls with one legal outcome", (unsigned)strict);
     tap_ok(strict > 50, "the test did something");
-    tap_eq(total(offsetof(__typeof__(res[0]), stale), n), 0, "the constant is the mapped one");
-    tap_eq(total(offsetof(__typeof__(res[0]), missing_fault), n), 0,
-           "an unmapped second half aborts");
-    tap_eq(total(offsetof(__typeof__(res[0]), false_fault), n), 0, "a mapped one does not abort");
+    shoot_total("the constant is the mapped one", &res[0].stale, sizeof(res[0]), n);
+    shoot_total("an unmapped second half aborts", &res[0].missing_fault, sizeof(res[0]), n);
+    shoot_total("a mapped one does not abort", &res[0].false_fault, sizeof(res[0]), n);
 }

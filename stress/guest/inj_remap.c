@@ -21,8 +21,6 @@ static struct {
     volatile uint32_t stale, false_fault, missing_fault, calls, strict;
 } res[MAX_CPUS];
 static volatile uint32_t hot; /* the page that changed last: half of the calls go there */
-static struct barrier gate;
-static uint64_t deadline;
 
 static uint32_t value_of(unsigned page, unsigned frame)
 {
@@ -57,24 +55,15 @@ static void write_caller(uint32_t *w, uint32_t at, uint32_t to)
     w[i++] = 0xe8bd80f0; /* pop {r4-r7, pc} */
 }
 
-static void publish(struct page *p, enum kind kind)
-{
-    dmb();
-    p->state = p->gen << 3 | kind;
-    dmb();
-}
-
 static void change(struct page *p, uint32_t r)
 {
-    p->gen = (p->gen + 1) & 0x0fffffff;
-    p->state = p->gen << 3 | CHANGING | STATE_KIND(p->state);
-    dmb();
+    shoot_change(p);
     if (STATE_KIND(p->state) != UNMAPPED) {
         shoot_set_entry(p, UNMAPPED, 0);
         shoot_invalidate(p, r >> 8);
     }
     if ((r & 7) == 0) {
-        publish(p, UNMAPPED);
+        shoot_publish(p, UNMAPPED);
         return;
     }
     p->cur = (p->cur + 1 + (r >> 4 & 1)) % FRAMES;
@@ -90,7 +79,7 @@ static void change(struct page *p, uint32_t r)
     }
     dmb();
     shoot_set_entry(p, READ_ONLY, p->cur);
-    publish(p, READ_ONLY);
+    shoot_publish(p, READ_ONLY);
 }
 
 static void call_page(unsigned cpu, uint32_t r)
@@ -123,8 +112,7 @@ static void worker(unsigned cpu, void *arg)
     (void)arg;
     uint32_t seed = shoot_seed * 0x85ebca6bu + cpu * 0xc2b2ae35u + 1;
     shoot_enter(cpu);
-    barrier_wait(&gate);
-    while (now() < deadline) {
+    while (shoot_time_left()) {
         uint32_t r = rnd(&seed);
         unsigned page = cpu + (r >> 24) % PAGES / shoot_cpus * shoot_cpus;
         for (unsigned i = r & 15; i; i--)
@@ -134,25 +122,13 @@ static void worker(unsigned cpu, void *arg)
             change(&pages[page], rnd(&seed));
         }
     }
-    barrier_wait(&gate); /* others may still wait for our answer to their SGI */
     shoot_leave();
-}
-
-static void total(const char *name, size_t off, unsigned n)
-{
-    uint32_t sum = 0;
-    for (unsigned i = 0; i < n; i++)
-        sum += *(volatile uint32_t *)((char *)&res[i] + off);
-    tap_eq(sum, 0, "%s", name);
 }
 
 void payload_main(void)
 {
-    unsigned n = smp_start(MAX_CPUS);
+    unsigned n = shoot_begin();
     uint32_t calls = 0, strict = 0, changes = 0;
-    shoot_setup(n);
-    tap_diag("seed %u, %u ms, %u pages, %u CPUs", (unsigned)shoot_seed, (unsigned)shoot_ms, PAGES,
-             n);
     struct page caller = {.va = CALLER};
     caller.frame[0] = mem_alloc(PAGE_SIZE, PAGE_SIZE);
     for (unsigned i = 0; i < PAGES; i++) {
@@ -162,9 +138,7 @@ void payload_main(void)
     }
     code_sync(caller.frame[0], PAGE_SIZE);
     shoot_set_entry(&caller, READ_ONLY, 0);
-    barrier_init(&gate, n);
-    deadline = now() + (uint64_t)shoot_ms * ticks_per_ms();
-    smp_run_all(n, worker, NULL);
+    shoot_run(n, worker);
     for (unsigned i = 0; i < n; i++) {
         calls += res[i].calls;
         strict += res[i].strict;
@@ -173,7 +147,7 @@ void payload_main(void)
     tap_diag("%u calls (%u with one legal outcome), %u invalidations", (unsigned)calls,
              (unsigned)strict, (unsigned)changes);
     tap_ok(calls > 100 && strict > 50 && changes > 10, "the test did something");
-    total("calls run what the page now maps", offsetof(__typeof__(res[0]), stale), n);
-    total("calls of unmapped pages abort", offsetof(__typeof__(res[0]), missing_fault), n);
-    total("calls of mapped pages do not abort", offsetof(__typeof__(res[0]), false_fault), n);
+    shoot_total("calls run what the page now maps", &res[0].stale, sizeof(res[0]), n);
+    shoot_total("calls of unmapped pages abort", &res[0].missing_fault, sizeof(res[0]), n);
+    shoot_total("calls of mapped pages do not abort", &res[0].false_fault, sizeof(res[0]), n);
 }

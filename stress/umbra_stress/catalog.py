@@ -94,8 +94,9 @@ def cpus_needed(name):
     return EXTRA.get(name, 2)
 
 
-def build_images():
-    """Build what is out of date; the folder. Several umbra-stress may call this at once."""
+def build_images(names=()):
+    """Build those of NAME.STATE (default: all) that are out of date; the folder. Several umbra-stress
+    may call this at once."""
     out = image_dir()
     if not shutil.which(os.environ.get("GUEST_CC", "arm-linux-gnueabihf-gcc")):
         if next(out.glob("*.elf"), None):
@@ -104,7 +105,8 @@ def build_images():
     out.mkdir(parents=True, exist_ok=True)
     with open(out / "lock", "w", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        done = subprocess.run([GUEST / "build.sh", out], capture_output=True, text=True, check=False)
+        done = subprocess.run([GUEST / "build.sh", out, *sorted(names)], capture_output=True, text=True,
+                              check=False)
     if done.returncode:
         raise Problem(f"the payloads do not build:\n{done.stderr.strip()}", 3)
     return out

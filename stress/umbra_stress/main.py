@@ -56,6 +56,8 @@ def parser():
                           "-append is added)")
     run.add_argument("--inject", metavar="LIST", help="umbra -inject LIST (build preset inject)")
     run.add_argument("--pin-one-core", action="store_true", help="all threads on one host core")
+    run.add_argument("--stop-threads", action="store_true",
+                     help="stop single CPU threads for up to 30 ms, again and again")
     run.add_argument("--sample", type=positive(int, 1, 100000), metavar="N",
                      help="only N runs, chosen at random, on 2, 4 and 8 CPUs unless -smp is given")
     run.add_argument("--grace", type=positive(float, 0, 3600), default=runner.GRACE,
@@ -96,7 +98,8 @@ def choose_modes(args):
 def make_cells(args):
     seed = args.seed if args.seed is not None else random.randrange(1, 2**31)
     smps = [args.smp] if args.smp else nightly.SMPS if args.sample else [4]
-    cells = [runner.Cell(payload, state, mode, smp, seed, args.t, args.pin_one_core)
+    cells = [runner.Cell(payload, state, mode, smp, seed, args.t, args.pin_one_core,
+                         args.stop_threads)
              for payload, state in choose_images(args.names)
              for mode in choose_modes(args) for smp in smps
              if args.smp or smp >= catalog.cpus_needed(payload)]
@@ -166,7 +169,7 @@ def command_list(_args):
 def command_run(args):
     command = make_command(args)
     cells = make_cells(args)
-    images = catalog.build_images()
+    images = catalog.build_images({f"{c.payload}.{c.state}" for c in cells})
     report = Report(len(cells), command, args.json)
     for cell in cells:
         report.begin(cell)

@@ -202,7 +202,8 @@ def command(args):
     binary = catalog.emulator("inject")
     faults = known_faults(binary)
     names = choose(args, faults)
-    prover = Prover(binary, catalog.build_images(), args)
+    images = catalog.build_images({test for name in names for test, _ in TESTS[name]})
+    prover = Prover(binary, images, args)
     prover.control(names)
     proofs = []
     for number, name in enumerate(names, 1):

@@ -14,7 +14,7 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from . import catalog
+from . import catalog, stopper
 
 GRACE = 20  # seconds above the asked-for time that a run may take on a busy host
 
@@ -29,14 +29,16 @@ class Cell:
     seed: int
     seconds: float
     pinned: bool = False
+    stops: bool = False
 
     def name(self):
-        pin = " pinned" if self.pinned else ""
+        pin = (" pinned" if self.pinned else "") + (" stops" if self.stops else "")
         return f"{self.payload}.{self.state} {self.mode} smp{self.smp}{pin} seed {self.seed}"
 
     def replay(self, options=""):
         mode = "" if self.mode == "-" else f" -mmu {self.mode}"
         pin = " --pin-one-core" if self.pinned else ""
+        pin += " --stop-threads" if self.stops else ""
         return (f"umbra-stress run {self.payload}.{self.state}{mode} -smp {self.smp} "
                 f"-seed {self.seed} -t {self.seconds:g}{pin}{options}")
 
@@ -120,9 +122,20 @@ def _kill(process, sig):
         pass
 
 
-def _wait(process, limit):
+def _stop_threads(process, limit):
+    """Until the emulator ends, or the time is over."""
+    end = time.monotonic() + limit
+    while process.poll() is None and time.monotonic() < end:
+        stopper.stop_once(process.pid)
+        time.sleep(0.01)
+
+
+def _wait(process, limit, stops=False):
     """The exit status; None: it had to be killed. Politely at first, so that it may say what it counted."""
     try:
+        if stops:
+            _stop_threads(process, limit)
+            limit = 0.1
         return process.wait(timeout=limit)
     except subprocess.TimeoutExpired:
         _kill(process, signal.SIGTERM)
@@ -153,7 +166,7 @@ def run(command, cell, images, logs, grace=GRACE):
                                        preexec_fn=_one_core if cell.pinned else None)
         except OSError as error:
             raise catalog.Problem(f"cannot start {line[0]}: {error.strerror}", 3) from error
-        status = _wait(process, limit)
+        status = _wait(process, limit, cell.stops)
     wall = time.monotonic() - started
     text = Path(log).read_text(encoding="utf-8", errors="replace").split("\n", 1)[1]
     verdict, why = judge(text, status, limit)

@@ -17,7 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT / "stress"))
 
-from umbra_stress import catalog, main, nightly, prove, runner  # noqa: E402
+from umbra_stress import catalog, main, nightly, prove, runner, stopper  # noqa: E402
 
 GOOD = "ok 1 - one\nok 2 - two\n1..2\nPASS\n"
 BAD = "ok 1 - one\nnot ok 2 - two\n# got 1\n1..2\nFAIL\n"
@@ -122,6 +122,25 @@ class Driver(unittest.TestCase):
         self.assertLess(time.monotonic() - begun, 10)
         left = subprocess.run(["pgrep", "-f", "sleep 987"], capture_output=True, check=False)
         self.assertEqual(left.stdout, b"")
+
+    def test_threads_are_stopped_and_go_on(self):
+        """A process of ours with a thread named like a vCPU's: it must lose time, and end well."""
+        script = ("import threading, time, pathlib\n"
+                  "def work():\n"
+                  "    pathlib.Path('/proc/thread-self/comm').write_text('vcpu0')\n"
+                  "    last, gap = time.monotonic(), 0\n"
+                  "    end = last + 1.5\n"
+                  "    while last < end:\n"
+                  "        now = time.monotonic()\n"
+                  "        gap, last = max(gap, now - last), now\n"
+                  "threading.Thread(target=work).start()\n")
+        process = subprocess.Popen([sys.executable, "-c", script])
+        stops, end = 0, time.monotonic() + 10
+        while process.poll() is None and time.monotonic() < end:
+            stops += stopper.stop_once(process.pid)
+        self.assertEqual(process.wait(timeout=5), 0)
+        self.assertGreater(stops, 3)
+        self.assertFalse(stopper.stop_once(process.pid))
 
     def test_silence(self):
         self.assertIn("prints nothing", self.run_with("sleep 987")[1])
