@@ -32,7 +32,8 @@
     /* entries in the making, and their end: src/mmu/softtlb.c, spt_fill.c, seen.c */              \
     X(SKIP_GENERATION_CHECK, "skip-generation-check", 0.5, 1,                                      \
       "a fill looks at the generation again")                                                      \
-    X(SKIP_GENERATION_SOFT, "skip-generation-soft", 0.5, 1, "so does a soft-TLB miss")             \
+    X(SKIP_GENERATION_SOFT, "skip-generation-soft", 0.5, 1,                                        \
+      "a soft-TLB miss looks at the generation again")                                             \
     X(SKIP_NOTE, "skip-note", 0.05, 1, "what is cached was noted before")                          \
     X(FORGET_CURRENT_ASID, "forget-current-asid", 0.5, 1,                                          \
       "the current ASID is noted all the time")                                                    \
@@ -52,7 +53,8 @@
     X(STALE_CODE, "stale-code", 0.2, 0, "a written code page is queued at who runs it")            \
     X(SKIP_WRITER_BIT, "skip-writer-bit", 0.5, 0, "who may write unseen is known by its page")     \
     X(SKIP_WRITER_STOP, "skip-writer-stop", 0.5, 0, "soft-TLB writers stop before code is read")   \
-    X(SKIP_WRITE_PROTECT, "skip-write-protect", 0.5, 0, "so do writers through windows")           \
+    X(SKIP_WRITE_PROTECT, "skip-write-protect", 0.5, 0,                                            \
+      "writers through windows stop before code is read")                                          \
     X(SKIP_OWN_DRAIN, "skip-own-drain", 0.2, 0, "cache maintenance drops the own stale code")      \
     X(SKIP_CODE_REQUEST, "skip-code-request", 0.5, 0, "cache maintenance asks the other vCPUs")    \
     X(SKIP_EPOCH_CHECK, "skip-epoch-check", 1, 1,                                                  \
@@ -62,8 +64,8 @@
     X(LINK_ACROSS_PAGES, "link-across-pages", 1, 1, "blocks are linked within one page only")      \
     /* memory order and exclusives: src/tcg/x64, src/vcpu/exclusive.c */                           \
     X(NO_FENCE, "no-fence", 1, 0, "DMB and DSB order a store before a load")                       \
-    X(PLAIN_CAS, "plain-cas", 1, 0, "a store-exclusive compares the version too")                  \
-    X(BLIND_STORE, "blind-store", 1, 0, "so does it compare the value")                            \
+    X(PLAIN_CAS, "plain-cas", 1, 0, "a store-exclusive compares the version")                      \
+    X(BLIND_STORE, "blind-store", 1, 0, "a store-exclusive compares the value")                    \
     /* interrupts and sleep: src/vcpu/vcpu_kick.c, arm_timer.c, src/dev/gic_dist.c */              \
     X(LOSE_IPI, "lose-ipi", 0.002, 0, "a software-generated interrupt arrives")                    \
     X(LOSE_WAKEUP, "lose-wakeup", 0.05, 0, "a line that rises wakes or kicks its vCPU")            \

@@ -10,7 +10,7 @@
 
 const char payload_name[] = "inj_order";
 
-#define TRIES 8192u
+#define TRIES 65536u
 enum { BY_DMB, BY_DSB, BY_CP15_DMB, BY_CP15_DSB, BY_EXCLUSIVE, WAYS };
 
 static struct {

@@ -25,7 +25,7 @@ MODES = {
     "spt": ["-mmu", "spt"],
     "spt=shared,prefill=100": ["-mmu", "spt=shared,prefill=100"],
     "spt=group,windows=2": ["-mmu", "spt=group,windows=2"],
-    "spt-tight": ["-mmu", "spt", "-vma-budget", "64"],
+    "spt-tight": ["-mmu", "spt", "-vma-budget", "128"],
 }
 
 # Of tests/guest, those that several CPUs make hard: name and CPUs at least.
