@@ -7,7 +7,8 @@ target_include_directories(umbra_options INTERFACE "${PROJECT_SOURCE_DIR}/src")
 target_compile_definitions(umbra_options INTERFACE
     _GNU_SOURCE
     UMBRA_VERSION="${PROJECT_VERSION}"
-    UMBRA_DEBUG=$<BOOL:${UMBRA_DEBUG}>)
+    UMBRA_DEBUG=$<BOOL:${UMBRA_DEBUG}>
+    UMBRA_FAULT_INJECTION=$<BOOL:${UMBRA_FAULT_INJECTION}>)
 
 # -fno-strict-aliasing: guest memory is read and written under many types through the same pointers.
 target_compile_options(umbra_options INTERFACE

@@ -5,6 +5,7 @@
  */
 #include "options_internal.h"
 
+#include "base/inject.h"
 #include "base/log.h"
 #include "gdb/gdb.h"
 #include "io/chardev.h"
@@ -332,6 +333,14 @@ static int parse_version(struct options *o, const char *value)
     return 0;
 }
 
+#if UMBRA_FAULT_INJECTION
+static int parse_inject(struct options *o, const char *value)
+{
+    (void)o;
+    return inject_parse(value);
+}
+#endif
+
 /* name, value (NULL: takes none), what it does (NULL: not in the help) */
 static const struct option {
     const char *name, *value;
@@ -385,6 +394,9 @@ static const struct option {
     {"d", "LIST", parse_log, "log: in_asm,op,out_asm,int,mmu,guest_error,exec"},
     {"D", "FILE", parse_log_path, "write the log to FILE instead of stderr"},
     {"stats", "FILE", parse_stats, "write counters as JSON to FILE at exit (-: text on stderr)"},
+#if UMBRA_FAULT_INJECTION
+    {"inject", "LIST", parse_inject, "break rules: NAME[:PROBABILITY][,...]; help lists them"},
+#endif
     {"net", "none", parse_net, NULL},
     {"parallel", "none", parse_parallel, NULL},
     {"vga", "none", parse_vga, NULL},

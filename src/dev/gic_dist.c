@@ -7,6 +7,7 @@
  */
 #include "gic_internal.h"
 
+#include "base/inject.h"
 #include "base/log.h"
 #include "tcg/tcg.h"
 
@@ -215,7 +216,8 @@ static void write_sgir(struct gic *g, unsigned cpu, uint32_t value)
     default: targets = 0; break; /* reserved */
     }
     for (targets &= all; targets != 0; targets &= targets - 1) {
-        gic_sgi_set(g, (unsigned)__builtin_ctz(targets), value & 0xf, 1u << cpu);
+        if (!INJECT(LOSE_IPI))
+            gic_sgi_set(g, (unsigned)__builtin_ctz(targets), value & 0xf, 1u << cpu);
     }
 }
 

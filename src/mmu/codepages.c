@@ -17,6 +17,7 @@
  */
 #include "mmu_internal.h"
 
+#include "base/inject.h"
 #include "base/stats.h"
 #include "spt.h"
 #include "tcg/tcg.h"
@@ -56,7 +57,8 @@ void page_mark_dirty(struct vm *vm, gpa_t page, uint64_t writer)
     } while (!atomic_compare_exchange_weak(state, &old, new));
     if (!page_watched(old))
         return;
-    for (uint64_t mask = old & PAGE_CODE_MASK; mask; mask &= mask - 1)
+    INJECT_MEET();
+    for (uint64_t mask = old & PAGE_CODE_MASK; mask && !INJECT(STALE_CODE); mask &= mask - 1)
         queue_dirty(vm->cpu[__builtin_ctzll(mask)], page_index(vm, page));
 }
 
@@ -125,6 +127,8 @@ static void stop_writers(struct vcpu *v, gpa_t page, uint64_t state)
     uint64_t writers = (state & PAGE_WRITER_MASK) >> PAGE_WRITER_SHIFT;
     uint32_t seq[16], others = (uint32_t)(writers & ~(UINT64_C(1) << v->index));
 
+    if (INJECT(SKIP_WRITER_STOP))
+        writers = others = 0;
     for (uint32_t m = others; m; m &= m - 1) {
         unsigned i = (unsigned)__builtin_ctz(m);
 
@@ -132,7 +136,7 @@ static void stop_writers(struct vcpu *v, gpa_t page, uint64_t state)
     }
     if (writers & UINT64_C(1) << v->index)
         page_unwrite(v, page);
-    if (state >> PAGE_MAPPED_SHIFT)
+    if (state >> PAGE_MAPPED_SHIFT && !INJECT(SKIP_WRITE_PROTECT))
         spt_protect_page(v->vm, page, state >> PAGE_MAPPED_SHIFT);
     for (uint32_t m = others; m; m &= m - 1) {
         unsigned i = (unsigned)__builtin_ctz(m);
@@ -188,8 +192,9 @@ void mmu_icache_invalidate(struct vcpu *v, bool inner_shareable)
     struct mmu_vcpu *m = v->mmu;
 
     STAT_INC(&stats_vcpu[v->index], icache_ops);
-    page_drain_dirty(v);
-    if (!inner_shareable)
+    if (!INJECT(SKIP_OWN_DRAIN))
+        page_drain_dirty(v);
+    if (!inner_shareable || INJECT(SKIP_CODE_REQUEST))
         return;
     for (unsigned i = 0; i < VCPU_MAX; i++) {
         struct vcpu *u = v->vm->cpu[i];

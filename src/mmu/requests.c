@@ -12,6 +12,7 @@
  */
 #include "mmu_internal.h"
 
+#include "base/inject.h"
 #include "base/stats.h"
 #include "spt.h"
 
@@ -39,7 +40,9 @@ uint32_t request_post(struct vcpu *from, struct vcpu *target, const struct reque
     seq = atomic_load_explicit(&q->seq, memory_order_relaxed) + 1;
     atomic_store_explicit(&q->seq, seq, memory_order_release);
     pthread_mutex_unlock(&q->lock);
-    vcpu_kick(target, POLL_MMU);
+    INJECT_MEET();
+    if (!INJECT(LOSE_KICK))
+        vcpu_kick(target, POLL_MMU);
     STAT_INC(&stats_vcpu[from->index], shootdowns_sent);
     return seq;
 }
@@ -75,7 +78,8 @@ void request_wait(struct vcpu *v, struct vcpu *target, uint32_t seq)
         return;
     start = stats_now_ns();
     v->mmu->waiting = true;
-    vcpu_quiescent_begin(v);
+    if (!INJECT(BUSY_WAIT))
+        vcpu_quiescent_begin(v);
     for (unsigned i = 0; i < SPIN_ROUNDS && !done(target, seq); i++)
         __builtin_ia32_pause();
     if (!done(target, seq))
@@ -119,7 +123,7 @@ static void serve_queue(struct vcpu *v)
     pthread_mutex_unlock(&q->lock);
     for (unsigned i = 0; i < n; i++)
         serve_one(v, &item[i]);
-    if (overflow) {
+    if (overflow && !INJECT(SKIP_OVERFLOW)) {
         softtlb_drop_all(v);
         spt_clean_current(v);
         page_drain_dirty(v);
@@ -135,6 +139,9 @@ void mmu_serve_requests(struct vcpu *v)
 {
     struct request_queue *q = &v->mmu->rq;
 
+    INJECT_MEET();
+    if (INJECT(ACK_BEFORE_DROP)) /* what was asked is done with the next request */
+        atomic_store(&q->acked, atomic_load(&q->seq));
     if (atomic_load(&q->seq) != atomic_load_explicit(&q->acked, memory_order_relaxed))
         serve_queue(v);
     /* Not below a helper: the block that called it runs on, from a page that `seen` must keep. */

@@ -18,6 +18,8 @@
  */
 #include "mmu_internal.h"
 
+#include "base/inject.h"
+
 #include <string.h>
 
 static unsigned page_bit(gva_t gva)
@@ -87,6 +89,10 @@ void seen_forget_all(struct seen *s, uint32_t current_asid)
     clear(s->page[1], SEEN_WORDS);
     /* Not cleared and then noted again: maintenance by ASID that looks in between would ask nobody
      * to clean the current windows it has just marked stale. */
+    if (INJECT(FORGET_CURRENT_ASID)) {
+        clear(s->asid, ARRAY_SIZE(s->asid));
+        INJECT_MEET();
+    }
     for (unsigned i = 0; i < ARRAY_SIZE(s->asid); i++)
         atomic_store(&s->asid[i], i == (current_asid & 0xff) / 64 ? keep : 0);
     for (unsigned i = 0; i < ARRAY_SIZE(s->leaf_log2); i++)

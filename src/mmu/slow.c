@@ -11,6 +11,7 @@
  */
 #include "mmu_internal.h"
 
+#include "base/inject.h"
 #include "base/log.h"
 #include "base/stats.h"
 #include "dev/bus.h"
@@ -52,6 +53,7 @@ static void locate(const struct access *a, gva_t va, struct located *at)
 
     if (!softtlb_locate(a->v, va, a->kind, is_privileged(a->memop), at, &f))
         raise_abort(a, f.fsr, f.far);
+    INJECT_MEET();
 }
 
 static bool unaligned(const struct access *a)

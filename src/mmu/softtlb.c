@@ -10,6 +10,7 @@
  */
 #include "mmu_internal.h"
 
+#include "base/inject.h"
 #include "base/log.h"
 #include "base/stats.h"
 #include "tcg/tcg.h"
@@ -70,10 +71,11 @@ static bool miss(struct vcpu *v, gva_t gva, enum mmu_access access, bool privile
             *f = (struct guest_fault){.fsr = t.fsr, .far = t.far};
             return false;
         }
+        INJECT_MEET();
         /* Maintenance that did not see the note may have passed: pairs with broadcast() in tlbi.c.
          */
-    } while (seen_note(&v->mmu->seen, gva, t.page_size, t.global) &&
-             atomic_fetch_add(&v->mmu->gen, 0) != gen);
+    } while (!INJECT(SKIP_NOTE) && seen_note(&v->mmu->seen, gva, t.page_size, t.global) &&
+             atomic_fetch_add(&v->mmu->gen, 0) != gen && !INJECT(SKIP_GENERATION_SOFT));
     insert(v, gva, privileged, &t);
     return true;
 }
@@ -82,7 +84,9 @@ static bool miss(struct vcpu *v, gva_t gva, enum mmu_access access, bool privile
  * again. */
 static void first_write(struct vcpu *v, struct softtlb_entry *e, gpa_t page)
 {
-    page_mark_dirty(v->vm, page, UINT64_C(1) << (PAGE_WRITER_SHIFT + v->index));
+    uint64_t writer = UINT64_C(1) << (PAGE_WRITER_SHIFT + v->index);
+
+    page_mark_dirty(v->vm, page, INJECT(SKIP_WRITER_BIT) ? 0 : writer);
     e->tag[MMU_WRITE] &= ~SOFT_CODE;
 }
 
@@ -126,7 +130,7 @@ static void drop_blocks(struct vcpu *v, gva_t gva)
 {
     gva_t page = gva >> GUEST_PAGE_BITS;
 
-    if (!(v->mmu->fetched[page / 64] >> (page % 64) & 1))
+    if (!(v->mmu->fetched[page / 64] >> (page % 64) & 1) || INJECT(MISS_JUMP_CACHE))
         return;
     v->mmu->fetched[page / 64] &= ~(UINT64_C(1) << (page % 64));
     tcg_jump_cache_flush_page(v, gva);
@@ -168,7 +172,7 @@ static void drop_scan(struct vcpu *v, gva_t first, uint64_t size)
 
 void softtlb_drop_va(struct vcpu *v, gva_t va)
 {
-    unsigned log2 = v->mmu->soft_leaf[va >> LEAF_REGION_BITS];
+    unsigned log2 = INJECT(MISS_LEAF) ? 0 : v->mmu->soft_leaf[va >> LEAF_REGION_BITS];
     uint64_t size = UINT64_C(1) << (log2 > GUEST_PAGE_BITS ? log2 : GUEST_PAGE_BITS);
     gva_t first = va & ~(size - 1);
 

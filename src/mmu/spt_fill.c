@@ -13,6 +13,7 @@
  */
 #include "spt.h"
 
+#include "base/inject.h"
 #include "base/log.h"
 #include "base/stats.h"
 #include "tcg/ir/ir.h"
@@ -113,7 +114,7 @@ static void note_run(const struct fill *f, const struct window_run *run)
         f->t.page_size < UINT64_C(1) << REGION_BITS ? f->t.page_size : UINT64_C(1) << REGION_BITS;
     gva_t end = run->gva + ((gva_t)run->npages << GUEST_PAGE_BITS);
 
-    for (gva_t gva = run->gva & ~(step - 1); gva < end; gva += step)
+    for (gva_t gva = run->gva & ~(step - 1); gva < end && !INJECT(SKIP_NOTE); gva += step)
         seen_note(&f->v->mmu->mapped, gva, f->t.page_size, f->t.global);
 }
 
@@ -129,7 +130,7 @@ static int map_run_locked(const struct fill *f, struct window_run *run, uint64_t
         return err;
     note_run(f, run);
     /* Pairs with the increment in broadcast(), tlbi.c. */
-    if (atomic_fetch_add(&f->v->mmu->gen, 0) != gen) {
+    if (atomic_fetch_add(&f->v->mmu->gen, 0) != gen && !INJECT(SKIP_GENERATION_CHECK)) {
         window_cancel_locked(f->w, run);
         return -EAGAIN;
     }
@@ -182,6 +183,7 @@ static int try_fill(struct fill *f)
         return -ENXIO;
     if (!mmu_translate(f->v, f->gva, f->access, f->privileged, &f->t))
         return -EFAULT;
+    INJECT_MEET();
     page = f->t.gpa & GUEST_PAGE_MASK;
     if (f->t.device && f->t.page_size <= UINT64_C(1) << 30)
         return -ENXIO;

@@ -10,6 +10,7 @@
  */
 #include "spt.h"
 
+#include "base/inject.h"
 #include "base/stats.h"
 
 /* The whole leaf that holds va; was anything mapped? */
@@ -18,6 +19,8 @@ static bool drop_va(struct vcpu *v, struct window *w, gva_t va)
     unsigned log2 = atomic_load(&w->leaf_log2[va >> REGION_BITS]), n;
     uint64_t size = UINT64_C(1) << (log2 > GUEST_PAGE_BITS ? log2 : GUEST_PAGE_BITS);
 
+    if (INJECT(MISS_LEAF))
+        size = GUEST_PAGE_SIZE;
     va &= ~(size - 1);
     if (!window_any(w, va, size))
         return false;
@@ -26,6 +29,12 @@ static bool drop_va(struct vcpu *v, struct window *w, gva_t va)
     pthread_mutex_unlock(&w->lock);
     STAT_ADD(&stats_vcpu[v->index], spt_drops, n);
     return n;
+}
+
+static void mark_stale(struct window *w)
+{
+    if (!INJECT(SKIP_STALE_MARK))
+        atomic_store(&w->stale, 1);
 }
 
 /* True when a by-address operation dropped something from a privileged window. */
@@ -38,11 +47,11 @@ static bool apply(struct vcpu *v, struct window *w, enum tlbi_kind kind, gva_t v
         return false;
     switch (kind) {
     case TLBI_ALL:
-        atomic_store(&w->stale, 1);
+        mark_stale(w);
         break;
     case TLBI_ASID:
         if (same && (user || atomic_load(&w->nonglobal)))
-            atomic_store(&w->stale, 1);
+            mark_stale(w);
         break;
     case TLBI_VA:
         /* Another ASID's user window matters for the sake of global pages only, which are rare

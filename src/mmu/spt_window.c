@@ -15,6 +15,7 @@
  */
 #include "spt.h"
 
+#include "base/inject.h"
 #include "base/log.h"
 #include "base/stats.h"
 
@@ -118,7 +119,8 @@ void spt_vcpu_destroy(struct vcpu *v)
 static void clear_now(struct window *w)
 {
     pthread_mutex_lock(&w->lock);
-    window_clear_locked(w);
+    if (!INJECT(KEEP_RETIRED))
+        window_clear_locked(w);
     window_rebuild_locked(w, !atomic_load(&w->current));
     atomic_store(&w->stale, 0);
     atomic_store(w->tag, 0);
@@ -254,7 +256,7 @@ static void clean(struct vcpu *v, struct window *w, bool privileged)
     unsigned n = 0;
 
     pthread_mutex_lock(&w->lock);
-    if (atomic_exchange(&w->stale, 0))
+    if (atomic_exchange(&w->stale, 0) && !INJECT(SKIP_REVALIDATE))
         n = spt_revalidate_locked(v, w, privileged);
     pthread_mutex_unlock(&w->lock);
     STAT_INC(&stats_vcpu[v->index], spt_retires);
@@ -276,7 +278,7 @@ static void adopt(struct vcpu *v, struct window *w, const struct context *c)
 {
     if (w->ng_context == c->serial)
         return;
-    if (atomic_load(&w->nonglobal)) {
+    if (atomic_load(&w->nonglobal) && !INJECT(ADOPT_KEEPS_NONGLOBAL)) {
         unsigned n;
 
         pthread_mutex_lock(&w->lock);
@@ -313,7 +315,8 @@ static void make_current(struct vcpu *v, unsigned priv, struct context *c)
     }
     if (w && priv)
         adopt(v, w, c);
-    if (w && atomic_load(&w->stale))
+    INJECT_MEET();
+    if (w && atomic_load(&w->stale) && !INJECT(SKIP_STALE_LOOK))
         clean(v, w, priv);
     v->win_base[priv] = w ? w->base : none(s)->base;
 }

@@ -10,6 +10,7 @@
  */
 #include "mmu_internal.h"
 
+#include "base/inject.h"
 #include "base/log.h"
 #include "base/stats.h"
 #include "spt.h"
@@ -19,6 +20,8 @@
 
 void tlbi_apply_soft(struct vcpu *v, enum tlbi_kind kind, gva_t va, uint32_t asid)
 {
+    if (INJECT(MISS_SOFTTLB))
+        return;
     switch (kind) {
     case TLBI_ALL:
         softtlb_drop_all(v);
@@ -51,9 +54,12 @@ static void broadcast(struct vcpu *v, const struct request *rq)
             continue;
         /* Pairs with miss() in softtlb.c and map_run_locked() in spt_fill.c: generation, then what
          * they made visible. */
-        atomic_fetch_add(&u->mmu->gen, 1);
-        drop_windows(v, u, rq);
-        if (!seen_concerns(&u->mmu->seen, rq->tlbi, rq->addr, rq->asid))
+        if (!INJECT(SKIP_GENERATION_STEP))
+            atomic_fetch_add(&u->mmu->gen, 1);
+        INJECT_MEET();
+        if (!INJECT(SKIP_REMOTE_DROP))
+            drop_windows(v, u, rq);
+        if (!seen_concerns(&u->mmu->seen, rq->tlbi, rq->addr, rq->asid) || INJECT(SKIP_REQUEST))
             continue;
         v->mmu->wait_seq[i] = request_post(v, u, rq);
         v->mmu->wait_mask |= 1u << i;
@@ -67,6 +73,8 @@ void mmu_tlbi(struct vcpu *v, enum tlbi_kind kind, gva_t va, uint32_t asid, bool
     if (log_on(LOG_MMU))
         log_printf("cpu%u: tlbi kind %u va %08" PRIx64 " asid %02x%s\n", v->index, kind, rq.addr,
                    rq.asid, inner_shareable ? " inner shareable" : "");
+    if (INJECT(DROP_WRONG_ASID))
+        rq.asid ^= 1;
     if (seen_concerns(&v->mmu->seen, kind, rq.addr, rq.asid))
         tlbi_apply_soft(v, kind, rq.addr, rq.asid);
     drop_windows(v, v, &rq);
@@ -82,6 +90,8 @@ void mmu_dsb(struct vcpu *v)
 {
     struct mmu_vcpu *m = v->mmu;
 
+    if (m->wait_mask && INJECT(NO_DSB_WAIT))
+        m->wait_mask = 0;
     while (m->wait_mask) {
         unsigned i = (unsigned)__builtin_ctz(m->wait_mask);
 

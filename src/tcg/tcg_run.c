@@ -4,6 +4,7 @@
  * fault path needs about host addresses. Owning vCPU thread; *_sig functions run in its SIGSEGV
  * handler.
  */
+#include "base/inject.h"
 #include "base/log.h"
 #include "base/stats.h"
 #include "mmu/mmu.h"
@@ -175,7 +176,8 @@ static struct tb *lookup_and_link(struct vcpu *v)
 
     if (to && pc_relative && !to->pc_relative)
         to = enter_in_jump_cache(v, find_or_translate(v, true));
-    if (to && to->page[1] == NO_PAGE && to->page[0] == from->page[0] && !log_on(LOG_EXEC) &&
+    if (to && (to->page[1] == NO_PAGE || INJECT(LINK_TO_CROSSING)) &&
+        (to->page[0] == from->page[0] || INJECT(LINK_ACROSS_PAGES)) && !log_on(LOG_EXEC) &&
         stats_vcpu[v->index].cache_flushes == flushes && to->exec_flags == from->exec_flags) {
         tb_link_to(v->tcg, &from->link[v->exit_arg], to);
         STAT_INC(&stats_vcpu[v->index], links);

@@ -6,6 +6,7 @@
  * The page is announced to mmu_code_page_translate() before its bytes are read, so that a write
  * after that is caught; a write before it is seen.
  */
+#include "base/inject.h"
 #include "base/log.h"
 #include "base/stats.h"
 #include "mmu/mmu.h"
@@ -107,7 +108,7 @@ static int make_code(struct vcpu *v, struct tb *tb)
         .stubs = &t->stubs,
         .soft_mmu = !(tb->exec_flags & EXEC_WINDOW),
         .tb = tb,
-        .link_page_bits = GUEST_PAGE_BITS};
+        .link_page_bits = INJECT(LINK_ACROSS_PAGES) ? 32 : GUEST_PAGE_BITS};
     struct x64_result r = {.site = t->sites};
     int err = x64_compile(t->ir, &o, &buf, &r);
 
@@ -184,10 +185,10 @@ struct tb *tcg_translate(struct vcpu *v, gpa_t gpa, const uint8_t *page, uint32_
     struct tb *tb;
 
     mmu_code_page_translate(v, gpa);
-    if (mmu_epoch(v) != epoch)
+    if (mmu_epoch(v) != epoch && !INJECT(SKIP_EPOCH_CHECK))
         return NULL;
     tb = translate_to_fit(v, gpa, page, pc_relative);
-    if (tb && mmu_epoch(v) != epoch) {
+    if (tb && mmu_epoch(v) != epoch && !INJECT(SKIP_EPOCH_CHECK)) {
         tb_invalidate(v, tb);
         tb = NULL;
     }

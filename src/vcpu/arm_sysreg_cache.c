@@ -5,6 +5,7 @@
  * instruction-cache operations make this vCPU, or all of them, forget translations of code that was
  * written.
  */
+#include "base/inject.h"
 #include "mmu/mmu.h"
 #include "vcpu/arm_sys_internal.h"
 
@@ -28,7 +29,8 @@ static void barrier_write(struct vcpu *v, const struct sysreg *r, uint64_t value
 {
     (void)r;
     (void)value;
-    atomic_thread_fence(memory_order_seq_cst);
+    if (!INJECT(NO_FENCE))
+        atomic_thread_fence(memory_order_seq_cst);
     mmu_dsb(v);
 }
 

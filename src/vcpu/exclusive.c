@@ -23,6 +23,7 @@
  */
 #include "vcpu/exclusive.h"
 
+#include "base/inject.h"
 #include "tcg/ir/ir.h"
 
 #include <sched.h>
@@ -131,11 +132,16 @@ bool exclusive_store_at(struct vcpu *v, void *host, gpa_t gpa, unsigned size, ui
     bool stored;
 
     v->excl.armed = false;
+    if (INJECT(PLAIN_CAS))
+        version = atomic_load(entry) & ~(uint64_t)ENTRY_LOCKED;
     if (!armed || (version & ENTRY_LOCKED) ||
         !atomic_compare_exchange_strong_explicit(entry, &version, version | ENTRY_LOCKED,
                                                  memory_order_seq_cst, memory_order_relaxed)) {
         return false;
     }
+    INJECT_MEET();
+    if (INJECT(BLIND_STORE))
+        v->excl.value = location_read(host, size);
     stored = location_compare_swap(host, size, v->excl.value, value);
     atomic_store_explicit(entry, version + (stored ? ENTRY_STEP : 0), memory_order_release);
     return stored;

@@ -14,6 +14,7 @@
  */
 #include "vcpu/vcpu.h"
 
+#include "base/inject.h"
 #include "base/stats.h"
 #include "mmu/mmu.h"
 #include "vcpu/arm.h"
@@ -58,7 +59,7 @@ void vcpu_set_irq(struct vcpu *v, uint32_t line, bool level)
         atomic_fetch_and(&v->irq_lines, ~line);
         return;
     }
-    if (!(atomic_fetch_or(&v->irq_lines, line) & line))
+    if (!(atomic_fetch_or(&v->irq_lines, line) & line) && !INJECT(LOSE_WAKEUP))
         vcpu_kick(v, POLL_IRQ);
 }
 
@@ -79,7 +80,8 @@ void vcpu_quiescent_end(struct vcpu *v)
     atomic_store(&v->in_guest, 1);
     if (atomic_load(&v->poll) & (POLL_MMU | POLL_CODE)) {
         atomic_fetch_and(&v->poll, ~(POLL_MMU | POLL_CODE));
-        mmu_serve_requests(v);
+        if (!INJECT(SKIP_SERVE))
+            mmu_serve_requests(v);
     }
 }
 
@@ -94,6 +96,7 @@ static void sleep_unless(struct vcpu *v, bool (*awake)(const struct vcpu *),
                          const struct timespec *timeout)
 {
     atomic_store(&v->halted, 1);
+    INJECT_MEET();
     if (!awake(v))
         futex_wait(&v->halted, 1, timeout);
     atomic_store(&v->halted, 0);
@@ -154,7 +157,8 @@ bool vcpu_power_on(struct vcpu *v, uint32_t pc, uint32_t arg)
     atomic_store(&v->power_pc, pc);
     atomic_store(&v->power_arg, arg);
     atomic_store(&v->powered, VCPU_ON_PENDING);
-    vcpu_kick(v, POLL_POWER);
+    if (!INJECT(LOSE_POWER_ON))
+        vcpu_kick(v, POLL_POWER);
     return true;
 }
 

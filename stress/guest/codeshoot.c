@@ -188,7 +188,7 @@ static void loop(unsigned cpu, uint32_t r)
 static void worker(unsigned cpu, void *arg)
 {
     (void)arg;
-    uint32_t seed = SEED * 0x85ebca6bu + cpu * 0xc2b2ae35u + 1;
+    uint32_t seed = shoot_seed * 0x85ebca6bu + cpu * 0xc2b2ae35u + 1;
     shoot_enter(cpu);
     while (shoot_time_left()) {
         for (unsigned i = 0; i < 8; i++)

@@ -3,7 +3,8 @@
  * Load-exclusive and store-exclusive: the rules a single CPU can see, counters of every size shared
  * by all CPUs, byte lanes of one word, a lock-free stack whose nodes return quickly (ABA traffic),
  * a spinlock; all under timer interrupts, whose handler clears the monitor as kernels do.
- * Nothing may be lost.  OPS is the number of operations in each test over all CPUs.  Arm ARM A3.4.
+ * Nothing may be lost.  Parameters: ops, the number of operations in each test over all CPUs, or
+ * ms, from which it follows; seed.  Arm ARM A3.4.
  */
 #include "lib/gic.h"
 #include "lib/snip.h"
@@ -13,7 +14,10 @@ const char payload_name[] = "exclusives";
 #ifndef OPS
 #define OPS 1000000u
 #endif
-#define NODES 16u
+#define OPS_PER_MS 100u
+#define NODES      16u
+
+static uint32_t ops, seed0;
 
 /* --- one CPU --- */
 SNIP(pair, "ldrex r1, [r0]\n add r1, r1, #1\n strex r2, r1, [r0]\n");
@@ -235,7 +239,7 @@ static inline void add_d(volatile uint64_t *p)
 static void count(unsigned cpu, void *arg)
 {
     (void)arg;
-    uint32_t n = OPS / cpus_used;
+    uint32_t n = ops / cpus_used;
     ticks_on();
     barrier_wait(&gate);
     for (uint32_t i = 0; i < n; i++) {
@@ -280,7 +284,7 @@ static void test_counters(unsigned n)
     cpus_used = n;
     smp_run_all(n, count, NULL);
     for (unsigned c = 0; c < n; c++) {
-        for (uint32_t i = 0; i < OPS / n; i++) {
+        for (uint32_t i = 0; i < ops / n; i++) {
             switch (i & 7) {
             case 0:
                 w += 1;
@@ -370,7 +374,7 @@ static struct node *pop(void)
 static void stack_worker(unsigned cpu, void *arg)
 {
     (void)arg;
-    uint32_t seed = 0x9e3779b9u * (cpu + 1), n = OPS / cpus_used;
+    uint32_t seed = 0x9e3779b9u * (cpu + 1 + 8 * seed0), n = ops / cpus_used;
     uint32_t mark = cpu + 1;
     struct node *held[3];
     ticks_on();
@@ -436,7 +440,7 @@ static struct {
 static void lock_worker(unsigned cpu, void *arg)
 {
     (void)arg;
-    uint32_t n = OPS / 8 / cpus_used;
+    uint32_t n = ops / 8 / cpus_used;
     (void)cpu;
     barrier_wait(&gate);
     for (uint32_t i = 0; i < n; i++) {
@@ -455,8 +459,8 @@ static void test_lock(unsigned n)
     memset(&guarded, 0, sizeof(guarded));
     barrier_init(&gate, n);
     smp_run_all(n, lock_worker, NULL);
-    tap_ok(guarded.torn == 0 && guarded.a == OPS / 8 / n * n, "spinlock protects its data");
-    tap_diag("%u of %u, %u torn", (unsigned)guarded.a, (unsigned)(OPS / 8 / n * n),
+    tap_ok(guarded.torn == 0 && guarded.a == ops / 8 / n * n, "spinlock protects its data");
+    tap_diag("%u of %u, %u torn", (unsigned)guarded.a, (unsigned)(ops / 8 / n * n),
              (unsigned)guarded.torn);
 }
 
@@ -464,7 +468,10 @@ void payload_main(void)
 {
     gic_init_dist();
     unsigned n = smp_start(MAX_CPUS);
-    tap_diag("%u operations on %u CPUs", OPS, n);
+    uint32_t ms = param("ms", 0);
+    ops = param("ops", ms ? ms * OPS_PER_MS : OPS);
+    seed0 = param("seed", 0);
+    tap_diag("seed %u: %u operations on %u CPUs", (unsigned)seed0, (unsigned)ops, n);
     test_rules();
     test_pairs(n);
     test_counters(n);

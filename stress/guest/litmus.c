@@ -3,7 +3,8 @@
  * Memory-model litmus tests between two (or four) CPUs, batched over many cells: outcomes that the
  * ARMv7 model forbids with DMB or dependencies must not appear; how often the allowed weak outcomes
  * of the variants without barriers appear is only reported.  Also single-copy atomicity of LDRD,
- * STRD (LPAE) and LDREXD.  Arm ARM A3.5.3, A3.8 and appendix on barrier litmus tests.
+ * STRD (LPAE) and LDREXD.  Parameter: ms, for all tests together.  Arm ARM A3.5.3, A3.8 and
+ * appendix on barrier litmus tests.
  */
 #include "lib/guest.h"
 
@@ -16,6 +17,7 @@ const char payload_name[] = "litmus";
 #define TIME_MS 400u /* for each test, after two rounds */
 #endif
 #define CELLS 256u
+static uint32_t rounds = ROUNDS, test_ms = TIME_MS;
 
 struct cell {
     volatile uint32_t x;
@@ -158,10 +160,10 @@ static void run_litmus(unsigned have)
             continue;
         }
         unsigned hits = 0;
-        uint64_t end = now() + (uint64_t)TIME_MS * ticks_per_ms();
+        uint64_t end = now() + (uint64_t)test_ms * ticks_per_ms();
         unsigned round = 0;
         memset(progress, 0, sizeof(progress));
-        for (; round < ROUNDS && (round < 2 || now() < end); round++) {
+        for (; round < rounds && (round < 2 || now() < end); round++) {
             memset(cells, 0, CELLS * sizeof(*cells));
             barrier_init(&gate, tests[i].need);
             smp_run_all(tests[i].need, tests[i].run, cells);
@@ -243,7 +245,13 @@ void payload_main(void)
 {
     unsigned n = smp_start(MAX_CPUS);
     cells = mem_alloc(CELLS * sizeof(*cells), 64);
-    tap_diag("%u rounds of %u cells, %u CPUs", ROUNDS, CELLS, n);
+    uint32_t ms = param("ms", 0);
+    if (ms) {
+        test_ms = ms / (uint32_t)ARRAY_SIZE(tests);
+        rounds = UINT32_MAX;
+    }
+    tap_diag("%u ms and at most %u rounds of %u cells for each test, %u CPUs", (unsigned)test_ms,
+             (unsigned)rounds, CELLS, n);
     run_litmus(n);
     run_wide(n);
 }

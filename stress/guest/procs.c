@@ -5,8 +5,8 @@
  * access-then-dirty upgrade, eviction of pages of processes that run on other CPUs, exit and reuse
  * of ASID and tables. Each process computes on its memory with unaligned and multiple accesses that
  * cross pages; the result must be what the same computation gives in C.  With PAN the user domain
- * is closed while the kernel runs (short descriptors).  Parameters: PROCS, LIVES, ROUNDS, SEED,
- * LPAE, PAN.
+ * is closed while the kernel runs (short descriptors).  Parameters: seed, ms; when built PROCS,
+ * LIVES, ROUNDS, LPAE, PAN.
  */
 #include "lib/gic.h"
 #include "lib/mmu.h"
@@ -78,6 +78,8 @@ static struct {
 static uint8_t *expect_mem[MAX_CPUS];
 static uint8_t *code_page;
 static struct barrier gate;
+static uint64_t deadline; /* 0: LIVES decides */
+static uint32_t seed0;
 
 /* --- the user program: r0 data, r1 mask, r2 seed, r3 rounds, r6 result --- */
 #define PROGRAM                                                                                 \
@@ -282,7 +284,7 @@ static void spawn(struct proc *p)
 {
     uint32_t n = kern.started++;
     regs_init(&p->regs, MODE_USR);
-    p->seed = (n + 1) * 2654435761u ^ SEED;
+    p->seed = (n + 1) * 2654435761u ^ seed0;
     const char *code = n & 1 ? program_thumb : program_arm;
     p->regs.r[0] = DATA_VA;
     p->regs.r[1] = DATA_SIZE - 1;
@@ -327,6 +329,12 @@ static void finish(struct proc *p, unsigned cpu, bool self_check)
     spin_unlock(&kern.lock);
 }
 
+/* So many, or for so long. */
+static bool more_lives(void)
+{
+    return deadline ? now() < deadline : kern.started < LIVES;
+}
+
 static struct proc *pick(uint32_t *seed)
 {
     struct proc *got = NULL;
@@ -334,7 +342,7 @@ static struct proc *pick(uint32_t *seed)
     unsigned start = rnd(seed) % PROCS;
     for (unsigned k = 0; k < PROCS && !got; k++) {
         struct proc *p = &procs[(start + k) % PROCS];
-        if (p->state == FREE && kern.started < LIVES)
+        if (p->state == FREE && more_lives())
             spawn(p);
         if (p->state == READY) {
             p->state = RUNNING;
@@ -448,7 +456,7 @@ static bool slice(struct proc *p, unsigned cpu, uint32_t *seed)
 static void cpu_main(unsigned cpu, void *arg)
 {
     (void)arg;
-    uint32_t seed = SEED * 747796405u + cpu * 2891336453u + 1;
+    uint32_t seed = seed0 * 747796405u + cpu * 2891336453u + 1;
     struct proc *last = NULL;
     if (LPAE)
         mmu_switch((uint32_t)procs[0].ll1, HIGH ? (uint32_t)high_l2 : 0,
@@ -460,7 +468,7 @@ static void cpu_main(unsigned cpu, void *arg)
     gic_enable(IRQ_VTIMER);
     this_cpu()->irq = NULL; /* interrupts of User mode end the slice */
     barrier_wait(&gate);
-    while (kern.finished < LIVES) {
+    while (more_lives() || kern.finished < kern.started) {
         struct proc *p = pick(&seed);
         if (!p) {
             cpu_yield();
@@ -486,8 +494,13 @@ static void cpu_main(unsigned cpu, void *arg)
 void payload_main(void)
 {
     unsigned n = smp_start(MAX_CPUS);
-    tap_diag("seed %u: %u lives of %u rounds in %u processes, %s descriptors%s, %u CPUs", SEED,
-             LIVES, ROUNDS, PROCS, LPAE ? "long" : "short", PAN ? ", PAN" : "", n);
+    uint32_t ms = param("ms", 0);
+    seed0 = param("seed", SEED);
+    deadline = ms ? now() + (uint64_t)ms * ticks_per_ms() : 0;
+    tap_diag(
+        "seed %u: %u lives or %u ms, %u rounds each in %u processes, %s descriptors%s, %u CPUs",
+        (unsigned)seed0, LIVES, (unsigned)ms, ROUNDS, PROCS, LPAE ? "long" : "short",
+        PAN ? ", PAN" : "", n);
     gic_init_dist();
     for (unsigned i = 0; i < FRAMES; i++) {
         uint8_t *f = mem_alloc(PAGE_SIZE, PAGE_SIZE);
@@ -518,7 +531,8 @@ void payload_main(void)
     tap_diag("%u faults, %u upgrades, %u evictions, %u preemptions, %u slices", (unsigned)faults,
              (unsigned)kern.upgrades, (unsigned)kern.evictions, (unsigned)kern.preemptions,
              (unsigned)switches);
-    tap_eq(kern.finished, LIVES, "every process came to its end");
+    tap_ok(kern.finished == kern.started && (deadline || kern.started == LIVES),
+           "every process came to its end");
     tap_eq(kern.wrong_result, 0, "every result is right");
     tap_eq(kern.wrong_memory, 0, "every page holds what it should");
     tap_eq(kern.bad_trap, 0, "no unexpected trap");

@@ -23,6 +23,9 @@
 #ifndef PAGES
 #define PAGES 8u
 #endif
+/* Parameters at run time: seed, ms; the macros are their defaults. */
+extern uint32_t shoot_seed, shoot_ms;
+
 #define VA 0x80000000u
 #define FRAMES 3u /* physical frames per page */
 #define ASIDS 2u

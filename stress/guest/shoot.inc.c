@@ -6,6 +6,7 @@
 #include "shoot.h"
 
 struct page pages[PAGES];
+uint32_t shoot_seed, shoot_ms;
 unsigned shoot_cpus;
 volatile uint32_t shoot_count[MAX_CPUS];
 static uint32_t *s_l2;
@@ -50,8 +51,10 @@ static void make_tables(void)
 unsigned shoot_begin(void)
 {
     shoot_cpus = smp_start(MAX_CPUS);
-    tap_diag("seed %u, %u ms, %u pages, %s descriptors, %u CPUs", SEED, TIME_MS, PAGES,
-             LPAE ? "long" : "short", shoot_cpus);
+    shoot_seed = param("seed", SEED);
+    shoot_ms = param("ms", TIME_MS);
+    tap_diag("seed %u, %u ms, %u pages, %s descriptors, %u CPUs", (unsigned)shoot_seed,
+             (unsigned)shoot_ms, PAGES, LPAE ? "long" : "short", shoot_cpus);
     make_tables();
     return shoot_cpus;
 }
@@ -59,7 +62,7 @@ unsigned shoot_begin(void)
 void shoot_run(unsigned n, void (*worker)(unsigned cpu, void *arg))
 {
     barrier_init(&s_gate, n);
-    s_deadline = now() + (uint64_t)TIME_MS * ticks_per_ms();
+    s_deadline = now() + (uint64_t)shoot_ms * ticks_per_ms();
     smp_run_all(n, worker, NULL);
 }
 

@@ -4,7 +4,7 @@
  * another frame) while all CPUs load and store through all of them.  When the invalidation has
  * completed at its DSB, the old frame is filled with poison: a load that returns poison or a store
  * that damages it went through the old translation.  State words (shoot.h) tell when an access must
- * succeed or must fault.  Parameters: SEED, TIME_MS, PAGES, LPAE.
+ * succeed or must fault.  Parameters: seed, ms; when built PAGES, LPAE.
  */
 #include "shoot.inc.c"
 
@@ -214,7 +214,7 @@ static void burst(unsigned cpu, uint32_t r)
 static void worker(unsigned cpu, void *arg)
 {
     (void)arg;
-    uint32_t seed = SEED * 0x9e3779b9u + cpu * 0x7f4a7c15u + 1;
+    uint32_t seed = shoot_seed * 0x9e3779b9u + cpu * 0x7f4a7c15u + 1;
     this_cpu()->hook = try_hook;
     shoot_enter(cpu);
     while (shoot_time_left()) {

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # Builds the bare-metal payloads of tests/guest and stress/guest with the armhf cross compiler.
 # usage: build.sh OUTDIR [PAYLOAD...]       (a payload is NAME.arm or NAME.thumb; default: all)
-# Each NAME.c with its optional NAME_asm.S becomes OUTDIR/NAME.{arm,thumb}.elf and .bin.  Variants with
+# Each NAME.c with its optional NAME_asm.S becomes OUTDIR/NAME.{arm,thumb}.elf.  Variants with
 # other parameters are lines "NAME VARIANT -Dflags" in stress/guest/variants.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
@@ -11,7 +11,6 @@ out=${1:?usage: build.sh OUTDIR [PAYLOAD...]}
 shift
 only=" $* "
 CC=${GUEST_CC:-arm-linux-gnueabihf-gcc}
-OBJCOPY=${GUEST_OBJCOPY:-arm-linux-gnueabihf-objcopy}
 FLAGS="-std=gnu11 -O2 -g -march=armv7ve -mfloat-abi=soft -mno-unaligned-access -ffreestanding
  -fno-pic -fno-pie -fno-stack-protector -fno-common -fno-strict-aliasing -fno-tree-loop-distribute-patterns
  -fno-asynchronous-unwind-tables -ffunction-sections
@@ -46,7 +45,6 @@ build_one() { # source.c name state flags...
     # shellcheck disable=SC2086
     "$CC" $FLAGS "-m$state" "$@" $LDFLAGS -T "$here/lib/payload.ld" -Wl,-Map="$elf.map" \
         "$src" $extra "$out/lib.$state"/*.o -o "$elf.tmp"
-    "$OBJCOPY" -O binary "$elf.tmp" "${elf%.elf}.bin"
     mv "$elf.tmp" "$elf"
 }
 

@@ -224,12 +224,13 @@ extern char __text_end[];
 
 static void map_ram_wxn(uint64_t *r2, uint64_t *r3)
 {
+    uint32_t image = (uint32_t)__text_end & ~0x1fffffu;
     for (uint32_t i = 0; i < 512; i++) {
         r2[i] = (RAM_BASE + (i << 21)) | LD_BLOCK | LD_NORMAL | LD_AP1;
-        uint32_t pa = RAM_BASE + (i << 12);
+        uint32_t pa = image + (i << 12);
         r3[i] = pa | LD_PAGE | LD_NORMAL | LD_AP1 | (pa < (uint32_t)__text_end ? LD_AP2 : 0);
     }
-    r2[0] = (uint32_t)r3 | LD_TABLE;
+    r2[(image - RAM_BASE) >> 21] = (uint32_t)r3 | LD_TABLE;
     dsb();
 }
 

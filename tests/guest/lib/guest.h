@@ -168,6 +168,10 @@ struct spinlock {
 void spin_lock(struct spinlock *l);
 void spin_unlock(struct spinlock *l);
 
+/* --- parameters (param.c): words "name=number" of the kernel command line --- */
+uint32_t param(const char *name, uint32_t otherwise);
+void param_init(void);
+
 /* --- memory, time, random numbers (mem.c) --- */
 void *mem_alloc(size_t size, size_t align); /* zeroed RAM outside the image; never freed */
 void *memset(void *p, int c, size_t n);

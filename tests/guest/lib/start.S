@@ -3,7 +3,6 @@
  * Entry points: _start on CPU 0 (image loaded at its link address, MMU off, any privileged mode but
  * Hyp) and secondary_start on a CPU that PSCI CPU_ON started with its index as context.  Sets the
  * stacks of every mode, VBAR, a known SCTLR, the flat page tables, and goes to C.
- * Sections: the entry is first in the image so that the raw binary can be started too.
  */
     .syntax unified
     .arch armv7ve
@@ -13,12 +12,15 @@
     .type _start, %function
 _start:
     cpsid   aif, #0x13
+    mov     r8, r2                  /* device tree, if the loader says */
     ldr     r1, =__bss_start
     ldr     r2, =__bss_end
     mov     r3, #0
 1:  cmp     r1, r2
     strlo   r3, [r1], #4
     blo     1b
+    ldr     r1, =boot_r2
+    str     r8, [r1]
     mov     r4, #0
     bl      cpu_setup
     bl      mmu_flat_build

@@ -88,6 +88,7 @@ enum trap_kind catch_frame(const struct regs *regs)
 void runtime_main(void)
 {
     cpus[0].online = 1;
+    param_init();
     print("# payload %s (%s), %u CPUs\n", payload_name,
 #ifdef __thumb__
           "thumb",

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Fault injection, which proves that the stress tests find what they look for (docs/stress.md): a
+ * build with UMBRA_FAULT_INJECTION breaks, now and then, the one rule that -inject names. In other
+ * builds INJECT() is false and the rest nothing, so a hook costs a reader one condition and the
+ * machine nothing.
+ *
+ * Any thread; no locks. Dice are per thread. inject_parse() runs before other threads exist.
+ */
+#pragma once
+
+#include "base/types.h"
+
+/*
+ * X(identifier, name, default probability, race, the rule that is broken)
+ * The probability is that of each occasion, chosen such that a guest gets far enough to be hurt.
+ * race: 1 where a race must be lost first; INJECT_MEET() then sleeps now and then where it is run.
+ */
+#define INJECT_FAULTS(X)                                                                           \
+    /* TLB maintenance of another vCPU: src/mmu/tlbi.c, requests.c */                              \
+    X(SKIP_REMOTE_DROP, "skip-remote-drop", 0.05, 0, "pages leave the windows of other vCPUs")     \
+    X(SKIP_GENERATION_STEP, "skip-generation-step", 0.5, 1, "maintenance advances the generation") \
+    X(SKIP_REQUEST, "skip-request", 0.05, 0, "who may have cached the entry is asked to drop it")  \
+    X(LOSE_KICK, "lose-kick", 0.05, 0, "a request sets the poll bit")                              \
+    X(NO_DSB_WAIT, "no-dsb-wait", 0.5, 1, "DSB waits for what was asked of others")                \
+    X(BUSY_WAIT, "busy-wait", 1, 1, "who waits at its DSB is quiescent")                           \
+    X(ACK_BEFORE_DROP, "ack-before-drop", 0.05, 0,                                                 \
+      "a request is acknowledged after it was served")                                             \
+    X(SKIP_OVERFLOW, "skip-overflow", 1, 0, "a full queue stands for everything")                  \
+    X(DROP_WRONG_ASID, "drop-wrong-asid", 0.05, 0, "maintenance by ASID names the right one")      \
+    X(SKIP_SERVE, "skip-serve", 0.05, 0, "a quiescent vCPU serves requests before it goes on")     \
+    /* entries in the making, and their end: src/mmu/softtlb.c, spt_fill.c, seen.c */              \
+    X(SKIP_GENERATION_CHECK, "skip-generation-check", 0.5, 1,                                      \
+      "a fill looks at the generation again")                                                      \
+    X(SKIP_GENERATION_SOFT, "skip-generation-soft", 0.5, 1,                                        \
+      "a soft-TLB miss looks at the generation again")                                             \
+    X(SKIP_NOTE, "skip-note", 0.05, 1, "what is cached was noted before")                          \
+    X(FORGET_CURRENT_ASID, "forget-current-asid", 0.5, 1,                                          \
+      "the current ASID is noted all the time")                                                    \
+    X(MISS_SOFTTLB, "miss-softtlb", 0.05, 0, "maintenance drops soft-TLB entries")                 \
+    X(MISS_JUMP_CACHE, "miss-jump-cache", 0.2, 0, "maintenance drops jump-cache entries")          \
+    X(MISS_LEAF, "miss-leaf", 0.5, 0, "maintenance by address drops the whole leaf")               \
+    /* windows: src/mmu/spt_tlbi.c, spt_window.c */                                                \
+    X(SKIP_STALE_MARK, "skip-stale-mark", 0.2, 0,                                                  \
+      "maintenance by ASID or all marks windows stale")                                            \
+    X(SKIP_STALE_LOOK, "skip-stale-look", 1, 0, "a window is looked at when it becomes current")   \
+    X(SKIP_REVALIDATE, "skip-revalidate", 0.2, 0, "a stale window is cleaned before it is used")   \
+    X(KEEP_RETIRED, "keep-retired", 1, 0,                                                          \
+      "a window is cleared before it is used for another space")                                   \
+    X(ADOPT_KEEPS_NONGLOBAL, "adopt-keeps-nonglobal", 0.5, 0,                                      \
+      "another address space's pages leave a privileged window")                                   \
+    /* code pages: src/mmu/codepages.c, src/tcg */                                                 \
+    X(STALE_CODE, "stale-code", 0.2, 0, "a written code page is queued at who runs it")            \
+    X(SKIP_WRITER_BIT, "skip-writer-bit", 0.5, 0, "who may write unseen is known by its page")     \
+    X(SKIP_WRITER_STOP, "skip-writer-stop", 0.5, 0, "soft-TLB writers stop before code is read")   \
+    X(SKIP_WRITE_PROTECT, "skip-write-protect", 0.5, 0,                                            \
+      "writers through windows stop before code is read")                                          \
+    X(SKIP_OWN_DRAIN, "skip-own-drain", 0.2, 0, "cache maintenance drops the own stale code")      \
+    X(SKIP_CODE_REQUEST, "skip-code-request", 0.5, 0, "cache maintenance asks the other vCPUs")    \
+    X(SKIP_EPOCH_CHECK, "skip-epoch-check", 1, 1,                                                  \
+      "a translation starts over when its page changed")                                           \
+    X(LINK_TO_CROSSING, "link-to-crossing", 1, 0,                                                  \
+      "a block that ends in another page is not linked to")                                        \
+    X(LINK_ACROSS_PAGES, "link-across-pages", 1, 1, "blocks are linked within one page only")      \
+    /* memory order and exclusives: src/tcg/x64, src/vcpu/exclusive.c */                           \
+    X(NO_FENCE, "no-fence", 1, 0, "DMB and DSB order a store before a load")                       \
+    X(PLAIN_CAS, "plain-cas", 1, 0, "a store-exclusive compares the version")                      \
+    X(BLIND_STORE, "blind-store", 1, 0, "a store-exclusive compares the value")                    \
+    /* interrupts and sleep: src/vcpu/vcpu_kick.c, arm_timer.c, src/dev/gic_dist.c */              \
+    X(LOSE_IPI, "lose-ipi", 0.002, 0, "a software-generated interrupt arrives")                    \
+    X(LOSE_WAKEUP, "lose-wakeup", 0.05, 0, "a line that rises wakes or kicks its vCPU")            \
+    X(LOSE_TIMER, "lose-timer", 0.02, 0, "a timer that expires raises its line")                   \
+    X(LOSE_POWER_ON, "lose-power-on", 0.2, 0, "CPU_ON starts the CPU it names")                    \
+    /* no fault: random yields and short sleeps wherever threads meet */                           \
+    X(PERTURB, "perturb", 0.01, 0, NULL)
+
+enum inject_fault {
+#define X(id, name, probability, race, rule) INJECT_##id,
+    INJECT_FAULTS(X)
+#undef X
+        INJECT_FAULT_COUNT
+};
+
+#if UMBRA_FAULT_INJECTION
+extern uint64_t inject_armed; /* bit 1 << enum inject_fault; written by inject_parse() only */
+bool inject_strikes(enum inject_fault f);
+void inject_meet(void);
+/* "NAME[:PROBABILITY][,...][,seed=N]"; reports its own errors. */
+int inject_parse(const char *list) MUST_CHECK;
+
+/* Is the rule to be broken this time? */
+#define INJECT(id) \
+    (__builtin_expect(inject_armed >> INJECT_##id & 1, 0) && inject_strikes(INJECT_##id))
+/* Threads meet here: what happens in between is part of an argument in docs/concurrency.md. */
+#define INJECT_MEET()      \
+    do {                   \
+        if (inject_armed)  \
+            inject_meet(); \
+    } while (0)
+#else
+#define INJECT(id)    false
+#define INJECT_MEET() ((void)0)
+#endif

@@ -1,0 +1,218 @@
+# SPDX-License-Identifier: MIT
+"""Proof that the finder finds: breaks one rule at a time (umbra -inject) until a test fails.
+
+For each fault the tests of its row are tried at 2 CPUs, then 3, then 4, until one of them fails within
+LIMIT --runs times in a row; without such a test the one that missed the fault least often counts. A
+detection is a run that does not pass: a failed check, a hang, a guest that dies. Time to detection counts
+from the first start, over as many short runs with new seeds as it takes. The same tests have to pass
+without a fault first.
+"""
+
+import random
+import re
+import statistics
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import catalog, runner
+
+LIMIT = 60  # seconds a detection may take
+GRACE = 12  # a hang is one too, and shall be noticed in time
+SMPS = (2, 3, 4)
+TABLE = catalog.ROOT / "docs/stress.md"
+BEGIN, END = "<!-- prove: begin -->", "<!-- prove: end -->"
+
+# fault: the tests that should notice, the best first, as payload.state and mode.
+TESTS = {
+    "skip-remote-drop": [("shootdown.arm", "spt")],
+    "skip-generation-step": [("shootdown.arm", "spt"), ("shootdown.arm", "soft")],
+    "skip-request": [("shootdown.arm", "soft")],
+    "lose-kick": [("shootdown.arm", "soft")],
+    "no-dsb-wait": [("shootdown.arm", "soft")],
+    "busy-wait": [("shootdown.arm", "soft")],
+    "ack-before-drop": [("shootdown.arm", "soft")],
+    "skip-overflow": [("inj_batch.arm", "soft")],
+    "drop-wrong-asid": [("shootdown.arm", "spt"), ("shootdown-lpae.arm", "spt")],
+    "skip-serve": [("shootdown.arm", "soft")],
+    "skip-generation-check": [("shootdown.arm", "spt")],
+    "skip-generation-soft": [("shootdown.arm", "soft")],
+    "skip-note": [("shootdown.arm", "soft"), ("shootdown.arm", "spt")],
+    "forget-current-asid": [("shootdown.arm", "spt")],
+    "miss-softtlb": [("shootdown.arm", "soft")],
+    "miss-jump-cache": [("inj_remap.arm", "soft"), ("inj_remap.arm", "spt")],
+    "miss-leaf": [("inj_leaf.arm", "spt"), ("inj_leaf.arm", "soft")],
+    "skip-stale-mark": [("shootdown.arm", "spt")],
+    "skip-stale-look": [("procs.arm", "spt"), ("inj_asid.arm", "spt")],
+    "skip-revalidate": [("shootdown.arm", "spt")],
+    "keep-retired": [("procs.arm", "spt=group,windows=2")],
+    "adopt-keeps-nonglobal": [("inj_asid.arm", "spt")],
+    "skip-writer-bit": [("codeshoot.arm", "soft")],
+    "stale-code": [("codeshoot.arm", "soft")],
+    "skip-writer-stop": [("codeshoot.arm", "soft")],
+    "skip-write-protect": [("codeshoot.arm", "spt")],
+    "skip-own-drain": [("codeshoot.arm", "soft"), ("smc.arm", "soft")],
+    "skip-code-request": [("codeshoot.arm", "soft")],
+    "skip-epoch-check": [("inj_remap.arm", "soft"), ("codeshoot.arm", "soft")],
+    "link-to-crossing": [("inj_cross.arm", "soft")],
+    "link-across-pages": [("inj_remap.arm", "spt")],
+    "no-fence": [("inj_order.arm", "spt")],
+    "plain-cas": [("exclusives.arm", "spt")],
+    "blind-store": [("exclusives.arm", "spt")],
+    "lose-ipi": [("inj_sleep.arm", "spt")],
+    "lose-wakeup": [("inj_sleep.arm", "spt")],
+    "lose-timer": [("inj_sleep.arm", "spt")],
+    "lose-power-on": [("inj_sleep.arm", "spt")],
+}
+
+
+@dataclass
+class Proof:
+    """What one fault came to. times: of the detections; tried: proofs attempted."""
+    fault: str
+    rule: str
+    test: str = "none"
+    smp: int = 0
+    times: tuple = ()
+    tried: int = 0
+    sign: str = ""
+
+    def row(self):
+        if not self.times:
+            return f"| `{self.fault}` | {self.rule} | **none** | - | - | 100 % |"
+        missed = 100 * (self.tried - len(self.times)) / self.tried
+        return (f"| `{self.fault}` | {self.rule} | {self.test}: {self.sign} | {self.smp} | "
+                f"{statistics.median(self.times):.1f} | {missed:.0f} % |")
+
+
+def add_arguments(commands, positive):
+    prove = commands.add_parser("prove", help="each injected fault must be noticed")
+    prove.add_argument("faults", nargs="*", metavar="FAULT", help="default: all")
+    prove.add_argument("--runs", type=positive(int, 1, 1000), default=5,
+                       help="detections of each fault (default: 5)")
+    prove.add_argument("--random", type=positive(int, 1, 100), metavar="N",
+                       help="N faults chosen at random, and no table")
+    prove.add_argument("-t", type=positive(float, 0.1, 60), default=1.0, metavar="SECONDS",
+                       help="time of one run (default: 1)")
+    prove.add_argument("--no-table", action="store_true", help=f"leave {TABLE.name} as it is")
+    prove.add_argument("--logs", type=Path, default=Path("/tmp/umbra-stress-prove"))
+
+
+def known_faults(binary):
+    """Name -> the rule it breaks, from the emulator itself."""
+    done = subprocess.run([binary, "-inject", "help"], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise catalog.Problem(f"{binary} knows no -inject; build it with the preset inject", 3)
+    rows = [line.split(maxsplit=2) for line in done.stdout.splitlines()]
+    faults = {name: rule for name, _, rule in rows if rule != "-"}
+    missing = sorted(set(faults) ^ set(TESTS))
+    if missing:
+        raise catalog.Problem(f"faults and tests do not match: {', '.join(missing)} (the table TESTS "
+                              "in prove.py, INJECT_FAULTS in src/base/inject.h)", 3)
+    return faults
+
+
+def check_struck(fault, outcome):
+    """A failure in a run where the fault never struck is no detection, but a bug of umbra or test."""
+    text = Path(outcome.log).read_text(encoding="utf-8", errors="replace")
+    if re.search(rf"inject: {fault} struck 0 of", text):
+        raise catalog.Problem(f"{outcome.cell.name()} fails though {fault} never struck: "
+                              f"{'; '.join(outcome.why)} (log {outcome.log})", 1)
+    Path(outcome.log).unlink()
+
+
+class Prover:
+    def __init__(self, binary, images, args):
+        self.binary, self.images, self.args = binary, images, args
+        self.dice = random.Random()
+
+    def once(self, test, smp, fault=None):
+        name, mode = test
+        payload, state = name.split(".")
+        seed = self.dice.randrange(1, 2**31)
+        extra = ["-inject", f"{fault},seed={seed}"] if fault else []
+        cell = runner.Cell(payload, state, mode, smp, seed, self.args.t)
+        return runner.run(runner.Command(binary=self.binary, extra=extra), cell, self.images,
+                          self.args.logs, GRACE)
+
+    def detect(self, test, smp, fault):
+        """(seconds, sign) or None when LIMIT passes without a detection."""
+        start = time.monotonic()
+        while time.monotonic() - start < LIMIT:
+            outcome = self.once(test, smp, fault)
+            seconds = time.monotonic() - start
+            if outcome.verdict != "pass":
+                check_struck(fault, outcome)
+                return (seconds, outcome.why[0]) if seconds <= LIMIT else None
+        return None
+
+    def attempt(self, fault, rule, test, smp):
+        """A proof by this test on so many CPUs; None when it does not notice the first time."""
+        results = [self.detect(test, smp, fault)]
+        if results[0] is None:
+            return None
+        results += [self.detect(test, smp, fault) for _ in range(self.args.runs - 1)]
+        times = tuple(r[0] for r in results if r)
+        return Proof(fault, rule, " ".join(test), smp, times, len(results), results[0][1])
+
+    def prove(self, fault, rule):
+        """By the fewest CPUs on which a test always notices, else where it misses the least."""
+        best = Proof(fault, rule)
+        for smp in SMPS:
+            for test in TESTS[fault]:
+                proof = self.attempt(fault, rule, test, smp)
+                if proof and len(proof.times) == proof.tried:
+                    return proof
+                if proof and len(proof.times) > len(best.times):
+                    best = proof
+        return best
+
+    def control(self, faults):
+        """Without a fault the same tests pass, or nothing is proven."""
+        for test in sorted({t for f in faults for t in TESTS[f]}):
+            outcome = self.once(test, SMPS[-1])
+            if outcome.verdict != "pass":
+                raise catalog.Problem(f"{' '.join(test)} fails without a fault: "
+                                      f"{'; '.join(outcome.why)} (log {outcome.log})", 1)
+
+
+def write_table(proofs):
+    """Rows of the faults proven now replace theirs; those of others stay."""
+    text = TABLE.read_text(encoding="utf-8")
+    before, rest = text.split(BEGIN)
+    old, after = rest.split(END)
+    rows = {line.split("`")[1]: line for line in old.splitlines() if line.startswith("| `")}
+    rows |= {p.fault: p.row() for p in proofs}
+    head = ["| fault | the rule it breaks | noticed by | CPUs | median s | undetected |",
+            "| --- | --- | --- | --- | --- | --- |"]
+    body = [rows[f] for f in TESTS if f in rows]
+    TABLE.write_text(before + "\n".join([BEGIN, *head, *body, END]) + after, encoding="utf-8")
+
+
+def choose(args, faults):
+    for name in args.faults:
+        if name not in faults:
+            raise catalog.Problem(f"no fault '{name}'; there are {', '.join(faults)}")
+    names = args.faults or list(faults)
+    return random.sample(names, min(args.random, len(names))) if args.random else names
+
+
+def command(args):
+    binary = catalog.emulator("inject")
+    faults = known_faults(binary)
+    names = choose(args, faults)
+    images = catalog.build_images({test for name in names for test, _ in TESTS[name]})
+    prover = Prover(binary, images, args)
+    prover.control(names)
+    proofs = []
+    for number, name in enumerate(names, 1):
+        proof = prover.prove(name, faults[name])
+        proofs.append(proof)
+        word = "ok" if len(proof.times) == proof.tried and proof.times else "not ok"
+        times = " ".join(f"{t:.1f}" for t in proof.times)
+        print(f"{word} {number} - {name}: {proof.test} smp{proof.smp}  # {times} s", flush=True)
+        if TABLE.exists() and not args.no_table and not args.random:
+            write_table(proofs)
+    print(f"1..{len(proofs)}")
+    return 0 if all(p.times and len(p.times) == p.tried for p in proofs) else 1

@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: MIT
+"""One run of one payload: start the emulator, watch it against a time limit, judge what it printed.
+
+The log of a run that is not a pass is kept. The emulator runs in a session of its own, which is
+killed as a whole at the time limit.
+"""
+
+import os
+import re
+import shlex
+import signal
+import subprocess
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from . import catalog, stopper
+
+GRACE = 20  # seconds above the asked-for time that a run may take on a busy host
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What is run: one payload image on so many CPUs in one mode, with a seed and a duration."""
+    payload: str
+    state: str
+    mode: str  # of catalog.MODES; "-" for another emulator
+    smp: int
+    seed: int
+    seconds: float
+    pinned: bool = False
+    stops: bool = False
+
+    def name(self):
+        pin = (" pinned" if self.pinned else "") + (" stops" if self.stops else "")
+        return f"{self.payload}.{self.state} {self.mode} smp{self.smp}{pin} seed {self.seed}"
+
+    def replay(self, options=""):
+        mode = "" if self.mode == "-" else f" -mmu {self.mode}"
+        pin = " --pin-one-core" if self.pinned else ""
+        pin += " --stop-threads" if self.stops else ""
+        return (f"umbra-stress run {self.payload}.{self.state}{mode} -smp {self.smp} "
+                f"-seed {self.seed} -t {self.seconds:g}{pin}{options}")
+
+
+@dataclass
+class Outcome:
+    """What came of it. verdict: pass, fail (a check failed), broken (no complete report)."""
+    cell: Cell
+    verdict: str
+    why: list
+    wall: float
+    log: str
+
+    def record(self):
+        return asdict(self.cell) | {"verdict": self.verdict, "why": self.why,
+                                    "wall": round(self.wall, 2), "log": self.log}
+
+
+class Command:
+    """How an emulator is started: umbra in a mode, or another one by template."""
+
+    def __init__(self, template=None, binary=None, extra=()):
+        self.template = template
+        self.binary = binary
+        self.extra = list(extra)
+
+    def options(self):
+        """The options of umbra-stress run that make this command."""
+        template = f" --emulator {shlex.quote(self.template)}" if self.template else ""
+        return template + (f" --inject {self.extra[1]}" if self.extra else "")
+
+    def line(self, cell, image):
+        text = f"seed={cell.seed} ms={int(cell.seconds * 1000)}"
+        if self.template is None:
+            return [str(self.binary), "-M", "virt", "-cpu", "cortex-a15", "-smp", str(cell.smp),
+                    "-m", "256", "-nographic", "-no-reboot", *catalog.MODES[cell.mode],
+                    *self.extra, "-append", text, "-kernel", str(image)]
+        words = shlex.split(self.template)
+        line = [word.replace("%k", str(image)).replace("%n", str(cell.smp)).replace("%a", text)
+                for word in words]
+        return line if any("%a" in word for word in words) else line + ["-append", text]
+
+
+def judge(text, status, limit):
+    """(verdict, why) of what was printed; status None: killed at the limit."""
+    bad, plan, seen, final = [], None, 0, None
+    for line in text.replace("\r", "").splitlines():
+        if re.match(r"(not )?ok \d+ - ", line):
+            seen += 1
+            if line.startswith("not"):
+                bad.append(line.split(" - ", 1)[1])
+        elif re.fullmatch(r"1\.\.\d+", line):
+            plan = int(line[3:])
+        elif line.startswith("Bail out!"):
+            bad.append(line)
+        elif line in ("PASS", "FAIL"):
+            final = line
+    if status is None:
+        how = "hangs" if text.strip() else "prints nothing"
+        return "broken", bad + [f"it {how}: killed after {limit:g} s"]
+    if status != 0:
+        how = f"died of signal {-status}" if status < 0 else f"ended with status {status}"
+        last = text.strip().splitlines()[-1:] or ["nothing printed"]
+        return "broken", bad + [f"the emulator {how}: {last[0][:200]}"]
+    if final is None or (plan != seen and not bad):
+        return "broken", bad + ["the guest ended without a report" if text.strip()
+                                else "the emulator ended and printed nothing"]
+    if bad or final == "FAIL":
+        return "fail", bad or ["the guest says FAIL"]
+    return "pass", []
+
+
+def _one_core():
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+
+
+def _kill(process, sig):
+    try:
+        os.killpg(process.pid, sig)
+    except ProcessLookupError:
+        pass
+
+
+def _stop_threads(process, limit):
+    """Until the emulator ends, or the time is over."""
+    end = time.monotonic() + limit
+    while process.poll() is None and time.monotonic() < end:
+        stopper.stop_once(process.pid)
+        time.sleep(0.01)
+
+
+def _wait(process, limit, stops=False):
+    """The exit status; None: it had to be killed. Politely at first, so that it may say what it counted."""
+    try:
+        if stops:
+            _stop_threads(process, limit)
+            limit = 0.1
+        return process.wait(timeout=limit)
+    except subprocess.TimeoutExpired:
+        _kill(process, signal.SIGTERM)
+        try:
+            process.wait(timeout=2)
+        except subprocess.TimeoutExpired:
+            pass
+        return None
+    finally:
+        _kill(process, signal.SIGKILL)
+        process.wait()
+
+
+def run(command, cell, images, logs, grace=GRACE):
+    """Run one cell; an Outcome whatever happens, but for an emulator that cannot be started."""
+    image = images / f"{cell.payload}.{cell.state}.elf"
+    line = command.line(cell, image)
+    limit = 2 * cell.seconds + grace
+    logs.mkdir(parents=True, exist_ok=True)
+    log = logs / (re.sub(r"[^\w.-]+", "-", cell.name()) + f"-{os.getpid()}.log")
+    started = time.monotonic()
+    with open(log, "w", encoding="utf-8") as out:
+        out.write(f"# {shlex.join(line)}\n")
+        out.flush()
+        try:
+            process = subprocess.Popen(line, stdin=subprocess.DEVNULL, stdout=out,
+                                       stderr=subprocess.STDOUT, start_new_session=True,
+                                       preexec_fn=_one_core if cell.pinned else None)
+        except OSError as error:
+            raise catalog.Problem(f"cannot start {line[0]}: {error.strerror}", 3) from error
+        status = _wait(process, limit, cell.stops)
+    wall = time.monotonic() - started
+    text = Path(log).read_text(encoding="utf-8", errors="replace").split("\n", 1)[1]
+    verdict, why = judge(text, status, limit)
+    if verdict == "pass":
+        log.unlink()
+    return Outcome(cell, verdict, why, wall, "" if verdict == "pass" else str(log))

@@ -1,0 +1,290 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""umbra-stress is judged: what it makes of emulators that pass, fail, hang, die, say nothing or do not
+start, and of wrong command lines. The emulators are small shell scripts; no payload runs."""
+
+import io
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(ROOT / "stress"))
+
+from umbra_stress import catalog, main, nightly, prove, runner, stopper  # noqa: E402
+
+GOOD = "ok 1 - one\nok 2 - two\n1..2\nPASS\n"
+BAD = "ok 1 - one\nnot ok 2 - two\n# got 1\n1..2\nFAIL\n"
+
+
+class Judge(unittest.TestCase):
+    def verdict(self, text, status=0):
+        return runner.judge(text, status, 5)
+
+    def test_complete_reports(self):
+        self.assertEqual(self.verdict(GOOD), ("pass", []))
+        self.assertEqual(self.verdict(GOOD.replace("\n", "\r\n")), ("pass", []))
+        self.assertEqual(self.verdict(BAD), ("fail", ["two"]))
+        self.assertEqual(self.verdict(GOOD.replace("PASS", "FAIL"))[0], "fail")
+
+    def test_incomplete_reports(self):
+        for text in ("", "ok 1 - one\n", GOOD.replace("PASS\n", ""), GOOD.replace("1..2\n", ""),
+                     GOOD.replace("1..2", "1..3")):
+            self.assertEqual(self.verdict(text)[0], "broken", text)
+
+    def test_bail_out(self):
+        self.assertEqual(self.verdict("Bail out! CPU 1 did not come up\nFAIL\n"),
+                         ("fail", ["Bail out! CPU 1 did not come up"]))
+
+    def test_ends(self):
+        self.assertIn("prints nothing", self.verdict("", None)[1][0])
+        self.assertIn("hangs", self.verdict("ok 1 - one\n", None)[1][0])
+        self.assertIn("signal 11", self.verdict(GOOD, -11)[1][0])
+        self.assertIn("status 1: no such", self.verdict("no such machine", 1)[1][0])
+
+
+class Driver(unittest.TestCase):
+    """The whole program, with a payload folder that has empty images."""
+
+    def setUp(self):
+        self.scratch = tempfile.TemporaryDirectory()
+        self.addCleanup(self.scratch.cleanup)
+        self.folder = Path(self.scratch.name)
+        images = self.folder / "images"
+        images.mkdir()
+        for name in catalog.payloads():
+            for state in catalog.STATES:
+                (images / f"{name}.{state}.elf").touch()
+        environment = {"UMBRA_STRESS_IMAGES": str(images), "GUEST_CC": "no-such-compiler"}
+        self.saved = {key: os.environ.get(key) for key in [*environment, "UMBRA"]}
+        os.environ.update(environment)
+        self.addCleanup(self.restore)
+
+    def restore(self):
+        for key, value in self.saved.items():
+            os.environ.pop(key, None)
+            if value is not None:
+                os.environ[key] = value
+
+    def emulator(self, body, name="emulator"):
+        path = self.folder / name
+        path.write_text(f"#!/bin/sh\n{body}\n")
+        path.chmod(0o755)
+        return path
+
+    def call(self, *words):
+        out, err = io.StringIO(), io.StringIO()
+        with redirect_stdout(out), redirect_stderr(err):
+            try:
+                status = main.main([str(w) for w in words])
+            except SystemExit as end:  # argparse
+                status = end.code
+        return status, out.getvalue(), err.getvalue()
+
+    def run_with(self, body, *words):
+        script = self.emulator(body)
+        return self.call("run", "shootdown.arm", "-t", "0.1", "--grace", "0.5", "--logs",
+                         self.folder / "logs", "--emulator", f"{script} %n %k %a", *words)
+
+    def test_pass_leaves_no_log(self):
+        status, out, _ = self.run_with(f"printf '{GOOD}'")
+        self.assertEqual(status, 0)
+        self.assertIn("ok 1 - shootdown.arm", out)
+        self.assertIn("1..1", out)
+        self.assertEqual(list((self.folder / "logs").iterdir()), [])
+
+    def test_fail_keeps_the_log_and_says_how_to_repeat(self):
+        status, out, _ = self.run_with(f"printf '{BAD}'", "-seed", "77", "-smp", "3")
+        self.assertEqual(status, 1)
+        log = next(line for line in out.splitlines() if line.startswith("# log: ")).split()[-1]
+        self.assertIn("not ok 2 - two", Path(log).read_text())
+        self.assertIn("umbra-stress run shootdown.arm -smp 3 -seed 77", out)
+        self.assertIn(f"--emulator '{self.folder / 'emulator'} %n %k %a'", out)
+
+    def test_parameters_reach_the_guest(self):
+        status, out, _ = self.run_with(f'[ "$1" = 3 ] && [ "$3" = "seed=77 ms=100" ] && '
+                                       f"printf '{GOOD}'", "-seed", "77", "-smp", "3")
+        self.assertEqual(status, 0, out)
+        script = self.emulator(f'[ "$2" = -append ] && printf \'{GOOD}\'')
+        self.assertEqual(self.call("run", "shootdown.arm", "--emulator", f"{script} %k")[0], 0)
+
+    def test_hangs_are_killed_with_their_children(self):
+        begun = time.monotonic()
+        status, out, _ = self.run_with("trap '' TERM; sleep 987 & echo ok 1 - one; sleep 987")
+        self.assertEqual(status, 3)
+        self.assertIn("hangs: killed after", out)
+        self.assertLess(time.monotonic() - begun, 10)
+        left = subprocess.run(["pgrep", "-f", "sleep 987"], capture_output=True, check=False)
+        self.assertEqual(left.stdout, b"")
+
+    def test_threads_are_stopped_and_go_on(self):
+        """A process of ours with a thread named like a vCPU's: it must lose time, and end well."""
+        script = ("import threading, time, pathlib\n"
+                  "def work():\n"
+                  "    pathlib.Path('/proc/thread-self/comm').write_text('vcpu0')\n"
+                  "    last, gap = time.monotonic(), 0\n"
+                  "    end = last + 1.5\n"
+                  "    while last < end:\n"
+                  "        now = time.monotonic()\n"
+                  "        gap, last = max(gap, now - last), now\n"
+                  "threading.Thread(target=work).start()\n")
+        process = subprocess.Popen([sys.executable, "-c", script])
+        stops, end = 0, time.monotonic() + 10
+        while process.poll() is None and time.monotonic() < end:
+            stops += stopper.stop_once(process.pid)
+        self.assertEqual(process.wait(timeout=5), 0)
+        self.assertGreater(stops, 3)
+        self.assertFalse(stopper.stop_once(process.pid))
+
+    def test_silence(self):
+        self.assertIn("prints nothing", self.run_with("sleep 987")[1])
+        status, out, _ = self.run_with("exit 0")
+        self.assertEqual(status, 3)
+        self.assertIn("printed nothing", out)
+
+    def test_deaths(self):
+        status, out, _ = self.run_with("kill -SEGV $$")
+        self.assertEqual(status, 3)
+        self.assertIn("signal 11", out)
+        self.assertIn("no such machine", self.run_with("echo no such machine >&2; exit 2")[1])
+        self.assertIn("without a report", self.run_with("echo ok 1 - one")[1])
+
+    def refused(self, pattern, *words, status=2):
+        got, _, err = self.call(*words)
+        self.assertEqual(got, status, err)
+        self.assertRegex(err, pattern)
+        self.assertNotIn("Traceback", err)
+
+    def test_wrong_use(self):
+        self.refused("no test 'nosuch'", "run", "nosuch")
+        self.refused("no test 'shootdown.mips'", "run", "shootdown.mips")
+        self.refused("no mode 'magic'; there are soft", "run", "-mmu", "magic")
+        self.refused("not a number from 1 to 8", "run", "-smp", "9")
+        self.refused("not a number from", "run", "-t", "soon")
+        self.refused("not a number from", "run", "-seed", "-1")
+        self.refused("no %k", "run", "--emulator", "")
+        self.refused("no %k", "run", "--emulator", "/bin/true")
+        self.refused("umbra's", "run", "--emulator", "x %k", "-mmu", "soft")
+        self.refused("--json", "run", "--emulator", "x %k", "--json", "/no/such/file")
+        self.refused("invalid choice", "walk")
+        self.assertEqual(self.call()[0], 2)
+        self.assertEqual(self.call("--help")[0], 0)
+
+    def test_cannot_start(self):
+        self.refused("cannot start /no/such: No such file", "run", "shootdown", "--emulator",
+                     "/no/such %k", status=3)
+        os.environ["UMBRA"] = "/no/such/umbra"
+        self.refused("no emulator at /no/such/umbra", "run", "shootdown", status=3)
+
+    def test_no_images(self):
+        os.environ["UMBRA_STRESS_IMAGES"] = str(self.folder / "nothing")
+        self.refused("no arm-linux-gnueabihf-gcc", "run", "--emulator", "x %k", status=3)
+
+    def test_json(self):
+        self.run_with(f"printf '{BAD}'", "--json", self.folder / "out.json")
+        record = json.loads((self.folder / "out.json").read_text())
+        self.assertEqual((record["payload"], record["verdict"], record["why"]),
+                         ("shootdown", "fail", ["two"]))
+
+    def test_list(self):
+        status, out, _ = self.call("list")
+        self.assertEqual(status, 0)
+        for name in ("shootdown-lpae", "litmus", "psci", "modes: soft, auto, spt"):
+            self.assertIn(name, out)
+        self.assertNotIn("-long ", out)
+
+    def night(self, body="printf '" + GOOD + "'"):
+        os.environ["UMBRA"] = str(self.emulator(body, "umbra"))
+        log = self.folder / "night.jsonl"
+        result = self.call("nightly", "--hours", "0.001", "-t", "0.1", "--log", log)
+        return log, result
+
+    def test_nightly_adds_up(self):
+        log, (status, _, _) = self.night()
+        self.assertEqual(status, 0)
+        rotation, first = nightly.read_log(log)
+        self.assertGreater(len(first), 10)
+        with open(log, "a") as out:
+            out.write('{"payload": "cut off')
+        log, _ = self.night()
+        again, both = nightly.read_log(log)
+        self.assertEqual(again, rotation)
+        self.assertGreater(len(both), len(first))
+        self.assertEqual(both[:len(first)], first)
+        keys = [nightly.key_of(r) for r in both]
+        self.assertEqual(len(set(keys)), min(len(keys), len(list(nightly.all_cells()))))
+        self.assertEqual(len({r["seed"] for r in both}), len(both))
+        status, out, _ = self.call("report", "--log", log)
+        self.assertEqual(status, 0)
+        self.assertIn(f"{len(both)} runs", out)
+
+    def test_nightly_failures(self):
+        log, (status, out, _) = self.night(f"printf '{BAD}'")
+        self.assertEqual(status, 1)
+        self.assertIn("fail: umbra-stress run", out)
+        self.assertEqual(self.call("report", "--log", log)[0], 1)
+
+    def test_nightly_bad_log(self):
+        self.refused("not a log", "report", "--log", self.folder / "none")
+        os.environ["UMBRA"] = str(self.emulator("exit 0", "umbra"))
+        self.refused("--log /no/such/log", "nightly", "--log", "/no/such/log")
+
+    def test_prove_needs_an_injection_build(self):
+        os.environ["UMBRA"] = str(self.emulator("echo unknown option >&2; exit 1"))
+        self.refused("knows no -inject", "prove", status=3)
+        os.environ["UMBRA"] = str(self.emulator("echo new-fault 0.5 a rule"))
+        self.refused("new-fault", "prove", status=3)
+
+    def fake_inject(self, body):
+        listing = "".join(f"echo {fault} 1 a rule;" for fault in prove.TESTS)
+        os.environ["UMBRA"] = str(self.emulator(
+            f'case "$*" in "-inject help") {listing} ;; *-inject*) {body} ;; '
+            f"*) printf '{GOOD}' ;; esac"))
+
+    def test_prove(self):
+        words = ("prove", "lose-ipi", "--runs", "2", "-t", "0.1", "--no-table")
+        self.fake_inject(f"printf '{BAD}'")
+        status, out, _ = self.call(*words)
+        self.assertEqual(status, 0)
+        self.assertIn("ok 1 - lose-ipi: inj_sleep.arm spt smp2", out)
+        self.fake_inject(f"printf '{BAD}'; echo umbra: inject: lose-ipi struck 0 of 9")
+        self.refused("never struck", *words, status=1)
+        self.refused("no fault 'nosuch'", "prove", "nosuch")
+
+    def test_prove_undetected(self):
+        self.fake_inject(f"printf '{GOOD}'")
+        limit, prove.LIMIT = prove.LIMIT, 0.3
+        try:
+            status, out, _ = self.call("prove", "lose-ipi", "-t", "0.1", "--no-table")
+        finally:
+            prove.LIMIT = limit
+        self.assertEqual(status, 1)
+        self.assertIn("not ok 1 - lose-ipi: none", out)
+
+
+class Table(unittest.TestCase):
+    def test_rows_are_replaced(self):
+        with tempfile.TemporaryDirectory() as scratch:
+            saved, prove.TABLE = prove.TABLE, Path(scratch) / "stress.md"
+            try:
+                prove.TABLE.write_text(f"before\n{prove.BEGIN}\n{prove.END}\nafter\n")
+                prove.write_table([prove.Proof("lose-ipi", "rule", "a", 2, (1.0, 3.0), 2, "sign"),
+                                   prove.Proof("no-fence", "rule")])
+                prove.write_table([prove.Proof("lose-ipi", "rule", "b", 3, (5.0,), 2, "sign")])
+                text = prove.TABLE.read_text()
+            finally:
+                prove.TABLE = saved
+        self.assertIn("| `lose-ipi` | rule | b: sign | 3 | 5.0 | 50 % |", text)
+        self.assertIn("| `no-fence` | rule | **none** | - | - | 100 % |", text)
+        self.assertTrue(text.startswith("before\n") and text.endswith("\nafter\n"))
+        self.assertEqual(text.count("lose-ipi"), 1)
+
+
+if __name__ == "__main__":
+    unittest.main()
