@@ -256,7 +256,7 @@ void payload_main(void)
         mixed[i].frame = mem_alloc(PAGE_SIZE, PAGE_SIZE);
         fill(mixed[i].frame, POISON);
     }
-    stage_run(worker, 1, 1);
+    stage_run(worker, NULL, 1, 1);
     tap_ok(stage_total(REPAIRS) > 20 && stage_total(FLIPS) > 10 && stage_total(TAKEN) > 10,
            "the test did something");
     stage_report(names, VERDICTS, ALL);

@@ -270,7 +270,7 @@ void payload_main(void)
         add(SUPER, 0, 0x90000000u, mem_alloc(16384, 1024), &seed);
     }
     tlb_flush_all();
-    stage_run(worker, 1, 1);
+    stage_run(worker, NULL, 1, 1);
     tap_ok(stage_total(STRICT) > 100 && stage_total(CHANGES) > 10, "the test did something");
     stage_report(names, VERDICTS, ALL);
 }

@@ -185,7 +185,7 @@ void payload_main(void)
         if (!LPAE)
             flat_l1[pages[i].va >> 20] = L1_TABLE(stage_l2[i * 2], 1);
     }
-    stage_run(worker, 1, 1);
+    stage_run(worker, NULL, 1, 1);
     tap_ok(stage_total(STRICT) > 100 && stage_total(CHANGES) > 10, "the test did something");
     stage_report(names, VERDICTS, ALL);
 }

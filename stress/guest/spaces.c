@@ -357,7 +357,7 @@ void payload_main(void)
         spaces[k].state = MAPPED;
     }
     set_global(true);
-    stage_run(worker, 1, 1);
+    stage_run(worker, NULL, 1, 1);
     tap_ok(stage_total(STRICT) > 100 && stage_total(CHANGES) > 10, "the test did something");
     stage_report(names, VERDICTS, ALL);
 }

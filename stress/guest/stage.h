@@ -70,8 +70,8 @@ static inline void count(unsigned cpu, unsigned what)
 }
 uint32_t stage_total(unsigned what);
 void stage_report(const char *const *names, unsigned verdicts, unsigned all);
-/* Run fn on all CPUs for part/parts of TIME_MS: stage_time_left() is what it loops on. */
-void stage_run(cpu_fn *fn, unsigned part, unsigned parts);
+/* Run fn(cpu, arg) on all CPUs for part/parts of TIME_MS: stage_time_left() is what it loops on. */
+void stage_run(cpu_fn *fn, void *arg, unsigned part, unsigned parts);
 bool stage_time_left(void);
 /* All CPUs of stage_run() meet. */
 void stage_meet(void);

@@ -188,9 +188,9 @@ void stage_meet(void)
     barrier_wait(&stage_gate);
 }
 
-void stage_run(cpu_fn *fn, unsigned part, unsigned parts)
+void stage_run(cpu_fn *fn, void *arg, unsigned part, unsigned parts)
 {
     barrier_init(&stage_gate, stage_cpus);
     stage_deadline = now() + (uint64_t)(TIME_MS * part / parts) * ticks_per_ms();
-    smp_run_all(stage_cpus, fn, NULL);
+    smp_run_all(stage_cpus, fn, arg);
 }
