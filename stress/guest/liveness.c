@@ -15,7 +15,6 @@ const char payload_name[] = "liveness";
 #define DATA_VA   (VA + 0x200000u) /* a line of progress for each CPU, then the shared word */
 #define VICTIM_VA (VA + 0x400000u) /* mapped now and then */
 #define SHARED    1024u
-#define LOST_MS   30000u
 #define BURST     40u
 
 /* r0: this CPU's line (counted up by all loops with memory accesses), r1, r2: see start_loop(). */
@@ -171,11 +170,11 @@ static void wait_for_progress(void)
     uint32_t before[MAX_CPUS];
     for (unsigned i = 1; i < stage_cpus; i++)
         before[i] = progress(i);
-    uint64_t end = now() + (uint64_t)LOST_MS * ticks_per_ms();
-    for (unsigned i = 1; i < stage_cpus; i++)
+    for (unsigned i = 1; i < stage_cpus; i++) {
+        struct patience p = {0, 0};
         while (loop_of(i) != SELF && loop_of(i) != CHAIN && progress(i) == before[i])
-            if (now() > end)
-                bail("CPU %u has not gone on for %u ms: %s", i, LOST_MS, loop_names[loop_of(i)]);
+            stage_wait(&p, loop_names[loop_of(i)], i);
+    }
 }
 
 static void run_round(uint32_t *seed)
@@ -191,9 +190,11 @@ static void run_round(uint32_t *seed)
         do_tlbimvaais(va);
     do_bpiallis(0);
     dsb();
-    for (unsigned i = 1; i < stage_cpus; i++)
+    for (unsigned i = 1; i < stage_cpus; i++) {
+        struct patience p = {0, 0};
         while (!ended_by[i])
-            cpu_yield();
+            stage_wait(&p, "the page of a loop has gone, the loop has not", i);
+    }
     for (unsigned i = 1; i < stage_cpus; i++)
         total_aborts += aborts[i];
     tap_diag("%s: %u invalidations, %u aborts", loop_names[now_round], (unsigned)n,

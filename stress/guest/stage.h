@@ -75,3 +75,13 @@ void stage_run(cpu_fn *fn, void *arg, unsigned part, unsigned parts);
 bool stage_time_left(void);
 /* All CPUs of stage_run() meet. */
 void stage_meet(void);
+
+/*
+ * In a loop that waits for what must come: gives way, and after PATIENCE_MS without it ends the test.
+ * Long gaps between two looks count little, so that a stopped or starved host is no verdict.
+ */
+#define PATIENCE_MS 30000u
+struct patience {
+    uint64_t last, waited;
+};
+void stage_wait(struct patience *p, const char *what, unsigned cpu);

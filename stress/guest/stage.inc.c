@@ -194,3 +194,14 @@ void stage_run(cpu_fn *fn, void *arg, unsigned part, unsigned parts)
     stage_deadline = now() + (uint64_t)(TIME_MS * part / parts) * ticks_per_ms();
     smp_run_all(stage_cpus, fn, arg);
 }
+
+void stage_wait(struct patience *p, const char *what, unsigned cpu)
+{
+    uint64_t t = now(), most = 100 * (uint64_t)ticks_per_ms();
+    if (p->last)
+        p->waited += t - p->last < most ? t - p->last : most;
+    p->last = t;
+    if (p->waited > (uint64_t)PATIENCE_MS * ticks_per_ms())
+        bail("nothing for %u ms: %s, CPU %u", PATIENCE_MS, what, cpu);
+    cpu_yield();
+}
