@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One physical page through several virtual ones, and what is built on exclusives: counters of mixed
- * sizes through a different alias on each CPU; stores seen at once through another alias; code written
- * through one alias and executed through another; an exclusive pair while the page under it moves to
- * other memory; ticket and MCS locks; a queue (Michael and Scott's, with LL/SC in place of counted
- * pointers) whose few nodes come back at once, so that a STREX that only compares values corrupts it.
- * SEED, TIME_MS, LPAE.  Arm ARM A3.4.1, B3.11 (caches), A3.8.
+ * One physical page through several virtual ones, and what is built on exclusives: counters of
+ * mixed sizes through a different alias on each CPU; stores seen at once through another alias;
+ * code written through one alias and executed through another; an exclusive pair while the page
+ * under it moves to other memory; ticket and MCS locks; a queue (Michael and Scott's, with LL/SC in
+ * place of counted pointers) whose few nodes come back at once, so that a STREX that only compares
+ * values corrupts it. SEED, TIME_MS, LPAE.  Arm ARM A3.4.1, B3.11 (caches), A3.8.
  */
 #include "stage.inc.c"
 
@@ -17,8 +17,27 @@ const char payload_name[] = "aliases";
 #define MOVING_VA   (VA + 0x200000u)
 #define POISON      0xdead0000u
 
-enum { BAD_OWN, BAD_OTHER, BAD_CODE, BAD_CAUSE, BAD_FRAME, BAD_TICKET, BAD_MCS, BAD_FIFO, BAD_QUEUE,
-       VERDICTS, ADDS = VERDICTS, MESSAGES, CALLS, MOVED_ADDS, MOVES, TICKETS, MCS_LOCKS, ITEMS, ALL };
+enum {
+    BAD_OWN,
+    BAD_OTHER,
+    BAD_CODE,
+    BAD_CAUSE,
+    BAD_FRAME,
+    BAD_TICKET,
+    BAD_MCS,
+    BAD_FIFO,
+    BAD_QUEUE,
+    VERDICTS,
+    ADDS = VERDICTS,
+    MESSAGES,
+    CALLS,
+    MOVED_ADDS,
+    MOVES,
+    TICKETS,
+    MCS_LOCKS,
+    ITEMS,
+    ALL
+};
 static const char *const names[ALL] = {
     "a store is read back through every alias",
     "what another CPU stored is read through every alias",
@@ -45,7 +64,7 @@ static struct shared { /* the physical page */
     volatile uint16_t h[2];
     volatile uint8_t b[4];
     volatile uint32_t line[MAX_CPUS][16] __attribute__((aligned(64)));
-} *page;
+} * page;
 
 static struct shared *alias(unsigned cpu)
 {
@@ -184,7 +203,8 @@ static void coherence_worker(unsigned cpu, void *arg)
             uint32_t first = alias(r >> 12)->line[from][0];
             dmb();
             uint32_t second = ~alias(r >> 14)->line[from][1];
-            if ((first && (int32_t)(first - seen[from]) < 0) || (first && (int32_t)(second - first) < 0))
+            if ((first && (int32_t)(first - seen[from]) < 0) ||
+                (first && (int32_t)(second - first) < 0))
                 count(cpu, BAD_OTHER);
             seen[from] = first;
             count(cpu, MESSAGES);

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Races of fills.  Part one, demand paging: all CPUs fault on the same two pages at once, the handler
- * repairs the entry (maps it, sets the access flag, makes it writable) and the access runs again,
- * while others take the page away.  An entry that was invalid or not yet accessed is in no TLB: after
- * the DSB the repaired access must succeed, unless the page went away again.  A read-only entry may
- * be cached: page 0 is flushed locally after the upgrade, page 1 is not and only counted.
- * Part two: pages that are RAM at one moment and a device's registers (PL031, PL061) at the next.
- * SEED, TIME_MS, LPAE.  Arm ARM B3.10.1, B3.7.2.
+ * Races of fills.  Part one, demand paging: all CPUs fault on the same two pages at once, the
+ * handler repairs the entry (maps it, sets the access flag, makes it writable) and the access runs
+ * again, while others take the page away.  An entry that was invalid or not yet accessed is in no
+ * TLB: after the DSB the repaired access must succeed, unless the page went away again.  A
+ * read-only entry may be cached: page 0 is flushed locally after the upgrade, page 1 is not and
+ * only counted. Part two: pages that are RAM at one moment and a device's registers (PL031, PL061)
+ * at the next. SEED, TIME_MS, LPAE.  Arm ARM B3.10.1, B3.7.2.
  */
 #include "stage.inc.c"
 
@@ -15,8 +15,24 @@ const char payload_name[] = "fills";
 #define POISON  0xdeadbeefu
 #define SLOT(c) (64u * ((c) + 1))
 
-enum { BAD_SPURIOUS, BAD_OLD, BAD_VALUE, BAD_STORE, BAD_CAUSE, BAD_ALLOWED, BAD_MIX, VERDICTS,
-       FAULTS = VERDICTS, REPAIRS, LOST_RACES, LAZY, TAKEN, MIXED, FLIPS, ALL };
+enum {
+    BAD_SPURIOUS,
+    BAD_OLD,
+    BAD_VALUE,
+    BAD_STORE,
+    BAD_CAUSE,
+    BAD_ALLOWED,
+    BAD_MIX,
+    VERDICTS,
+    FAULTS = VERDICTS,
+    REPAIRS,
+    LOST_RACES,
+    LAZY,
+    TAKEN,
+    MIXED,
+    FLIPS,
+    ALL
+};
 static const char *const names[ALL] = {
     "a repaired access does not abort again",
     "no access through an old entry",
@@ -142,23 +158,24 @@ static void demand(unsigned cpu, uint32_t r)
 
 /* --- part two --- */
 enum state { UNMAPPED, RAM, DEVICE };
-#define PL031 0x09010000u
-#define PL061 0x09030000u
-#define ID    0xfe0u /* PrimeCell identification: 0x31, 0x61 */
-#define TAG   0x5a000000u
+#define PL031       0x09010000u
+#define PL061       0x09030000u
+#define ID          0xfe0u /* PrimeCell identification: 0x31, 0x61 */
+#define TAG         0x5a000000u
 #define MIXED_PAGES 8u
 static struct mixed {
     volatile uint32_t state; /* gen << 3 | CHANGING | what */
     uint8_t *frame;
 } __attribute__((aligned(64))) mixed[MIXED_PAGES];
 enum { CHANGING = 4, GEN = 8 };
-#define MIXED_VA(i) (VA + 0x100000u + (i)*2 * PAGE_SIZE)
+#define MIXED_VA(i)  (VA + 0x100000u + (i)*2 * PAGE_SIZE)
 #define HAS_PL031(i) (!((i)&1))
 
 static void flip(unsigned cpu, unsigned i, uint32_t r)
 {
     struct mixed *m = &mixed[i];
-    uint32_t old = m->state, gen = (old & ~7u) + GEN, what = r % 8 == 0 ? UNMAPPED : 1 + (r >> 3 & 1);
+    uint32_t old = m->state, gen = (old & ~7u) + GEN,
+             what = r % 8 == 0 ? UNMAPPED : 1 + (r >> 3 & 1);
     m->state = old | CHANGING;
     dmb();
     stage_unmap(MIXED_VA(i));
@@ -211,7 +228,8 @@ static void access_mixed(unsigned cpu, uint32_t r)
             count(cpu, BAD_MIX);
     } else if (got == POISON) {
         count(cpu, BAD_OLD);
-    } else if (stable ? got != (what == RAM ? TAG | (s1 & ~7u) : id) : got != id && got >> 24 != TAG >> 24) {
+    } else if (stable ? got != (what == RAM ? TAG | (s1 & ~7u) : id)
+                      : got != id && got >> 24 != TAG >> 24) {
         count(cpu, BAD_MIX);
     }
 }

@@ -2,12 +2,12 @@
 /*
  * Interrupts between CPUs.  Storm: every CPU sends software interrupts to random sets of CPUs, the
  * next of one kind to one target only when the last has been taken; each must arrive once, with its
- * source.  Collected: all send the same one to a CPU that masks interrupts; it must get one from each
- * of them.  Sleep: WFI with interrupts masked against a timer that is about to be due or already is,
- * and against software interrupts that race with it (a token that goes round).  Event: a token handed
- * over by SEV to CPUs in WFE.  CPU 0 looks whether the others go on; one that does not for long
- * ends the test, for there is no other way to see a lost wake-up.  SEED, TIME_MS.  GICv2 3.2.3, 4.3.15;
- * Arm ARM B1.8.13, B1.8.14.
+ * source.  Collected: all send the same one to a CPU that masks interrupts; it must get one from
+ * each of them.  Sleep: WFI with interrupts masked against a timer that is about to be due or
+ * already is, and against software interrupts that race with it (a token that goes round).  Event:
+ * a token handed over by SEV to CPUs in WFE.  CPU 0 looks whether the others go on; one that does
+ * not for long ends the test, for there is no other way to see a lost wake-up.  SEED, TIME_MS.
+ * GICv2 3.2.3, 4.3.15; Arm ARM B1.8.13, B1.8.14.
  */
 #include "stage.inc.c"
 
@@ -17,8 +17,21 @@ const char payload_name[] = "irqs";
 #define SGI_ALL   5u
 #define SGI_TOKEN 6u
 
-enum { BAD_IRQ, BAD_COUNT, BAD_MISSING, BAD_EARLY, BAD_TOKEN, VERDICTS, SENT = VERDICTS, TAKEN,
-       COLLECTED, TIMER_SLEEPS, TOKENS, EVENTS, ALL };
+enum {
+    BAD_IRQ,
+    BAD_COUNT,
+    BAD_MISSING,
+    BAD_EARLY,
+    BAD_TOKEN,
+    VERDICTS,
+    SENT = VERDICTS,
+    TAKEN,
+    COLLECTED,
+    TIMER_SLEEPS,
+    TOKENS,
+    EVENTS,
+    ALL
+};
 static const char *const names[ALL] = {
     "only interrupts that were sent arrive",
     "every software interrupt arrives once",

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Large leaves: 64 KiB pages, sections and a supersection, or 2 MiB blocks, that their owners move
- * to other memory, unmap, and replace by tables of small pages over the same addresses and back, break
- * before make.  One by-address operation with any address of a leaf must be the end of all of it, on
- * every CPU.  All CPUs read, write and execute in sixteen pages of every leaf; memory that a leaf
- * has left holds poison.  SEED, TIME_MS, LPAE.  Arm ARM B3.10.5 (scope of TLBI by MVA).
+ * to other memory, unmap, and replace by tables of small pages over the same addresses and back,
+ * break before make.  One by-address operation with any address of a leaf must be the end of all of
+ * it, on every CPU.  All CPUs read, write and execute in sixteen pages of every leaf; memory that a
+ * leaf has left holds poison.  SEED, TIME_MS, LPAE.  Arm ARM B3.10.5 (scope of TLBI by MVA).
  */
 #include "stage.inc.c"
 
@@ -33,14 +33,31 @@ static struct leaf {
 } __attribute__((aligned(64))) leaves[MAX_LEAVES];
 static unsigned nleaves;
 
-enum { BAD_OLD, BAD_STORE, BAD_VALUE, BAD_ALLOWED, BAD_REFUSED, BAD_CAUSE, VERDICTS,
-       CHECKS = VERDICTS, STRICT, FAULTS, CHANGES, ALL };
+enum {
+    BAD_OLD,
+    BAD_STORE,
+    BAD_VALUE,
+    BAD_ALLOWED,
+    BAD_REFUSED,
+    BAD_CAUSE,
+    VERDICTS,
+    CHECKS = VERDICTS,
+    STRICT,
+    FAULTS,
+    CHANGES,
+    ALL
+};
 static const char *const names[ALL] = {
-    "no access through an old leaf",   "no store through an old leaf",
-    "accesses give what is there",     "accesses of unmapped leaves abort",
-    "accesses of mapped leaves do not", "cause and address of aborts",
-    "accesses",                        "accesses with one legal outcome",
-    "aborts",                          "changes",
+    "no access through an old leaf",
+    "no store through an old leaf",
+    "accesses give what is there",
+    "accesses of unmapped leaves abort",
+    "accesses of mapped leaves do not",
+    "cause and address of aborts",
+    "accesses",
+    "accesses with one legal outcome",
+    "aborts",
+    "changes",
 };
 
 static void write_none(struct leaf *l)
@@ -89,15 +106,15 @@ static void write_table(struct leaf *l)
     uint32_t pa = (uint32_t)l->frame[l->cur], pages = size_of[l->kind] / PAGE_SIZE;
     if (l->kind == BLOCK) {
         for (unsigned i = 0; i < 512; i++)
-            stage_ll3[l->index][i] = (pa + i * PAGE_SIZE) | LD_PAGE | LD_NORMAL | LD_AP1 |
-                                     (l->global ? 0 : LD_NG);
+            stage_ll3[l->index][i] =
+                (pa + i * PAGE_SIZE) | LD_PAGE | LD_NORMAL | LD_AP1 | (l->global ? 0 : LD_NG);
         dsb();
         pte_set64(&stage_ll2[l->index], (uint32_t)stage_ll3[l->index] | LD_TABLE);
         return;
     }
     for (unsigned i = 0; i < pages; i++)
-        l->l2[i] = L2_SMALL(pa + i * PAGE_SIZE) | P_NORMAL | P_AP(AP_RW_RW) |
-                   (l->global ? 0 : P_NG);
+        l->l2[i] =
+            L2_SMALL(pa + i * PAGE_SIZE) | P_NORMAL | P_AP(AP_RW_RW) | (l->global ? 0 : P_NG);
     dsb();
     for (unsigned i = 0; l->kind != LARGE && i < pages / 256; i++)
         flat_l1[(l->va >> 20) + i] = L1_TABLE(l->l2 + 256 * i, 0);
@@ -182,12 +199,14 @@ static void change(unsigned cpu, struct leaf *l, uint32_t r)
 static void access_leaf(unsigned cpu, uint32_t r)
 {
     struct leaf *l = &leaves[r % nleaves];
-    static const enum access kinds[8] = {ACC_READ, ACC_READ, ACC_READ, ACC_LDRT,
+    static const enum access kinds[8] = {ACC_READ,  ACC_READ,  ACC_READ, ACC_LDRT,
                                          ACC_WRITE, ACC_WRITE, ACC_STRT, ACC_EXEC};
     enum access acc = kinds[r >> 8 & 7];
     uint32_t probe_at = l->probe[(r >> 12) % PROBES & (acc == ACC_EXEC ? ~3u : ~0u)];
     uint32_t va = l->va + probe_at +
-                  (acc == ACC_EXEC ? CODE : access_is_write(acc) ? SLOT(cpu) : 0);
+                  (acc == ACC_EXEC        ? CODE
+                   : access_is_write(acc) ? SLOT(cpu)
+                                          : 0);
     uint32_t s1 = l->state;
     dmb();
     isb();

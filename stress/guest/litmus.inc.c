@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The engine of the litmus payloads: a test is up to four threads of straight code and a condition on
- * what they read and left, run over many cells at a time by as many CPUs, which keep within a cell
- * of each other.  Every outcome is counted; one that the architecture forbids fails the test.
+ * The engine of the litmus payloads: a test is up to four threads of straight code and a condition
+ * on what they read and left, run over many cells at a time by as many CPUs, which keep within a
+ * cell of each other.  Every outcome is counted; one that the architecture forbids fails the test.
  * ROUNDS and TIME_MS (for each test, after two rounds) bound it.  TESTS rows are
  * X(name, CPUs, thread 0, 1, 2, 3, condition on the cell c, whether it is forbidden).
  */
@@ -90,7 +90,7 @@ struct test {
 #define ROW(n, need, t0, t1, t2, t3, cond, bad) {#n, need, run_##n, seen_##n, bad},
 
 /* Outcomes of one test: registers 0 to 3, x and y, four bits each. */
-#define OUTCOMES 32u
+#define OUTCOMES                                32u
 static struct {
     uint32_t key[OUTCOMES], times[OUTCOMES], others;
     unsigned n;

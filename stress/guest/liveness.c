@@ -4,8 +4,8 @@
  * branch to itself, blocks chained over pages, indirect branches, loads and stores, an exclusive
  * spin, aborts that a handler skips), half of them in User mode, while CPU 0 invalidates in every
  * form the architecture has, also more at once than a queue may hold.  Every DSB must complete, the
- * loops must go on, and the end of their page must be the end of them.  A DSB that does not complete
- * shows as the time limit of the test.  SEED, TIME_MS, LPAE.
+ * loops must go on, and the end of their page must be the end of them.  A DSB that does not
+ * complete shows as the time limit of the test.  SEED, TIME_MS, LPAE.
  */
 #include "stage.inc.c"
 
@@ -49,8 +49,9 @@ __asm__(".pushsection .text.loops,\"ax\",%progbits\n .syntax unified\n .arm\n .b
 
 enum loop { SELF, CHAIN, INDIRECT, MEMORY, EXCLUSIVE, ABORT, LOOPS, MIXED = LOOPS, ROUNDS };
 static const char *const loop_names[ROUNDS] = {
-    "a branch to itself", "blocks chained over pages", "indirect branches",  "loads and stores",
-    "an exclusive spin",  "aborts",                    "each in another loop",
+    "a branch to itself",   "blocks chained over pages", "indirect branches",
+    "loads and stores",     "an exclusive spin",         "aborts",
+    "each in another loop",
 };
 
 static unsigned now_round;

@@ -35,15 +35,15 @@ CODE(mp_r_ctrl, uint32_t a, b;
          : "cc", "memory");
      c->r[0] = a; c->r[1] = b;)
 /* a store that depends on the load: data, control */
-#define LB_DATA(from, to)                                                               \
-    uint32_t a, t;                                                                      \
-    ASM("ldr %0, [%2]\n eor %1, %0, %0\n add %1, %1, #1\n str %1, [%3]", "=&r"(a), "=&r"(t) \
-        : "r"(from), "r"(to)                                                            \
-        : "memory")
-#define LB_CTRL(from, to)                                                                   \
+#define LB_DATA(from, to)                                                                   \
     uint32_t a, t;                                                                          \
-    ASM("ldr %0, [%2]\n mov %1, #1\n cmp %0, #5\n bne 1f\n1: str %1, [%3]", "=&r"(a), "=&r"(t) \
+    ASM("ldr %0, [%2]\n eor %1, %0, %0\n add %1, %1, #1\n str %1, [%3]", "=&r"(a), "=&r"(t) \
         : "r"(from), "r"(to)                                                                \
+        : "memory")
+#define LB_CTRL(from, to)                                                                      \
+    uint32_t a, t;                                                                             \
+    ASM("ldr %0, [%2]\n mov %1, #1\n cmp %0, #5\n bne 1f\n1: str %1, [%3]", "=&r"(a), "=&r"(t) \
+        : "r"(from), "r"(to)                                                                   \
         : "cc", "memory")
 CODE(lb_data_0, LB_DATA(&c->x, &c->y); c->r[0] = a;)
 CODE(lb_data_1, LB_DATA(&c->y, &c->x); c->r[1] = a;)
@@ -75,32 +75,31 @@ CODE(iriw_3, uint32_t a = c->y; dsb(); uint32_t b = c->x; c->r[2] = a; c->r[3] =
 CODE(iriw_2_weak, uint32_t a = c->x; uint32_t b = c->y; c->r[0] = a; c->r[1] = b;)
 CODE(iriw_3_weak, uint32_t a = c->y; uint32_t b = c->x; c->r[2] = a; c->r[3] = b;)
 
-#define TESTS(X)                                                                                \
-    X(CoWW, 2, coww_0, corr_2, w_y, w_y, c->x == 1, true)                                       \
-    X(CoWR, 2, cowr_0, cow_2, w_y, w_y, c->r[0] == 2 && c->x == 1, true)                        \
-    X(CoRW1, 1, corw_0, w_y, w_y, w_y, c->r[0] == 1, true)                                      \
-    X(CoRW2, 2, corw_0, cow_2, w_y, w_y, c->r[0] == 2 && c->x == 2, true)                       \
-    X(CoRR_two_readers, 4, cow_1, cow_2, corr_2, corr_3,                                        \
+#define TESTS(X)                                                                                  \
+    X(CoWW, 2, coww_0, corr_2, w_y, w_y, c->x == 1, true)                                         \
+    X(CoWR, 2, cowr_0, cow_2, w_y, w_y, c->r[0] == 2 && c->x == 1, true)                          \
+    X(CoRW1, 1, corw_0, w_y, w_y, w_y, c->r[0] == 1, true)                                        \
+    X(CoRW2, 2, corw_0, cow_2, w_y, w_y, c->r[0] == 2 && c->x == 2, true)                         \
+    X(CoRR_two_readers, 4, cow_1, cow_2, corr_2, corr_3,                                          \
       c->r[0] && c->r[1] && c->r[0] != c->r[1] && c->r[0] == c->r[3] && c->r[1] == c->r[2], true) \
-    X(MP_dsb, 2, mp_w_dsb, mp_r_dsb, w_y, w_y, c->r[0] == 1 && c->r[1] == 0, true)              \
-    X(MP_dmb_st_ctrl_isb, 2, mp_w_st, mp_r_ctrl, w_y, w_y, c->r[0] == 1 && c->r[1] == 0, true)  \
-    X(MP_no_barrier, 2, mp_w_weak, mp_r_weak, w_y, w_y, c->r[0] == 1 && c->r[1] == 0, false)    \
-    X(LB_data, 2, lb_data_0, lb_data_1, w_y, w_y, c->r[0] == 1 && c->r[1] == 1, true)           \
-    X(LB_ctrl, 2, lb_ctrl_0, lb_ctrl_1, w_y, w_y, c->r[0] == 1 && c->r[1] == 1, true)           \
-    X(LB_no_barrier, 2, lb_weak_0, lb_weak_1, w_y, w_y, c->r[0] == 1 && c->r[1] == 1, false)    \
-    X(R_dmb, 2, mp_w, r_1, w_y, w_y, c->y == 2 && c->r[0] == 0, true)                           \
-    X(R_no_barrier, 2, mp_w_weak, r_1_weak, w_y, w_y, c->y == 2 && c->r[0] == 0, false)         \
-    X(S_dmb_data, 2, s_0, s_data, w_y, w_y, c->r[0] == 1 && c->x == 2, true)                    \
-    X(W2plus2_dsb, 2, ww_0, ww_1, w_y, w_y, c->x == 1 && c->y == 1, true)                       \
-    X(W2plus2_no_barrier, 2, ww_0_weak, ww_1_weak, w_y, w_y, c->x == 1 && c->y == 1, false)     \
-    X(ISA2_dmb, 3, mp_w, isa2_1, isa2_2, w_y, c->r[0] == 1 && c->r[1] == 1 && c->r[2] == 0,     \
-      true)                                                                                     \
-    X(RWC_dmb, 3, cow_1, rwc_1, rwc_2, w_y, c->r[0] == 1 && c->r[1] == 0 && c->r[2] == 0, true) \
-    X(WRC_dependencies, 3, cow_1, wrc_1_data, wrc_2_addr, w_y,                                  \
-      c->r[0] == 1 && c->r[1] == 1 && c->r[2] == 0, false)                                      \
-    X(IRIW_dsb, 4, cow_1, w_y, iriw_2, iriw_3,                                                  \
-      c->r[0] == 1 && c->r[1] == 0 && c->r[2] == 1 && c->r[3] == 0, true)                       \
-    X(IRIW_no_barrier, 4, cow_1, w_y, iriw_2_weak, iriw_3_weak,                                 \
+    X(MP_dsb, 2, mp_w_dsb, mp_r_dsb, w_y, w_y, c->r[0] == 1 && c->r[1] == 0, true)                \
+    X(MP_dmb_st_ctrl_isb, 2, mp_w_st, mp_r_ctrl, w_y, w_y, c->r[0] == 1 && c->r[1] == 0, true)    \
+    X(MP_no_barrier, 2, mp_w_weak, mp_r_weak, w_y, w_y, c->r[0] == 1 && c->r[1] == 0, false)      \
+    X(LB_data, 2, lb_data_0, lb_data_1, w_y, w_y, c->r[0] == 1 && c->r[1] == 1, true)             \
+    X(LB_ctrl, 2, lb_ctrl_0, lb_ctrl_1, w_y, w_y, c->r[0] == 1 && c->r[1] == 1, true)             \
+    X(LB_no_barrier, 2, lb_weak_0, lb_weak_1, w_y, w_y, c->r[0] == 1 && c->r[1] == 1, false)      \
+    X(R_dmb, 2, mp_w, r_1, w_y, w_y, c->y == 2 && c->r[0] == 0, true)                             \
+    X(R_no_barrier, 2, mp_w_weak, r_1_weak, w_y, w_y, c->y == 2 && c->r[0] == 0, false)           \
+    X(S_dmb_data, 2, s_0, s_data, w_y, w_y, c->r[0] == 1 && c->x == 2, true)                      \
+    X(W2plus2_dsb, 2, ww_0, ww_1, w_y, w_y, c->x == 1 && c->y == 1, true)                         \
+    X(W2plus2_no_barrier, 2, ww_0_weak, ww_1_weak, w_y, w_y, c->x == 1 && c->y == 1, false)       \
+    X(ISA2_dmb, 3, mp_w, isa2_1, isa2_2, w_y, c->r[0] == 1 && c->r[1] == 1 && c->r[2] == 0, true) \
+    X(RWC_dmb, 3, cow_1, rwc_1, rwc_2, w_y, c->r[0] == 1 && c->r[1] == 0 && c->r[2] == 0, true)   \
+    X(WRC_dependencies, 3, cow_1, wrc_1_data, wrc_2_addr, w_y,                                    \
+      c->r[0] == 1 && c->r[1] == 1 && c->r[2] == 0, false)                                        \
+    X(IRIW_dsb, 4, cow_1, w_y, iriw_2, iriw_3,                                                    \
+      c->r[0] == 1 && c->r[1] == 0 && c->r[2] == 1 && c->r[3] == 0, true)                         \
+    X(IRIW_no_barrier, 4, cow_1, w_y, iriw_2_weak, iriw_3_weak,                                   \
       c->r[0] == 1 && c->r[1] == 0 && c->r[2] == 1 && c->r[3] == 0, false)
 TESTS(RUN)
 static const struct test tests[] = {TESTS(ROW)};
@@ -149,18 +148,18 @@ CODE(airiw_3, uint32_t a = lda(&c->y); uint32_t b = lda(&c->x); c->r[2] = a; c->
 CODE(asb_0_weak, stl(&c->x, 1); c->r[0] = c->y;)
 CODE(asb_1_weak, stl(&c->y, 1); c->r[1] = c->x;)
 
-#define TESTS_V8(X)                                                                           \
-    X(MP_stl_lda, 2, amp_0, amp_1, w_y, w_y, c->r[0] == 1 && c->r[1] == 0, true)              \
-    X(SB_stl_lda, 2, asb_0, asb_1, w_y, w_y, c->r[0] == 0 && c->r[1] == 0, true)              \
-    X(SB_stlex_lda, 2, asbx_0, asbx_1, w_y, w_y, c->r[0] == 0 && c->r[1] == 0, true)          \
-    X(SB_stl_plain, 2, asb_0_weak, asb_1_weak, w_y, w_y, c->r[0] == 0 && c->r[1] == 0, false) \
-    X(LB_lda, 2, alb_0, alb_1, w_y, w_y, c->r[0] == 1 && c->r[1] == 1, true)                  \
-    X(R_stl_lda, 2, ar_0, ar_1, w_y, w_y, c->y == 2 && c->r[0] == 0, true)                    \
-    X(S_stl_lda, 2, as_0, as_1, w_y, w_y, c->r[0] == 1 && c->x == 2, true)                    \
-    X(W2plus2_stl, 2, aww_0, aww_1, w_y, w_y, c->x == 1 && c->y == 1, true)                   \
-    X(WRC_stl_lda, 3, awrc_0, awrc_1, awrc_2, w_y,                                            \
-      c->r[0] == 1 && c->r[1] == 1 && c->r[2] == 0, true)                                     \
-    X(IRIW_stl_lda, 4, awrc_0, airiw_1, airiw_2, airiw_3,                                     \
+#define TESTS_V8(X)                                                                              \
+    X(MP_stl_lda, 2, amp_0, amp_1, w_y, w_y, c->r[0] == 1 && c->r[1] == 0, true)                 \
+    X(SB_stl_lda, 2, asb_0, asb_1, w_y, w_y, c->r[0] == 0 && c->r[1] == 0, true)                 \
+    X(SB_stlex_lda, 2, asbx_0, asbx_1, w_y, w_y, c->r[0] == 0 && c->r[1] == 0, true)             \
+    X(SB_stl_plain, 2, asb_0_weak, asb_1_weak, w_y, w_y, c->r[0] == 0 && c->r[1] == 0, false)    \
+    X(LB_lda, 2, alb_0, alb_1, w_y, w_y, c->r[0] == 1 && c->r[1] == 1, true)                     \
+    X(R_stl_lda, 2, ar_0, ar_1, w_y, w_y, c->y == 2 && c->r[0] == 0, true)                       \
+    X(S_stl_lda, 2, as_0, as_1, w_y, w_y, c->r[0] == 1 && c->x == 2, true)                       \
+    X(W2plus2_stl, 2, aww_0, aww_1, w_y, w_y, c->x == 1 && c->y == 1, true)                      \
+    X(WRC_stl_lda, 3, awrc_0, awrc_1, awrc_2, w_y, c->r[0] == 1 && c->r[1] == 1 && c->r[2] == 0, \
+      true)                                                                                      \
+    X(IRIW_stl_lda, 4, awrc_0, airiw_1, airiw_2, airiw_3,                                        \
       c->r[0] == 1 && c->r[1] == 0 && c->r[2] == 1 && c->r[3] == 0, true)
 TESTS_V8(RUN)
 static const struct test tests_v8[] = {TESTS_V8(ROW)};

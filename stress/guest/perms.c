@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Permission flips.  Every CPU owns some pages and keeps changing what may be done with them: valid,
- * user access, read-only, execute-never, access flag, and with short descriptors the domain (in the
- * first-level entry), with long ones the limits of the table above (APTable, XNTable).  All CPUs
- * read, write and execute all pages from privileged and from User mode and by LDRT/STRT, while each
- * changes its own DACR, which needs no maintenance.  When the state word says that nothing moves,
- * the outcome, its cause and its address are known.  Arm ARM B3.7, B3.12, B3.13.2.
+ * Permission flips.  Every CPU owns some pages and keeps changing what may be done with them:
+ * valid, user access, read-only, execute-never, access flag, and with short descriptors the domain
+ * (in the first-level entry), with long ones the limits of the table above (APTable, XNTable).  All
+ * CPUs read, write and execute all pages from privileged and from User mode and by LDRT/STRT, while
+ * each changes its own DACR, which needs no maintenance.  When the state word says that nothing
+ * moves, the outcome, its cause and its address are known.  Arm ARM B3.7, B3.12, B3.13.2.
  */
 #include "stage.inc.c"
 
@@ -33,13 +33,28 @@ static struct page {
     bool global;
 } __attribute__((aligned(64))) pages[NPAGES];
 
-enum { BAD_ALLOWED, BAD_REFUSED, BAD_CAUSE, BAD_VALUE, BAD_STORE, VERDICTS, CHECKS = VERDICTS,
-       STRICT, FAULTS, CHANGES, ALL };
+enum {
+    BAD_ALLOWED,
+    BAD_REFUSED,
+    BAD_CAUSE,
+    BAD_VALUE,
+    BAD_STORE,
+    VERDICTS,
+    CHECKS = VERDICTS,
+    STRICT,
+    FAULTS,
+    CHANGES,
+    ALL
+};
 static const char *const names[ALL] = {
-    "what is forbidden is refused",       "what is allowed is not refused",
-    "cause and address of aborts",        "reads and calls give what is there",
-    "refused stores leave memory alone",  "accesses",
-    "accesses with one legal outcome",    "aborts",
+    "what is forbidden is refused",
+    "what is allowed is not refused",
+    "cause and address of aborts",
+    "reads and calls give what is there",
+    "refused stores leave memory alone",
+    "accesses",
+    "accesses with one legal outcome",
+    "aborts",
     "changes",
 };
 

@@ -3,10 +3,10 @@
  * Storm of address spaces: SPACES of them (more than any emulator has tags, contexts or windows),
  * each with its own non-global page at one address and a shared global page at another, below 1 GiB
  * by TTBR0 as kernels have it.  Every CPU jumps from one to the next and reads, writes and executes
- * there, privileged and in User mode, while the owners of the spaces and of the global page edit the
- * tables under them.  Each CPU gives out its own ASIDs: some start over with a flush of all when the
- * 255 are used up, some take one away from another space and flush by ASID.  SPACES, SEED, TIME_MS,
- * LPAE.  Arm ARM B3.9.1 (ASIDs), B3.10.4 (changing ASID and table base).
+ * there, privileged and in User mode, while the owners of the spaces and of the global page edit
+ * the tables under them.  Each CPU gives out its own ASIDs: some start over with a flush of all
+ * when the 255 are used up, some take one away from another space and flush by ASID.  SPACES, SEED,
+ * TIME_MS, LPAE.  Arm ARM B3.9.1 (ASIDs), B3.10.4 (changing ASID and table base).
  */
 #include "stage.inc.c"
 
@@ -39,8 +39,23 @@ static struct {
 } global __attribute__((aligned(64)));
 static uint32_t *no_space; /* short: only devices */
 
-enum { BAD_SPACE, BAD_OLD, BAD_VALUE, BAD_STORE, BAD_ALLOWED, BAD_REFUSED, BAD_GLOBAL, VERDICTS,
-       VISITS = VERDICTS, STRICT, FAULTS, CHANGES, ROLLOVERS, STOLEN, ALL };
+enum {
+    BAD_SPACE,
+    BAD_OLD,
+    BAD_VALUE,
+    BAD_STORE,
+    BAD_ALLOWED,
+    BAD_REFUSED,
+    BAD_GLOBAL,
+    VERDICTS,
+    VISITS = VERDICTS,
+    STRICT,
+    FAULTS,
+    CHANGES,
+    ROLLOVERS,
+    STOLEN,
+    ALL
+};
 static const char *const names[ALL] = {
     "every space has its own page",
     "no access through an old translation",

@@ -40,10 +40,10 @@ enum {
 };
 
 extern unsigned stage_cpus;
-extern uint32_t *stage_l2[STAGE_MIB];      /* short: the table of each MiB */
+extern uint32_t *stage_l2[STAGE_MIB];                  /* short: the table of each MiB */
 extern uint64_t *stage_ll2, *stage_ll3[STAGE_MIB / 2]; /* long: level 2 from VA on, level 3 */
 
-void stage_setup(unsigned n);  /* CPU 0: tables, distributor */
+void stage_setup(unsigned n);   /* CPU 0: tables, distributor */
 void stage_enter(unsigned cpu); /* each CPU: tables, ASID; interrupts stay masked */
 void stage_leave(void);         /* back to the flat map */
 uint32_t stage_asid(unsigned cpu);
@@ -77,8 +77,8 @@ bool stage_time_left(void);
 void stage_meet(void);
 
 /*
- * In a loop that waits for what must come: gives way, and after PATIENCE_MS without it ends the test.
- * Long gaps between two looks count little, so that a stopped or starved host is no verdict.
+ * In a loop that waits for what must come: gives way, and after PATIENCE_MS without it ends the
+ * test. Long gaps between two looks count little, so that a stopped or starved host is no verdict.
  */
 #define PATIENCE_MS 30000u
 struct patience {

@@ -80,10 +80,10 @@ void stage_map(uint32_t va, const void *frame, unsigned how)
                             (how & ST_RO ? LD_AP2 : 0) | (how & ST_GLOBAL ? 0 : LD_NG) |
                             (how & ST_XN ? LD_XN : 0));
     else
-        write_entry(va, L2_SMALL(pa) | (how & ST_DEVICE ? P_DEVICE : P_NORMAL) |
-                            P_AP((how & ST_OLD ? 0 : 1) | (how & ST_PRIV ? 0 : 2) |
-                                 (how & ST_RO ? 4 : 0)) |
-                            (how & ST_GLOBAL ? 0 : P_NG) | (how & ST_XN ? P_XN : 0));
+        write_entry(
+            va, L2_SMALL(pa) | (how & ST_DEVICE ? P_DEVICE : P_NORMAL) |
+                    P_AP((how & ST_OLD ? 0 : 1) | (how & ST_PRIV ? 0 : 2) | (how & ST_RO ? 4 : 0)) |
+                    (how & ST_GLOBAL ? 0 : P_NG) | (how & ST_XN ? P_XN : 0));
 }
 
 void stage_unmap(uint32_t va)

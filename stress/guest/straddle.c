@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Accesses that lie in two pages.  Pairs of neighbouring pages, of which the owner moves, unmaps or
- * (in the right one) turns into Device memory one at a time, while all CPUs reach over the boundary:
- * unaligned LDR and STR, LDM and STM, LDRD, VLDM and VSTM, VLD1, and exchange a word by LDREX and STREX.
- * After the DSB neither half may come from an old mapping, and every byte is as it should be when the
- * state word says that nothing moves.  Device memory refuses unaligned accesses (alignment fault) and
- * only those.  Meanwhile every CPU changes its own ASID; owners that invalidate by ASID name those in
- * use.  SEED, TIME_MS, LPAE.  Arm ARM A3.2.1, A3.5.3, B3.10.
+ * (in the right one) turns into Device memory one at a time, while all CPUs reach over the
+ * boundary: unaligned LDR and STR, LDM and STM, LDRD, VLDM and VSTM, VLD1, and exchange a word by
+ * LDREX and STREX. After the DSB neither half may come from an old mapping, and every byte is as it
+ * should be when the state word says that nothing moves.  Device memory refuses unaligned accesses
+ * (alignment fault) and only those.  Meanwhile every CPU changes its own ASID; owners that
+ * invalidate by ASID name those in use.  SEED, TIME_MS, LPAE.  Arm ARM A3.2.1, A3.5.3, B3.10.
  */
 #include "stage.inc.c"
 
@@ -32,18 +32,39 @@ static struct pair {
     volatile uint32_t state;
     uint8_t *frame[2][FRAMES]; /* left, right */
     unsigned cur[2];
-    volatile uint8_t tag[2]; /* the bytes at the end of the left page, at the start of the right one */
+    volatile uint8_t
+        tag[2]; /* the bytes at the end of the left page, at the start of the right one */
 } __attribute__((aligned(64))) pairs[PAIRS];
 
-enum { BAD_OLD, BAD_STORE, BAD_VALUE, BAD_ALLOWED, BAD_REFUSED, BAD_CAUSE, VERDICTS,
-       CHECKS = VERDICTS, STRICT, FAULTS, CHANGES, DEVICES, SWITCHES, ALL };
+enum {
+    BAD_OLD,
+    BAD_STORE,
+    BAD_VALUE,
+    BAD_ALLOWED,
+    BAD_REFUSED,
+    BAD_CAUSE,
+    VERDICTS,
+    CHECKS = VERDICTS,
+    STRICT,
+    FAULTS,
+    CHANGES,
+    DEVICES,
+    SWITCHES,
+    ALL
+};
 static const char *const names[ALL] = {
-    "no byte through an old mapping",    "no store through an old mapping",
-    "both halves are what the pages hold", "accesses into unmapped or Device pages abort",
-    "accesses to mapped pages do not",   "cause and address of aborts",
-    "accesses",                          "accesses with one legal outcome",
-    "aborts",                            "changes",
-    "of them to Device memory",          "changes of ASID",
+    "no byte through an old mapping",
+    "no store through an old mapping",
+    "both halves are what the pages hold",
+    "accesses into unmapped or Device pages abort",
+    "accesses to mapped pages do not",
+    "cause and address of aborts",
+    "accesses",
+    "accesses with one legal outcome",
+    "aborts",
+    "changes",
+    "of them to Device memory",
+    "changes of ASID",
 };
 
 /* --- ASIDs: the ones this CPU uses, old and new during a change --- */
@@ -59,7 +80,7 @@ static void change_asid(unsigned cpu, uint32_t r)
     dsb();
     isb();
     if (LPAE)
-        write_ttbr0_64((uint64_t)(uint32_t)stage_ll1 | (uint64_t)new << 48);
+        write_ttbr0_64((uint64_t)(uint32_t)stage_ll1 | (uint64_t) new << 48);
     else
         write_contextidr(new);
     isb();
@@ -154,30 +175,45 @@ void x_vstm(uint32_t va, void *buf);
 void x_vld1(uint32_t va, void *buf);
 void x_vst1(uint32_t va, void *buf);
 __asm__(".pushsection .text.try,\"ax\",%progbits\n .syntax unified\n .arm\n .fpu neon-vfpv4\n"
-        " .balign 4\n" FN(x_ldr) " ldr r2, [r0]\n str r2, [r1]\n bx lr\n"
-        FN(x_str) " ldr r2, [r1]\n str r2, [r0]\n bx lr\n"
-        FN(x_ldm) " ldm r0, {r2, r3, r12}\n stm r1, {r2, r3, r12}\n bx lr\n"
-        FN(x_stm) " ldm r1, {r2, r3, r12}\n stm r0, {r2, r3, r12}\n bx lr\n"
-        FN(x_ldrd) " ldrd r2, r3, [r0]\n strd r2, r3, [r1]\n bx lr\n"
-        FN(x_strd) " ldrd r2, r3, [r1]\n strd r2, r3, [r0]\n bx lr\n"
-        FN(x_vldm) " vldm r0, {d0-d3}\n vstm r1, {d0-d3}\n bx lr\n"
-        FN(x_vstm) " vldm r1, {d0-d3}\n vstm r0, {d0-d3}\n bx lr\n"
-        FN(x_vld1) " vld1.8 {d0-d1}, [r0]\n vst1.8 {d0-d1}, [r1]\n bx lr\n"
-        FN(x_vst1) " vld1.8 {d0-d1}, [r1]\n vst1.8 {d0-d1}, [r0]\n bx lr\n .popsection\n");
+        " .balign 4\n" FN(x_ldr) " ldr r2, [r0]\n str r2, [r1]\n bx lr\n" FN(x_str) " ldr r2, "
+                                                                                    "[r1]\n str "
+                                                                                    "r2, [r0]\n bx "
+                                                                                    "lr\n" FN(x_ldm) " ldm r0, {r2, r3, r12}\n stm r1, {r2, r3, r12}\n bx lr\n" FN(
+                                                                                        x_stm) " ld"
+                                                                                               "m "
+                                                                                               "r1,"
+                                                                                               " {"
+                                                                                               "r2,"
+                                                                                               " r3"
+                                                                                               ", "
+                                                                                               "r12"
+                                                                                               "}\n"
+                                                                                               " st"
+                                                                                               "m "
+                                                                                               "r0,"
+                                                                                               " {"
+                                                                                               "r2,"
+                                                                                               " r3"
+                                                                                               ", "
+                                                                                               "r12"
+                                                                                               "}\n"
+                                                                                               " bx"
+                                                                                               " lr"
+                                                                                               "\n" FN(x_ldrd) " ldrd r2, r3, [r0]\n strd r2, r3, [r1]\n bx lr\n" FN(x_strd) " ldrd r2, r3, [r1]\n strd r2, r3, [r0]\n bx lr\n" FN(x_vldm) " vldm r0, {d0-d3}\n vstm r1, {d0-d3}\n bx lr\n" FN(x_vstm) " vldm r1, {d0-d3}\n vstm r0, {d0-d3}\n bx lr\n" FN(x_vld1) " vld1.8 {d0-d1}, [r0]\n vst1.8 {d0-d1}, [r1]\n bx lr\n" FN(x_vst1) " vld1.8 {d0-d1}, [r1]\n vst1.8 {d0-d1}, [r0]\n bx lr\n .popsection\n");
 
 static const struct {
     void (*load)(uint32_t va, void *buf), (*store)(uint32_t va, void *buf);
     unsigned size, align;
 } kinds[] = {
-    {x_ldr, x_str, 4, 1},   {x_ldm, x_stm, 12, 4},  {x_ldrd, x_strd, 8, 4},
+    {x_ldr, x_str, 4, 1},    {x_ldm, x_stm, 12, 4},   {x_ldrd, x_strd, 8, 4},
     {x_vldm, x_vstm, 32, 4}, {x_vld1, x_vst1, 16, 1},
 };
 
 /*
- * What the pages hold: the tags of their owner, in even pairs also bytes that somebody stored, which
- * may be any time after he looked at the state.
+ * What the pages hold: the tags of their owner, in even pairs also bytes that somebody stored,
+ * which may be any time after he looked at the state.
  */
-#define STORED      0xf0u
+#define STORED       0xf0u
 #define MAY_STORE(i) (!((i)&1))
 static void check_bytes(unsigned cpu, const uint8_t *tag, bool stores, const uint8_t *got,
                         unsigned left, unsigned size, bool stable)
@@ -231,8 +267,8 @@ static void cross(unsigned cpu, uint32_t r)
     for (unsigned n = 0; n < size; n++)
         bytes[n] = store ? STORED | cpu : 0;
     const void *fn = (const void *)(store ? kinds[k].store : kinds[k].load);
-    enum trap_kind t = user ? catch_user(fn, va, (uint32_t)bytes, 0)
-                            : catch_call(fn, va, (uint32_t)bytes, 0);
+    enum trap_kind t =
+        user ? catch_user(fn, va, (uint32_t)bytes, 0) : catch_call(fn, va, (uint32_t)bytes, 0);
     dmb();
     bool stable = s1 == p->state && !(s1 & CHANGING);
     count(cpu, CHECKS);
@@ -274,7 +310,8 @@ static void inside(unsigned cpu, uint32_t r)
     }
 }
 
-/* Exchange of the word in the left page; whoever is in between meets the owner's byte or his own. */
+/* Exchange of the word in the left page; whoever is in between meets the owner's byte or his own.
+ */
 static void exchange(unsigned cpu, uint32_t r)
 {
     unsigned i = (r >> 4) % PAIRS;
