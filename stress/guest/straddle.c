@@ -163,7 +163,6 @@ static void change(unsigned cpu, unsigned i, uint32_t r)
 }
 
 /* --- accesses of 2 to 32 bytes around the boundary; r1: where to put or get the bytes --- */
-#define FN(n) ".global " #n "\n .type " #n ",%function\n" #n ":\n"
 void x_ldr(uint32_t va, void *buf);
 void x_str(uint32_t va, void *buf);
 void x_ldm(uint32_t va, void *buf);
@@ -175,31 +174,19 @@ void x_vstm(uint32_t va, void *buf);
 void x_vld1(uint32_t va, void *buf);
 void x_vst1(uint32_t va, void *buf);
 __asm__(".pushsection .text.try,\"ax\",%progbits\n .syntax unified\n .arm\n .fpu neon-vfpv4\n"
-        " .balign 4\n" FN(x_ldr) " ldr r2, [r0]\n str r2, [r1]\n bx lr\n" FN(x_str) " ldr r2, "
-                                                                                    "[r1]\n str "
-                                                                                    "r2, [r0]\n bx "
-                                                                                    "lr\n" FN(x_ldm) " ldm r0, {r2, r3, r12}\n stm r1, {r2, r3, r12}\n bx lr\n" FN(
-                                                                                        x_stm) " ld"
-                                                                                               "m "
-                                                                                               "r1,"
-                                                                                               " {"
-                                                                                               "r2,"
-                                                                                               " r3"
-                                                                                               ", "
-                                                                                               "r12"
-                                                                                               "}\n"
-                                                                                               " st"
-                                                                                               "m "
-                                                                                               "r0,"
-                                                                                               " {"
-                                                                                               "r2,"
-                                                                                               " r3"
-                                                                                               ", "
-                                                                                               "r12"
-                                                                                               "}\n"
-                                                                                               " bx"
-                                                                                               " lr"
-                                                                                               "\n" FN(x_ldrd) " ldrd r2, r3, [r0]\n strd r2, r3, [r1]\n bx lr\n" FN(x_strd) " ldrd r2, r3, [r1]\n strd r2, r3, [r0]\n bx lr\n" FN(x_vldm) " vldm r0, {d0-d3}\n vstm r1, {d0-d3}\n bx lr\n" FN(x_vstm) " vldm r1, {d0-d3}\n vstm r0, {d0-d3}\n bx lr\n" FN(x_vld1) " vld1.8 {d0-d1}, [r0]\n vst1.8 {d0-d1}, [r1]\n bx lr\n" FN(x_vst1) " vld1.8 {d0-d1}, [r1]\n vst1.8 {d0-d1}, [r0]\n bx lr\n .popsection\n");
+        " .balign 4\n"
+        ".macro FN n\n .global \\n\n .type \\n,%function\n\\n:\n.endm\n"
+        " FN x_ldr\n ldr r2, [r0]\n str r2, [r1]\n bx lr\n"
+        " FN x_str\n ldr r2, [r1]\n str r2, [r0]\n bx lr\n"
+        " FN x_ldm\n ldm r0, {r2, r3, r12}\n stm r1, {r2, r3, r12}\n bx lr\n"
+        " FN x_stm\n ldm r1, {r2, r3, r12}\n stm r0, {r2, r3, r12}\n bx lr\n"
+        " FN x_ldrd\n ldrd r2, r3, [r0]\n strd r2, r3, [r1]\n bx lr\n"
+        " FN x_strd\n ldrd r2, r3, [r1]\n strd r2, r3, [r0]\n bx lr\n"
+        " FN x_vldm\n vldm r0, {d0-d3}\n vstm r1, {d0-d3}\n bx lr\n"
+        " FN x_vstm\n vldm r1, {d0-d3}\n vstm r0, {d0-d3}\n bx lr\n"
+        " FN x_vld1\n vld1.8 {d0-d1}, [r0]\n vst1.8 {d0-d1}, [r1]\n bx lr\n"
+        " FN x_vst1\n vld1.8 {d0-d1}, [r1]\n vst1.8 {d0-d1}, [r0]\n bx lr\n"
+        " .purgem FN\n .popsection\n");
 
 static const struct {
     void (*load)(uint32_t va, void *buf), (*store)(uint32_t va, void *buf);
