@@ -5,6 +5,8 @@
  * of the variants without barriers appear is only reported.  Also single-copy atomicity of LDRD,
  * STRD (LPAE) and LDREXD.  Arm ARM A3.5.3, A3.8 and appendix on barrier litmus tests.
  */
+#include "lib/guest.h"
+
 const char payload_name[] = "litmus";
 
 #ifndef TIME_MS

@@ -5,6 +5,8 @@
  * store-release forms, which are skipped on a CPU without them (run it with -cpu max).  Outcomes of
  * the tests without barriers are only counted.  Arm ARM A3.5.5 to A3.8; ARMv8 (DDI0487) B2.3.
  */
+#include "lib/guest.h"
+
 const char payload_name[] = "ordering";
 
 #ifndef TIME_MS
