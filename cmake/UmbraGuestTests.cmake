@@ -25,6 +25,11 @@ function(umbra_guest_tests dir)
         list(GET words 1 smp)
         list(GET words 2 seconds)
         list(GET words 3 class)
+        set(cpu cortex-a15)
+        list(LENGTH words columns)
+        if(columns GREATER 4)
+            list(GET words 4 cpu)
+        endif()
         set(label nightly)
         if(class STREQUAL "ci")
             set(label guest)
@@ -33,18 +38,17 @@ function(umbra_guest_tests dir)
             math(EXPR seconds "${seconds} * 5")
         endif()
         math(EXPR timeout "${seconds} + 15")
-        # A32 sees every mode; T32 differs in the front end only, so the default mode and the plain
-        # one serve it.
+        # A32 sees every mode; T32 differs in the front end only, so the default mode serves it.
         foreach(state IN ITEMS arm thumb)
-            set(modes soft auto)
+            set(modes auto)
             if(state STREQUAL "arm")
-                list(APPEND modes spt "spt=shared,prefill=100" "spt=group,windows=2")
+                list(APPEND modes soft spt "spt=group,windows=4,prefill=32")
             endif()
             foreach(mmu IN LISTS modes)
                 string(REGEX REPLACE "[=,]" "-" mode_name "${mmu}")
                 set(test guest/${name}-${state}-${mode_name})
                 add_test(NAME ${test} COMMAND "${dir}/run.sh" -t ${seconds}
-                    "$<TARGET_FILE:umbra> -M virt -cpu cortex-a15 -smp %n -m 256 -mmu ${mmu} \
+                    "$<TARGET_FILE:umbra> -M virt -cpu ${cpu} -smp %n -m 256 -mmu ${mmu} \
 -nographic -no-reboot -kernel %k"
                     "${out}/${name}.${state}.elf" ${smp})
                 set_tests_properties(${test} PROPERTIES LABELS ${label} TIMEOUT ${timeout}

@@ -3,39 +3,16 @@
  * Memory-model litmus tests between two (or four) CPUs, batched over many cells: outcomes that the
  * ARMv7 model forbids with DMB or dependencies must not appear; how often the allowed weak outcomes
  * of the variants without barriers appear is only reported.  Also single-copy atomicity of LDRD,
- * STRD (LPAE) and LDREXD.  Parameter: ms, for all tests together.  Arm ARM A3.5.3, A3.8 and
- * appendix on barrier litmus tests.
+ * STRD (LPAE) and LDREXD.  Arm ARM A3.5.3, A3.8 and appendix on barrier litmus tests.
  */
 #include "lib/guest.h"
 
 const char payload_name[] = "litmus";
 
-#ifndef ROUNDS
-#define ROUNDS 300u
-#endif
 #ifndef TIME_MS
-#define TIME_MS 400u /* for each test, after two rounds */
+#define TIME_MS 400u
 #endif
-#define CELLS 256u
-static uint32_t rounds = ROUNDS, test_ms = TIME_MS;
-
-struct cell {
-    volatile uint32_t x;
-    uint32_t pad0[15];
-    volatile uint32_t y;
-    uint32_t pad1[15];
-    volatile uint32_t r[8];
-    uint32_t pad2[8];
-} __attribute__((aligned(64)));
-static struct cell *cells;
-static struct barrier gate;
-
-#define CODE(name, ...)                                                    \
-    static inline __attribute__((always_inline)) void name(struct cell *c) \
-    {                                                                      \
-        __VA_ARGS__                                                        \
-    }
-#define ASM(text, ...) __asm__ volatile(text : __VA_ARGS__)
+#include "litmus.inc.c"
 
 /* message passing */
 CODE(mp_w, c->x = 1; dmb(); c->y = 1;)
@@ -95,85 +72,9 @@ CODE(wrc_2, uint32_t a = c->y; dmb(); uint32_t b = c->x; c->r[1] = a; c->r[2] = 
     X(IRIW_dmb, 4, iriw_w0, iriw_w1, iriw_r0, iriw_r1,                                           \
       c->r[0] == 1 && c->r[1] == 0 && c->r[2] == 1 && c->r[3] == 0, true)
 
-/*
- * Keep the threads within one cell of each other, or they hardly ever meet: each announces its
- * number by a plain store and waits for the others', but not for one that does not run just now. No
- * barrier in here.
- */
-static struct {
-    volatile uint32_t at;
-} __attribute__((aligned(64))) progress[MAX_CPUS];
-
-static inline __attribute__((always_inline)) void lockstep(unsigned cpu, unsigned n, uint32_t i)
-{
-    progress[cpu].at = i;
-    for (unsigned k = 0; k < n; k++)
-        for (unsigned spins = 0; (int32_t)(progress[k].at - i) < 0 && spins < 3000;)
-            spins++;
-}
-
-#define RUN(n, need, t0, t1, t2, t3, cond, bad)     \
-    static void run_##n(unsigned cpu, void *arg)    \
-    {                                               \
-        struct cell *c = arg;                       \
-        uint32_t first = progress[cpu].at + 1;      \
-        barrier_wait(&gate);                        \
-        for (uint32_t i = 0; i < CELLS; i++, c++) { \
-            lockstep(cpu, need, first + i);         \
-            switch (cpu) {                          \
-            case 0:                                 \
-                t0(c);                              \
-                break;                              \
-            case 1:                                 \
-                t1(c);                              \
-                break;                              \
-            case 2:                                 \
-                t2(c);                              \
-                break;                              \
-            default:                                \
-                t3(c);                              \
-            }                                       \
-        }                                           \
-        barrier_wait(&gate);                        \
-    }                                               \
-    static bool seen_##n(const struct cell *c)      \
-    {                                               \
-        return cond;                                \
-    }
 TESTS(RUN)
 
-static const struct {
-    const char *name;
-    unsigned need;
-    cpu_fn *run;
-    bool (*seen)(const struct cell *c);
-    bool forbidden;
-} tests[] = {
-#define ROW(n, need, t0, t1, t2, t3, cond, bad) {#n, need, run_##n, seen_##n, bad},
-    TESTS(ROW)};
-
-static void run_litmus(unsigned have)
-{
-    for (unsigned i = 0; i < ARRAY_SIZE(tests); i++) {
-        if (tests[i].need > have) {
-            tap_skip(tests[i].name, "not enough CPUs");
-            continue;
-        }
-        unsigned hits = 0;
-        uint64_t end = now() + (uint64_t)test_ms * ticks_per_ms();
-        unsigned round = 0;
-        memset(progress, 0, sizeof(progress));
-        for (; round < rounds && (round < 2 || now() < end); round++) {
-            memset(cells, 0, CELLS * sizeof(*cells));
-            barrier_init(&gate, tests[i].need);
-            smp_run_all(tests[i].need, tests[i].run, cells);
-            for (unsigned k = 0; k < CELLS; k++)
-                hits += tests[i].seen(&cells[k]);
-        }
-        tap_ok(!tests[i].forbidden || hits == 0, "%s", tests[i].name);
-        tap_diag("%u of %u cells%s", hits, round * CELLS, tests[i].forbidden ? "" : " (allowed)");
-    }
-}
+static const struct test tests[] = {TESTS(ROW)};
 
 /* --- single-copy atomicity of doublewords --- */
 static volatile uint64_t wide __attribute__((aligned(64)));
@@ -245,13 +146,10 @@ void payload_main(void)
 {
     unsigned n = smp_start(MAX_CPUS);
     cells = mem_alloc(CELLS * sizeof(*cells), 64);
-    uint32_t ms = param("ms", 0);
-    if (ms) {
-        test_ms = ms / (uint32_t)ARRAY_SIZE(tests);
-        rounds = UINT32_MAX;
-    }
+    litmus_time((unsigned)ARRAY_SIZE(tests));
     tap_diag("%u ms and at most %u rounds of %u cells for each test, %u CPUs", (unsigned)test_ms,
-             (unsigned)rounds, CELLS, n);
-    run_litmus(n);
+             (unsigned)max_rounds, CELLS, n);
+    for (unsigned i = 0; i < ARRAY_SIZE(tests); i++)
+        run_test(&tests[i], n);
     run_wide(n);
 }

@@ -95,7 +95,7 @@ if [ -z "$all" ]; then
 fi
 [ $# -eq 1 ] || usage
 worst=0
-while read -r name smp secs cls; do
+while read -r name smp secs cls _; do
     case $name in '' | '#'*) continue ;; esac
     [ "$cls" = "$class" ] || continue
     for state in arm thumb; do
