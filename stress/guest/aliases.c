@@ -186,7 +186,8 @@ static void call_code(unsigned me, unsigned cpu)
 static void coherence_worker(unsigned cpu, void *arg)
 {
     (void)arg;
-    uint32_t seed = stage_seed * 0x9e3779b9u + cpu * 0x7f4a7c15u + 1, seen[MAX_CPUS] = {0}, mine = 0;
+    uint32_t seed = stage_seed * 0x9e3779b9u + cpu * 0x7f4a7c15u + 1;
+    uint32_t seen[MAX_CPUS] = {0}, mine = 0;
     stage_enter(cpu);
     stage_meet();
     while (stage_time_left()) {

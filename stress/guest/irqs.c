@@ -6,7 +6,8 @@
  * each of them.  Sleep: WFI with interrupts masked against a timer that is about to be due or
  * already is, and against software interrupts that race with it (a token that goes round).  Event:
  * a token handed over by SEV to CPUs in WFE.  CPU 0 looks whether the others go on; one that does
- * not for long ends the test, for there is no other way to see a lost wake-up.  Parameters: seed, ms.
+ * not for long ends the test, for there is no other way to see a lost wake-up.
+ * Parameters: seed, ms.
  * GICv2 3.2.3, 4.3.15; Arm ARM B1.8.13, B1.8.14.
  */
 #include "stage.inc.c"

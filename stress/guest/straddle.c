@@ -6,7 +6,8 @@
  * LDREX and STREX. After the DSB neither half may come from an old mapping, and every byte is as it
  * should be when the state word says that nothing moves.  Device memory refuses unaligned accesses
  * (alignment fault) and only those.  Meanwhile every CPU changes its own ASID; owners that
- * invalidate by ASID name those in use.  Parameters: seed, ms; LPAE.  Arm ARM A3.2.1, A3.5.3, B3.10.
+ * invalidate by ASID name those in use.
+ * Parameters: seed, ms; LPAE.  Arm ARM A3.2.1, A3.5.3, B3.10.
  */
 #include "stage.inc.c"
 
