@@ -85,7 +85,7 @@ class Selections(unittest.TestCase):
                          {(s, m) for s in boot.SMPS for m in boot.MODES})
 
     def test_matrix_is_whole(self):
-        self.assertEqual(len({str(c) for c in boot.matrix()}), 2 * 2 * 4 * 2)
+        self.assertEqual(len({str(c) for c in boot.matrix()}), 2 * 2 * 4 * 5)
 
 
 if __name__ == "__main__":
