@@ -484,7 +484,8 @@ def check_power():
     no_shutdown()
     quit_in_reset()
     for arguments in (["-no-reboot"], ["-action", "reboot=shutdown"]):
-        with Bare("psci_reset", "-nographic", *arguments) as bare, bare.client() as client:
+        with Bare("psci_reset", "-nographic", "-S", *arguments) as bare, bare.client() as client:
+            client.execute("cont")  # not before somebody listens: it takes a few milliseconds
             event = client.event("SHUTDOWN")
             expect(event and event["data"] == {"guest": True, "reason": "guest-reset"}, f"{event}")
             expect(bare.process.wait(10) == 0, f"{arguments}: status")
@@ -492,7 +493,9 @@ def check_power():
 
 def no_shutdown():
     """The guest has powered off: the emulator stays, until it is told what to do."""
-    with Bare("hello", "-nographic", "-action", "shutdown=pause") as bare, bare.client() as client:
+    with Bare("hello", "-nographic", "-S", "-action", "shutdown=pause") as bare, \
+            bare.client() as client:
+        client.execute("cont")
         for _ in range(2):
             bare.line(b"PASS")
             expect(client.event("SHUTDOWN"), "no SHUTDOWN")
