@@ -49,7 +49,7 @@ def parser():
     run.add_argument("-smp", type=positive(int, 1, catalog.SMP_MAX), help="CPUs (default: 4)")
     run.add_argument("-t", type=positive(float, 0.1, 86400), default=2.0, metavar="SECONDS",
                      help="time of each run (default: 2)")
-    run.add_argument("-seed", type=positive(int, 0, 2**32 - 1), help="replays a run")
+    run.add_argument("-seed", type=positive(int, 0, 2**32 - 1), help="replays a run, and the choice of --sample")
     run.add_argument("-mmu", action="append", metavar="MODE", help=", ".join(catalog.MODES))
     run.add_argument("--emulator", metavar="CMD",
                      help="another emulator: %%k kernel, %%n CPUs, %%a parameters (without %%a: "
@@ -104,7 +104,7 @@ def make_cells(args):
              for mode in choose_modes(args) for smp in smps
              if args.smp or smp >= catalog.cpus_needed(payload)]
     if args.sample and args.sample < len(cells):
-        cells = random.sample(cells, args.sample)
+        cells = random.Random(seed).sample(cells, args.sample)
     return cells
 
 
