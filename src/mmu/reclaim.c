@@ -3,7 +3,8 @@
  * The reclaimer: a thread that clears windows which vCPUs have taken out of use (I-3). A vCPU that
  * gives up a window with many mappings retires it and goes on with a clean one; unmapping thousands
  * of pages is not its business. The host's mmap lock is one for the process, so the reclaimer works
- * in slices of SLICE_PAGES and lets others in between: a fill waits for one slice at most.
+ * in slices of SLICE_PAGES between which others can have it. It does not yield: on a busy host
+ * retired windows would pile up.
  *
  * A retired window (WINDOW_RETIRED in its tag, nothing else) belongs to nobody: its owner never
  * uses its base again, TLB maintenance passes it over, and what it still maps stays counted in the
@@ -15,7 +16,6 @@
 #include "base/stats.h"
 
 #include <errno.h>
-#include <sched.h>
 
 #define SLICE_PAGES 64
 
@@ -42,7 +42,6 @@ static void clear_in_slices(struct window *w)
         pthread_mutex_lock(&w->lock);
         window_drop_locked(w, gva, size);
         pthread_mutex_unlock(&w->lock);
-        sched_yield();
     }
     pthread_mutex_lock(&w->lock);
     window_clear_locked(w); /* leaf marks; what could not be dropped at the host's limit */
