@@ -172,7 +172,7 @@ struct unix_spec {
     bool server, wait;
 };
 
-static bool parse_switch(const char *opt, size_t len, const char *name, bool *value)
+bool chardev_parse_switch(const char *opt, size_t len, const char *name, bool *value)
 {
     size_t n = strlen(name);
 
@@ -204,8 +204,9 @@ static int parse_unix(const char *spec, struct unix_spec *u)
     memcpy(u->addr.sun_path, spec, len);
     for (const char *p = spec + len; *p == ',';) {
         size_t n = strcspn(++p, ",");
-        if (!parse_switch(p, n, "server", &u->server) && !parse_switch(p, n, "wait", &u->wait) &&
-            !parse_switch(p, n, "nowait", &nowait)) {
+        if (!chardev_parse_switch(p, n, "server", &u->server) &&
+            !chardev_parse_switch(p, n, "wait", &u->wait) &&
+            !chardev_parse_switch(p, n, "nowait", &nowait)) {
             log_error("character device unix: unknown option %.*s; accepted: server=on|off, "
                       "wait=on|off",
                       (int)n, p);

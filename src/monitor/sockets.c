@@ -8,6 +8,7 @@
 #include "monitor_internal.h"
 
 #include "base/log.h"
+#include "io/chardev.h"
 #include "io/io.h"
 
 #include <errno.h>
@@ -39,33 +40,16 @@ struct listener {
 static const char forms[] =
     "unix:PATH or tcp:HOST:PORT, each with [,server=on|off][,wait=on|off]";
 
-static bool parse_switch(const char *p, size_t n, const char *name, bool *value)
-{
-    size_t len = strlen(name);
-
-    if (n < len || strncmp(p, name, len) != 0) {
-        return false;
-    }
-    if (n == len || (n == len + 3 && strncmp(p + len, "=on", 3) == 0)) {
-        *value = true;
-        return true;
-    }
-    if (n == len + 4 && strncmp(p + len, "=off", 4) == 0) {
-        *value = false;
-        return true;
-    }
-    return false;
-}
-
 static bool parse_switches(const char *p, struct address *a)
 {
     bool nowait = false, ignored;
 
     while (*p == ',') {
         size_t n = strcspn(++p, ",");
-        if (!parse_switch(p, n, "server", &a->server) && !parse_switch(p, n, "wait", &a->wait) &&
-            !parse_switch(p, n, "nowait", &nowait) &&
-            !(a->tcp && parse_switch(p, n, "nodelay", &ignored))) {
+        if (!chardev_parse_switch(p, n, "server", &a->server) &&
+            !chardev_parse_switch(p, n, "wait", &a->wait) &&
+            !chardev_parse_switch(p, n, "nowait", &nowait) &&
+            !(a->tcp && chardev_parse_switch(p, n, "nodelay", &ignored))) {
             return false;
         }
         p += n;
