@@ -336,8 +336,18 @@ void window_cancel_locked(struct window *w, const struct window_run *run)
         forget_range(w, run->gva, len);
 }
 
-/* Empty regions whose leaves lie inside the range know no leaf any more: the next page of a flush
- * loop is cheap. */
+/* Does [gva, gva + len) hold the whole leaf that is marked at `at`? */
+static bool holds_leaf(gva_t gva, uint64_t len, gva_t at, unsigned log2)
+{
+    gva_t first = at & ~((UINT64_C(1) << log2) - 1);
+
+    return first >= gva && first + (UINT64_C(1) << log2) <= gva + len;
+}
+
+/*
+ * Empty regions know no leaf any more, so that the next page of a flush loop is cheap. The marks of
+ * a leaf larger than a region go all together or stay: note_leaf() takes one of them for all.
+ */
 static void forget_leaves(struct window *w, gva_t gva, uint64_t len)
 {
     gva_t first = gva >> REGION_BITS, last = (gva + len - 1) >> REGION_BITS;
@@ -346,7 +356,8 @@ static void forget_leaves(struct window *w, gva_t gva, uint64_t len)
         struct region *r = atomic_load(&w->region[i]);
         unsigned log2 = atomic_load_explicit(&w->leaf_log2[i], memory_order_relaxed);
 
-        if ((!r || !r->mapped) && (log2 <= REGION_BITS || UINT64_C(1) << log2 <= len))
+        if ((!r || !r->mapped) &&
+            (log2 <= REGION_BITS || holds_leaf(gva, len, i << REGION_BITS, log2)))
             atomic_store_explicit(&w->leaf_log2[i], 0, memory_order_relaxed);
     }
 }

@@ -126,7 +126,7 @@ static void invalidate(struct leaf *l, enum form old, uint32_t r)
 {
     uint32_t size = size_of[l->kind], any = l->va + ((r * 2654435761u) & (size - 1) & ~0xfffu);
     if (old == LEAF) {
-        stage_invalidate(any, l->global, r >> 8 & 7 ? 0 : r >> 11);
+        stage_invalidate(any, l->global, r >> 8 & 1 ? 0 : r >> 11);
         return;
     }
     dsb();

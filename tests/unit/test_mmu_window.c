@@ -11,6 +11,7 @@
 
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -23,6 +24,7 @@ static struct window w;
 static _Atomic uint64_t vmas;
 static hva_t arena;
 static uint32_t model[PAGES];
+static uint8_t model_leaf[PAGES]; /* log2 of the leaf the page was mapped from; 0 = small */
 static uint64_t seed = 88172645463325252u;
 
 static uint64_t rnd(uint64_t n)
@@ -101,6 +103,16 @@ static void check_page(uint32_t page)
     }
 }
 
+/* By whatever address of a leaf maintenance comes, it must learn that this page may go with it. */
+static void check_leaf(uint32_t page)
+{
+    gva_t gva = (gva_t)page << 12, size = UINT64_C(1) << model_leaf[page], first = gva & ~(size - 1);
+
+    for (gva_t at = first; model_leaf[page] && at < first + size; at += UINT64_C(1) << REGION_BITS)
+        cr_assert_geq(w.leaf_log2[at >> REGION_BITS], model_leaf[page], "page %x at %" PRIx64, page,
+                      at);
+}
+
 static void check_all(void)
 {
     uint32_t mapped = 0, nonglobal = 0;
@@ -114,6 +126,8 @@ static void check_all(void)
             writable[model[p] >> REC_GPA_SHIFT]++;
         cr_assert_eq(window_record(&w, (gva_t)p << 12), model[p], "page %x: %x, model %x", p,
                      window_record(&w, (gva_t)p << 12), model[p]);
+        if (model[p])
+            check_leaf(p);
     }
     for (uint32_t i = 0; i < RAM_PAGES; i++)
         cr_assert_eq(atomic_load(page_state(&rig_vm, RIG_RAM_BASE + ((uint64_t)i << 12))) >>
@@ -128,10 +142,13 @@ static void check_all(void)
 
 static bool cancel_some;
 
-static void map(uint32_t page, uint32_t ram_page, uint32_t n, uint32_t flags)
+static void map_leaf(uint32_t page, uint32_t ram_page, uint32_t n, uint32_t flags, uint8_t leaf)
 {
-    struct window_run run = {
-        .gva = (gva_t)page << 12, .ram_page = ram_page, .npages = n, .flags = REC_MAPPED | flags};
+    struct window_run run = {.gva = (gva_t)page << 12,
+                             .ram_page = ram_page,
+                             .npages = n,
+                             .flags = REC_MAPPED | flags,
+                             .leaf_log2 = leaf};
     unsigned cost = window_run_cost(&w, &run);
     uint64_t before = w.vmas;
     bool fresh = true;
@@ -149,12 +166,20 @@ static void map(uint32_t page, uint32_t ram_page, uint32_t n, uint32_t flags)
         return;
     }
     cr_assert_eq(window_commit_locked(&w, &run), 0);
-    for (uint32_t i = 0; i < n; i++)
+    for (uint32_t i = 0; i < n; i++) {
         model[page + i] = (ram_page + i) << REC_GPA_SHIFT | REC_MAPPED | flags;
+        model_leaf[page + i] = leaf;
+    }
+}
+
+static void map(uint32_t page, uint32_t ram_page, uint32_t n, uint32_t flags)
+{
+    map_leaf(page, ram_page, n, flags, 0);
 }
 
 static void random_map(void)
 {
+    static const uint8_t leaves[] = {0, 0, 0, 16, 20, 21, 24, 25};
     uint32_t page = (uint32_t)rnd(PAGES), room = REGION_PAGES - page % REGION_PAGES;
     uint32_t n = 1 + (uint32_t)rnd(rnd(4) ? 4 : 600), ram;
 
@@ -165,7 +190,8 @@ static void random_map(void)
                                             : (uint32_t)rnd(RAM_PAGES);
     if (ram + n > RAM_PAGES)
         ram = RAM_PAGES - n;
-    map(page, ram, n, (rnd(2) ? REC_WRITABLE : 0) | (rnd(4) ? 0 : REC_NONGLOBAL));
+    map_leaf(page, ram, n, (rnd(2) ? REC_WRITABLE : 0) | (rnd(4) ? 0 : REC_NONGLOBAL),
+             leaves[rnd(ARRAY_SIZE(leaves))]);
 }
 
 static void random_drop(void)
@@ -241,6 +267,18 @@ Test(window, ends_of_the_window)
     check_page(PAGES - 1);
     check_all();
     cr_assert(!peek((uint32_t)-1, &value) && !peek(PAGES, &value), "guards");
+}
+
+/* A drop of as many bytes as a leaf has, but not of that leaf, leaves its marks alone. */
+Test(window, marks_of_a_leaf_stay_together)
+{
+    map_leaf(0, 0, 4, 0, 24);
+    map_leaf(2048, 0, 4, 0, 24);
+    model[2048] = model[2049] = model[2050] = model[2051] = 0;
+    cr_assert_eq(window_drop_locked(&w, 8 << 20, 24 << 20), 4);
+    check_all();
+    map_leaf(8, 8, 1, 0, 24);
+    check_all();
 }
 
 Test(window, watched_pages_cut_a_run)
