@@ -106,7 +106,8 @@ static void check_page(uint32_t page)
 /* By whatever address of a leaf maintenance comes, it must learn that this page may go with it. */
 static void check_leaf(uint32_t page)
 {
-    gva_t gva = (gva_t)page << 12, size = UINT64_C(1) << model_leaf[page], first = gva & ~(size - 1);
+    uint64_t size = UINT64_C(1) << model_leaf[page];
+    gva_t first = ((gva_t)page << 12) & ~(size - 1);
 
     for (gva_t at = first; model_leaf[page] && at < first + size; at += UINT64_C(1) << REGION_BITS)
         cr_assert_geq(w.leaf_log2[at >> REGION_BITS], model_leaf[page], "page %x at %" PRIx64, page,
