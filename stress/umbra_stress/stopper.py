@@ -2,9 +2,10 @@
 """Stops one vCPU thread of a running emulator at a time, as a host that is short of processors does,
 but for longer and at any instruction.
 
-SIGSTOP would stop the whole process, so the thread is traced for that moment. A signal that arrives
-while it is (the host faults of shadow page tables) ends the stop's set-up as well, and is delivered when
-the thread goes on. All calls come from the thread of umbra-stress that waits for the emulator.
+SIGSTOP would stop the whole process, so the thread is traced for that moment, by a child of ours: should
+anything go wrong there, the kernel lets the thread go on when the child ends. A signal that arrives while
+it is traced (the host faults of shadow page tables) ends the stop's set-up as well, and is delivered when
+the thread goes on.
 """
 
 import ctypes
@@ -38,22 +39,29 @@ def vcpu_threads(pid):
     return found
 
 
+def _trace(tid):
+    """In a process of its own: stop the thread for a moment. The exit status: 0 when that was done."""
+    if _ptrace(PTRACE_SEIZE, tid) or _ptrace(PTRACE_INTERRUPT, tid):
+        return 1
+    _, status = os.waitpid(tid, WALL)
+    if not os.WIFSTOPPED(status):
+        return 1
+    time.sleep(random.random() * LONGEST)
+    pending = 0 if status >> 16 else os.WSTOPSIG(status)
+    return 1 if _ptrace(PTRACE_DETACH, tid, 0 if pending == signal.SIGTRAP else pending) else 0
+
+
 def stop_once(pid):
     """Stop a thread for a moment; false when there is none, or this host does not allow it."""
     threads = vcpu_threads(pid)
     if not threads:
         return False
     tid = random.choice(threads)
-    if _ptrace(PTRACE_SEIZE, tid):
-        return False
-    _ptrace(PTRACE_INTERRUPT, tid)
-    try:
-        _, status = os.waitpid(tid, WALL)
-    except ChildProcessError:
-        return False
-    if not os.WIFSTOPPED(status):
-        return False
-    time.sleep(random.random() * LONGEST)
-    pending = 0 if status >> 16 else os.WSTOPSIG(status)
-    _ptrace(PTRACE_DETACH, tid, 0 if pending == signal.SIGTRAP else pending)
-    return True
+    child = os.fork()
+    if not child:
+        status = 1
+        try:
+            status = _trace(tid)
+        finally:
+            os._exit(status)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

@@ -136,12 +136,22 @@ class Driver(unittest.TestCase):
                   "        gap, last = max(gap, now - last), now\n"
                   "threading.Thread(target=work).start()\n")
         process = subprocess.Popen([sys.executable, "-c", script])
+        self.addCleanup(process.kill)
         stops, end = 0, time.monotonic() + 10
         while process.poll() is None and time.monotonic() < end:
             stops += stopper.stop_once(process.pid)
-        self.assertEqual(process.wait(timeout=90), 0)
+        try:
+            self.assertEqual(process.wait(timeout=90), 0)
+        except subprocess.TimeoutExpired:
+            self.fail(f"still there after {stops} stops: {self.states(process.pid)}")
         self.assertGreater(stops, 3)
         self.assertFalse(stopper.stop_once(process.pid))
+
+    @staticmethod
+    def states(pid):
+        """What the kernel says of each thread: running, sleeping where, stopped, traced by whom."""
+        return [(task / "wchan").read_text() + " " + " ".join((task / "status").read_text().split())
+                for task in Path(f"/proc/{pid}/task").glob("*")]
 
     def test_silence(self):
         self.assertIn("prints nothing", self.run_with("sleep 987")[1])
