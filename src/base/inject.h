@@ -39,6 +39,7 @@
       "the current ASID is noted all the time")                                                    \
     X(MISS_SOFTTLB, "miss-softtlb", 0.05, 0, "maintenance drops soft-TLB entries")                 \
     X(MISS_JUMP_CACHE, "miss-jump-cache", 0.2, 0, "maintenance drops jump-cache entries")          \
+    X(MISS_FETCH_CACHE, "miss-fetch-cache", 1, 0, "maintenance drops fetch-cache entries")         \
     X(MISS_LEAF, "miss-leaf", 0.5, 0, "maintenance by address drops the whole leaf")               \
     /* windows: src/mmu/spt_tlbi.c, spt_window.c */                                                \
     X(SKIP_STALE_MARK, "skip-stale-mark", 0.2, 0,                                                  \

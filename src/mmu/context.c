@@ -135,6 +135,7 @@ static void publish_id(struct vcpu *v)
         assign_id(v, c);
     v->ctx_id = c->id;
     v->ctx_tag = (uint64_t)c->id << 32;
+    tcg_context_changed(v);
 }
 
 void mmu_context_changed(struct vcpu *v)

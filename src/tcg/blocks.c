@@ -4,6 +4,7 @@
  * by physical page. A dead block's code stays in place until the cache is emptied, since the vCPU
  * may be in the middle of it.
  */
+#include "base/inject.h"
 #include "base/stats.h"
 #include "mmu/mmu.h"
 #include "tcg/tcg_internal.h"
@@ -78,16 +79,31 @@ bool tb_register(struct tcg *t, struct tb *tb)
     return true;
 }
 
+static void forget_link(struct tb_link *l)
+{
+    struct tb_link **p = &l->to->incoming;
+
+    while (*p != l)
+        p = &(*p)->next;
+    *p = l->next;
+    l->to = NULL;
+}
+
 void tb_link_to(struct tcg *t, struct tb_link *l, struct tb *to)
 {
     uint8_t *patch = l->from->code + l->patch_off;
 
-    if (l->to || l->from->dead || to->dead)
+    if (l->to == to || l->from->dead || to->dead)
         return;
+    if (l->to)
+        forget_link(l); /* another physical page was there at that time */
     l->to = to;
     l->next = to->incoming;
     to->incoming = l;
     x64_patch_jump(code_rx_to_rw(t, patch), patch, to->code);
+    if (l->guard_off)
+        x64_patch_guard(code_rx_to_rw(t, l->from->code + l->guard_off),
+                        (uint32_t)(to->page[0] >> GUEST_PAGE_BITS));
 }
 
 static void unlink_incoming(struct tcg *t, struct tb *tb)
@@ -105,16 +121,9 @@ static void unlink_incoming(struct tcg *t, struct tb *tb)
  */
 static void unlink_outgoing(struct tb *tb)
 {
-    for (unsigned i = 0; i < tb->nlinks; i++) {
-        struct tb_link *l = &tb->link[i], **p;
-
-        if (!l->to)
-            continue;
-        for (p = &l->to->incoming; *p != l; p = &(*p)->next)
-            ;
-        *p = l->next;
-        l->to = NULL;
-    }
+    for (unsigned i = 0; i < tb->nlinks; i++)
+        if (tb->link[i].to)
+            forget_link(&tb->link[i]);
 }
 
 static void hash_remove(struct tcg *t, struct tb *tb)
@@ -201,20 +210,24 @@ void tcg_reset(struct vcpu *v)
         tb_flush_all(v);
 }
 
+#define GENERATION_ONE (UINT64_C(1) << 48)
+
+/* Entries of an older generation match no more; after 65,536 of them the numbers come again. */
 void tcg_jump_cache_flush(struct vcpu *v)
 {
     if (!v->tcg->jump_cache_used)
         return;
     v->tcg->jump_cache_used = false;
-    memset(v->jump_cache, 0xff, sizeof(v->jump_cache));
-    memset(v->jump_pages, 0, sizeof(v->jump_pages));
+    v->jump_tag += GENERATION_ONE;
+    if (v->jump_tag < GENERATION_ONE) {
+        memset(v->jump_cache, 0xff, sizeof(v->jump_cache));
+        memset(v->fetch_cache, 0xff, sizeof(v->fetch_cache));
+    }
 }
 
-static void note_jump_page(struct vcpu *v, gva_t pc)
+void tcg_context_changed(struct vcpu *v)
 {
-    uint32_t bit = jump_page_bit(pc);
-
-    v->jump_pages[bit / 64] |= (uint64_t)1 << (bit % 64);
+    v->jump_tag = (v->jump_tag & ~(GENERATION_ONE - 1)) | v->ctx_tag;
 }
 
 void jump_cache_insert(struct vcpu *v, struct tb *tb)
@@ -224,28 +237,43 @@ void jump_cache_insert(struct vcpu *v, struct tb *tb)
     v->tcg->jump_cache_used = true;
     v->jump_cache[jump_cache_index(pc)] = (struct jump_cache_entry){
         .pc = pc,
-        .key = tb->exec_flags | (uint64_t)v->ctx_id << 32,
+        .key = tb->exec_flags | v->jump_tag,
         .code = tb->code,
         .tb = tb,
     };
-    note_jump_page(v, pc);
 }
 
-/* Looks at all entries, and leaves exact bits behind. */
+void fetch_cache_insert(struct vcpu *v, const struct tb *tb)
+{
+    gva_t pc = v->r[15];
+
+    v->tcg->jump_cache_used = true;
+    v->fetch_cache[fetch_cache_index(pc)] = (struct fetch_cache_entry){
+        .key = (pc & GUEST_PAGE_MASK) | (v->exec_flags & EXEC_PRIV ? FETCH_PRIV : 0) | v->jump_tag,
+        .gpa_page = (uint32_t)(tb->page[0] >> GUEST_PAGE_BITS),
+    };
+}
+
+static void fetch_cache_drop(struct vcpu *v, gva_t page)
+{
+    struct fetch_cache_entry *e = &v->fetch_cache[fetch_cache_index(page)];
+
+    if ((e->key & UINT32_MAX & GUEST_PAGE_MASK) == page && !INJECT(MISS_FETCH_CACHE))
+        e->key = UINT64_MAX;
+}
+
+/* The entries that blocks of the page can have; two Thumb instructions of a word share one. */
 void tcg_jump_cache_flush_page(struct vcpu *v, gva_t va)
 {
-    uint32_t bit = jump_page_bit(va);
+    gva_t first = va & GUEST_PAGE_MASK;
 
-    if (!(v->jump_pages[bit / 64] >> (bit % 64) & 1))
-        return;
-    memset(v->jump_pages, 0, sizeof(v->jump_pages));
-    for (unsigned i = 0; i < JUMP_CACHE_SIZE; i++) {
-        struct jump_cache_entry *e = &v->jump_cache[i];
+    fetch_cache_drop(v, first);
 
-        if (((e->pc ^ va) & GUEST_PAGE_MASK) == 0)
+    for (gva_t pc = first; pc < first + GUEST_PAGE_SIZE; pc += 4) {
+        struct jump_cache_entry *e = &v->jump_cache[jump_cache_index(pc)];
+
+        if ((e->pc & GUEST_PAGE_MASK) == first)
             memset(e, 0xff, sizeof(*e));
-        else if (e->pc != UINT64_MAX)
-            note_jump_page(v, e->pc);
     }
 }
 

@@ -1,37 +1,30 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A vCPU's code cache and the arena of its metadata. The cache is one memfd mapped twice, writable
- * and executable, so that no mapping is both (I-8). Space is handed out in order and reclaimed all
- * at once; only the owning vCPU is affected when it is emptied.
+ * A vCPU's code cache and the arena of its metadata. The cache is one piece of memory mapped twice,
+ * writable and executable, so that no mapping is both (I-8). Space is handed out in order and
+ * reclaimed all at once; only the owning vCPU is affected when it is emptied.
  */
 #include "tcg/tcg_internal.h"
 
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #define DEFAULT_CACHE_BYTES ((size_t)64 << 20)
 #define MIN_CACHE_BYTES     ((size_t)1 << 20)
 #define BYTES_PER_BLOCK     128 /* fewest host bytes expected of a block: sizes by_code */
 
+/* Shared anonymous memory, not a memfd: profilers look into a perf map for anonymous code only. */
 static int map_code(struct tcg *t, size_t bytes)
 {
-    int fd = memfd_create("umbra-code", MFD_CLOEXEC);
-    int err = 0;
-
-    if (fd < 0)
+    t->rw = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (t->rw == MAP_FAILED)
         return -errno;
-    if (ftruncate(fd, (off_t)bytes) < 0) {
-        err = -errno;
-    } else {
-        t->rw = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-        t->rx = mmap(NULL, bytes, PROT_READ | PROT_EXEC, MAP_SHARED, fd, 0);
-        if (t->rw == MAP_FAILED || t->rx == MAP_FAILED)
-            err = -errno;
-    }
-    close(fd);
-    return err;
+    /* An old size of 0 leaves the old mapping and makes another one of the same pages. */
+    t->rx = mremap(t->rw, 0, bytes, MREMAP_MAYMOVE);
+    if (t->rx == MAP_FAILED || mprotect(t->rx, bytes, PROT_READ | PROT_EXEC))
+        return -errno;
+    return 0;
 }
 
 static void *map_anon(size_t bytes)

@@ -83,6 +83,7 @@ enum tcg_site_kind { SITE_CALL, SITE_LOAD, SITE_STORE };
 struct tcg_jump_slot {
     uint32_t patch_off;    /* offset of the rel32 of a jmp, 4-byte aligned in memory */
     uint32_t unlinked_off; /* target while not linked */
+    uint32_t guard_off;    /* offset of the physical page number the jump depends on; 0 = none */
     gva_t target_pc;
 };
 
@@ -92,8 +93,7 @@ struct x64_options {
     const struct x64_stubs *stubs; /* of the cache the code is for; NULL: slow paths call C code */
     bool soft_mmu;           /* memory accesses through the soft TLB; else through SPT windows */
     void *tb;                /* stored to v->exit_tb by unlinked exits */
-    unsigned link_page_bits; /* 12: direct links only inside the page; other GOTOs use the jump
-                                cache inline */
+    unsigned link_page_bits; /* 12: direct links inside the page; those into others have a guard */
 };
 struct x64_result {
     size_t host_bytes;
@@ -123,6 +123,8 @@ int x64_emit_stubs(struct x64_stubs *s, const struct code_buffer *buf) MUST_CHEC
 _Noreturn void tcg_unwind(struct vcpu *v, enum tcg_exit reason);
 /* Patch a jump slot / memory site. Owner thread only. rw = writable alias of host code. */
 void x64_patch_jump(uint8_t *rw_patch, const uint8_t *rx_patch, const uint8_t *target);
+/* The physical page that a guarded jump depends on. */
+void x64_patch_guard(uint8_t *rw_guard, uint32_t gpa_page);
 void x64_patch_site_to_slow(uint8_t *rw_site, const uint8_t *rx_site, const uint8_t *slow,
                             uint8_t old[X64_SITE_PATCH]);
 void x64_unpatch_site(uint8_t *rw_site, const uint8_t old[X64_SITE_PATCH]);
@@ -158,8 +160,11 @@ void tcg_invalidate_address(struct vcpu *v, gva_t va);
 void tcg_invalidate_all(struct vcpu *v);
 /* Text for the monitor (tcg_dump.c): the code cache. Any thread, v parked. */
 void tcg_dump_stopped(struct vcpu *v, FILE *f);
+/* Forget virtual lookups: all, in O(1); those of one page. */
 void tcg_jump_cache_flush(struct vcpu *v);
 void tcg_jump_cache_flush_page(struct vcpu *v, gva_t va);
+/* v->ctx_tag is another one. */
+void tcg_context_changed(struct vcpu *v);
 /* Process-wide fault handler (mmu/fault.c calls these back). */
 
 /* -d masks */

@@ -18,6 +18,7 @@ struct tb_link {
     struct tb *to;        /* linked target, NULL while unlinked */
     struct tb_link *next; /* in to->incoming */
     uint32_t patch_off, unlinked_off;
+    uint32_t guard_off; /* 0: within one page */
 };
 
 /* One translation. Lives in the arena until the whole cache is emptied, also after invalidation. */
@@ -87,6 +88,8 @@ void tb_link_to(struct tcg *t, struct tb_link *l, struct tb *to);
 void tb_invalidate(struct vcpu *v, struct tb *tb);
 /* Find `tb` through the jump cache from now on, at the state PC in the current context. */
 void jump_cache_insert(struct vcpu *v, struct tb *tb);
+/* The page of the state PC is fetched from the block's first physical page. */
+void fetch_cache_insert(struct vcpu *v, const struct tb *tb);
 /* Drop every block; page owners are released. */
 void tb_flush_all(struct vcpu *v);
 /* The block whose code holds host_pc, NULL when none. */

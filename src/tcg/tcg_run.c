@@ -57,7 +57,7 @@ void tcg_destroy(struct vcpu *v)
 
 static uint64_t cache_key(const struct vcpu *v)
 {
-    return v->exec_flags | (uint64_t)v->ctx_id << 32;
+    return v->exec_flags | v->jump_tag;
 }
 
 /* A block found by its first page must still come from the same second page. */
@@ -164,8 +164,9 @@ static struct tb *lookup(struct vcpu *v)
  * Follow a direct exit that is not linked yet and link it, unless finding the target emptied the
  * cache. PC-relative code links only to its like: it may come by at another address next time. A
  * block that crosses into the next page is never linked to, since a link is not looked up again
- * when that page changes (I-1). Nor is a block of another physical page: the mapping may change
- * between the run of one and the look-up of the other, and the link would outlive the maintenance.
+ * when that page changes (I-1). A block of another physical page is linked to by a guarded jump
+ * only: the mapping may change between the run of one and the look-up of the other, and a plain
+ * link would outlive the maintenance.
  */
 static struct tb *lookup_and_link(struct vcpu *v)
 {
@@ -173,13 +174,19 @@ static struct tb *lookup_and_link(struct vcpu *v)
     struct tb *from = v->exit_tb;
     bool pc_relative = from->pc_relative;
     struct tb *to = lookup(v);
+    struct tb_link *l;
 
     if (to && pc_relative && !to->pc_relative)
         to = enter_in_jump_cache(v, find_or_translate(v, true));
-    if (to && (to->page[1] == NO_PAGE || INJECT(LINK_TO_CROSSING)) &&
-        (to->page[0] == from->page[0] || INJECT(LINK_ACROSS_PAGES)) && !log_on(LOG_EXEC) &&
-        stats_vcpu[v->index].cache_flushes == flushes && to->exec_flags == from->exec_flags) {
-        tb_link_to(v->tcg, &from->link[v->exit_arg], to);
+    if (!to || log_on(LOG_EXEC) || stats_vcpu[v->index].cache_flushes != flushes)
+        return to;
+    l = &from->link[v->exit_arg];
+    if (l->guard_off)
+        fetch_cache_insert(v, to);
+    if ((to->page[1] == NO_PAGE || INJECT(LINK_TO_CROSSING)) &&
+        (l->guard_off || to->page[0] == from->page[0] || INJECT(LINK_ACROSS_PAGES)) &&
+        to->exec_flags == from->exec_flags) {
+        tb_link_to(v->tcg, l, to);
         STAT_INC(&stats_vcpu[v->index], links);
     }
     return to;

@@ -94,7 +94,10 @@ static bool keep_tables(struct tcg *t, struct tb *tb, const struct x64_result *r
     tb->nlinks = (uint16_t)r->nslots;
     for (unsigned i = 0; i < r->nslots; i++)
         tb->link[i] = (struct tb_link){
-            .from = tb, .patch_off = r->slot[i].patch_off, .unlinked_off = r->slot[i].unlinked_off};
+            .from = tb,
+            .patch_off = r->slot[i].patch_off,
+            .unlinked_off = r->slot[i].unlinked_off,
+            .guard_off = r->slot[i].guard_off};
     return true;
 }
 

@@ -86,24 +86,34 @@ struct softtlb_entry {
 
 struct jump_cache_entry {
     uint64_t pc;
-    uint64_t key; /* exec_flags | ctx_id << 32, as the two adjacent state fields */
+    uint64_t key; /* exec_flags | jump_tag */
     void *code;
     void *tb;
 };
-#define JUMP_CACHE_BITS 12
+#define JUMP_CACHE_BITS 15
 #define JUMP_CACHE_SIZE (1u << JUMP_CACHE_BITS)
 /* Spreads pages over the whole cache; generated code computes the same (x64_exit.c). */
 static inline uint32_t jump_cache_index(uint64_t pc)
 {
     return (uint32_t)((pc ^ pc >> 9) >> 2) & (JUMP_CACHE_SIZE - 1);
 }
-/* One bit for each page that may have entries, so that dropping a page without any costs a test. */
-#define JUMP_PAGES_BITS 12
-static inline uint32_t jump_page_bit(uint64_t pc)
-{
-    uint64_t page = pc >> GUEST_PAGE_BITS;
 
-    return (uint32_t)(page ^ page >> JUMP_PAGES_BITS) & ((1u << JUMP_PAGES_BITS) - 1);
+/*
+ * The fetch cache: which physical page is executed at a virtual page, so that direct jumps into
+ * another page need no look-up of their own: they compare with the page they were linked to.
+ */
+struct fetch_cache_entry {
+    uint64_t key;      /* page | FETCH_PRIV | jump_tag; all ones = invalid */
+    uint32_t gpa_page; /* page number of the physical page */
+    uint32_t unused;
+};
+#define FETCH_CACHE_BITS 13
+#define FETCH_CACHE_SIZE (1u << FETCH_CACHE_BITS)
+#define FETCH_PRIV       1u /* fetched by privileged code */
+/* Generated code computes the same (x64_exit.c). */
+static inline uint32_t fetch_cache_index(uint64_t pc)
+{
+    return (uint32_t)(pc >> GUEST_PAGE_BITS) & (FETCH_CACHE_SIZE - 1);
 }
 
 struct vm;
@@ -116,9 +126,10 @@ struct vcpu {
     uint32_t r[16];
     uint32_t nf, zf, cf, vf;
     uint32_t qf, ge;
-    uint32_t exec_flags;   /* keep next to ctx_id: read together as the jump-cache key */
+    uint32_t exec_flags;
     uint32_t ctx_id;       /* current translation context (mmu), 16 bits used */
     uint64_t ctx_tag;      /* ctx_id << 32, or'ed into soft-TLB tags */
+    uint64_t jump_tag;     /* ctx_tag | generation of the jump cache << 48 */
     hva_t win_base[2];     /* SPT window base: [0] user, [1] privileged */
     _Atomic uint32_t poll; /* also set by other threads */
     int32_t soft_credit;   /* soft-TLB hits of window code until the next sample */
@@ -144,12 +155,12 @@ struct vcpu {
     uint32_t tpidrurw, tpidruro,
         tpidrprw; /* thread registers: generated code reads them directly */
     struct jump_cache_entry jump_cache[JUMP_CACHE_SIZE];
+    struct fetch_cache_entry fetch_cache[FETCH_CACHE_SIZE];
     struct softtlb_entry softtlb[2][SOFTTLB_SIZE]; /* [0] user, [1] privileged */
 
     /* ---- owning thread ---- */
     _Alignas(CACHE_LINE) struct vm *vm;
     unsigned index;                                    /* 0 .. smp-1; also the MPIDR affinity 0 */
-    uint64_t jump_pages[(1u << JUMP_PAGES_BITS) / 64]; /* pages that may be in the jump cache */
     uint32_t cpsr_rest;                                /* M, A, I, F */
     uint32_t bank_r13[BANK_COUNT], bank_r14[BANK_COUNT], bank_spsr[BANK_COUNT];
     uint32_t bank_r8_12[2][5]; /* [0] all but FIQ, [1] FIQ, while not current */

@@ -95,6 +95,7 @@ int vcpu_create(struct vm *vm, unsigned index, struct vcpu **out)
     v->exc = ARM_EXC_NONE;
     memset(v->softtlb, 0xff, sizeof(v->softtlb));
     memset(v->jump_cache, 0xff, sizeof(v->jump_cache));
+    memset(v->fetch_cache, 0xff, sizeof(v->fetch_cache));
     err = create_parts(v);
     if (err) {
         munmap(v, sizeof(*v));

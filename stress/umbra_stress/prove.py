@@ -42,6 +42,7 @@ TESTS = {
     "forget-current-asid": [("shootdown.arm", "spt")],
     "miss-softtlb": [("shootdown.arm", "soft")],
     "miss-jump-cache": [("inj_remap.arm", "soft"), ("inj_remap.arm", "spt")],
+    "miss-fetch-cache": [("inj_remap.arm", "soft"), ("inj_remap.arm", "spt")],
     "miss-leaf": [("inj_leaf.arm", "spt"), ("inj_leaf.arm", "soft")],
     "skip-stale-mark": [("shootdown.arm", "spt")],
     "skip-stale-look": [("procs.arm", "spt"), ("inj_asid.arm", "spt")],

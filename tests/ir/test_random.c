@@ -250,9 +250,8 @@ static void check_exit(enum tcg_exit why)
         cr_assert(!memcmp(&rig.v->r[15], o_state + offsetof(struct vcpu, r[15]), 4));
     } else {
         cr_assert_eq(rig.v->r[15], (uint32_t)in->imm);
-        cr_assert_eq(why, in->imm >> 12 == 1 ? TCG_EXIT_LINK : TCG_EXIT_LOOKUP);
-        if (why == TCG_EXIT_LINK)
-            cr_assert_eq(rig.v->exit_tb, (void *)&rig);
+        cr_assert_eq(why, TCG_EXIT_LINK);
+        cr_assert_eq(rig.v->exit_tb, (void *)&rig);
     }
 }
 

@@ -80,21 +80,78 @@ Test(run, jump_links_and_unlinks)
 static void cache_put(uint32_t pc, void *code)
 {
     rig.v->jump_cache[jump_cache_index(pc)] = (struct jump_cache_entry){
-        .pc = pc, .key = rig.v->exec_flags | (uint64_t)rig.v->ctx_id << 32, .code = code};
+        .pc = pc, .key = rig.v->exec_flags | rig.v->jump_tag, .code = code};
 }
 
-Test(run, goto_uses_the_jump_cache)
+static void fetch_put(uint32_t pc, uint32_t priv, uint32_t gpa_page)
 {
-    struct ir_block *b = start(0x5000);
-    ir_goto(b, 0xffff1234);
-    cr_assert_eq(compile_and_run(), TCG_EXIT_LOOKUP);
-    cr_assert_eq(rig.v->r[15], 0xffff1234u);
-    cr_assert_eq(rig.res.nslots, 0u);
-    cache_put(0xffff1234, second_block(0xffff1234));
+    rig.v->fetch_cache[fetch_cache_index(pc)] = (struct fetch_cache_entry){
+        .key = (pc & ~0xfffu) | priv | rig.v->jump_tag, .gpa_page = gpa_page};
+}
+
+/* The slot of the block just compiled leads to `to`, a block of physical page gpa_page. */
+static void link_guarded(uint8_t *to, uint32_t gpa_page)
+{
+    const struct tcg_jump_slot *s = &rig.res.slot[0];
+    x64_patch_jump(rig.rw + rig.code_at + s->patch_off, rig.rx + rig.code_at + s->patch_off, to);
+    x64_patch_guard(rig.rw + rig.code_at + s->guard_off, gpa_page);
+}
+
+/* A jump to another page is taken while the page it was linked to is what is fetched there. */
+static void check_guard(uint32_t pc)
+{
+    cr_assert_eq(compile_and_run(), TCG_EXIT_LINK);
+    cr_assert_eq(rig.v->exit_tb, (void *)&rig);
+    cr_assert_eq(rig.v->exit_arg, 0u);
+    cr_assert_eq(rig.v->r[15], pc);
+    cr_assert_eq(rig.res.nslots, 1u);
+}
+
+static void check_guarded_link(uint32_t at, uint32_t pc, uint32_t priv)
+{
+    uint32_t r15 = rig.v->r[15] = at;
+    static const struct {
+        uint32_t key_change, page_change;
+    } wrong[] = {{0x1000, 0}, {FETCH_PRIV, 0}, {0, 1}};
+
+    check_guard(pc);
+    link_guarded(second_block(pc), 0x40123);
+    rig.v->r[15] = r15;
+    cr_assert_eq(rig_run(), TCG_EXIT_LINK, "nothing known of the page");
+    cr_assert_eq(rig.v->r[15], pc);
+    fetch_put(pc, priv, 0x40123);
+    rig.v->r[15] = r15;
     cr_assert_eq(rig_run(), TCG_EXIT_WFE);
-    rig.v->ctx_id++;
-    rig.v->ctx_tag = (uint64_t)rig.v->ctx_id << 32;
-    cr_assert_eq(rig_run(), TCG_EXIT_LOOKUP);
+    for (unsigned k = 0; k < ARRAY_SIZE(wrong); k++) {
+        struct fetch_cache_entry *e = &rig.v->fetch_cache[fetch_cache_index(pc)];
+        fetch_put(pc, priv, 0x40123);
+        e->key ^= wrong[k].key_change;
+        e->gpa_page ^= wrong[k].page_change;
+        rig.v->r[15] = r15;
+        cr_assert_eq(rig_run(), TCG_EXIT_LINK, "case %u", k);
+    }
+    fetch_put(pc, priv, 0x40123);
+    rig.v->jump_tag += (uint64_t)1 << 32;
+    rig.v->r[15] = r15;
+    cr_assert_eq(rig_run(), TCG_EXIT_LINK, "another context");
+}
+
+Test(run, goto_of_another_page_is_guarded)
+{
+    for (unsigned priv = 0; priv < 2; priv++) {
+        struct ir_block *b = start(0x5000);
+        b->privileged = priv;
+        ir_goto(b, 0xffff1234);
+        check_guarded_link(0x5000, 0xffff1234, priv ? FETCH_PRIV : 0);
+    }
+}
+
+Test(run, goto_of_another_page_is_guarded_pc_relative)
+{
+    struct ir_block *b = start(0x5010);
+    b->pc_relative = true;
+    ir_goto(b, 0x6014);
+    check_guarded_link(0xabc010, 0xabd014, 0); /* moved by 0xab7000 */
 }
 
 Test(run, goto_ind_uses_the_jump_cache)
@@ -248,7 +305,7 @@ Test(run, pc_relative_exits)
     static const struct {
         uint64_t to;
         enum tcg_exit why;
-    } cases[] = {{0x5ff0, TCG_EXIT_LINK}, {0x4000, TCG_EXIT_LOOKUP}, {0x80006010, TCG_EXIT_LOOKUP}};
+    } cases[] = {{0x5ff0, TCG_EXIT_LINK}, {0x4000, TCG_EXIT_LINK}, {0x80006010, TCG_EXIT_LINK}};
     for (unsigned k = 0; k < ARRAY_SIZE(cases); k++) {
         struct ir_block *b = start(0x5010);
         b->pc_relative = true;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Ways out of a block: linkable direct jumps, jump-cache lookups, exits to the run loop, and the
- * poll at the entry. Every block polls, so every cycle of linked blocks does.
+ * Ways out of a block: linkable direct jumps (inside the page as they are, into other pages behind
+ * a comparison with the fetch cache), jump-cache lookups, exits to the run loop, and the poll at
+ * the entry. Every block polls, so every cycle of linked blocks does.
  */
 #include "x64_internal.h"
 
@@ -53,6 +54,11 @@ static bool linkable(const struct x64_ctx *c, const struct ir_node *n)
     return (n->imm ^ c->b->pc) >> c->o->link_page_bits == 0 && c->out->nslots < TCG_MAX_SLOTS;
 }
 
+static bool linkable_with_guard(const struct x64_ctx *c)
+{
+    return c->o->link_page_bits == GUEST_PAGE_BITS && c->out->nslots < TCG_MAX_SLOTS;
+}
+
 bool x64_branch_to_goto(struct x64_ctx *c, unsigned label, enum x_cc cc)
 {
     for (unsigned i = c->label_at[label]; i < c->b->n; i++) {
@@ -82,7 +88,56 @@ static void emit_link(struct x64_ctx *c, ir_ref i)
 static void load_key(struct x64_ctx *c, struct x_gpr d)
 {
     x_mov_rm(&c->e, X_32, d, x64_state(STATE(exec_flags)));
-    x_alu_rm(&c->e, X_OR, X_64, d, x64_state(STATE(ctx_tag)));
+    x_alu_rm(&c->e, X_OR, X_64, d, x64_state(STATE(jump_tag)));
+}
+
+/* RDX = offset of the fetch-cache entry for the pc in EAX, RCX = its page. */
+static void emit_fetch_cache_index(struct x64_ctx *c)
+{
+    _Static_assert(sizeof(struct fetch_cache_entry) == 16 && GUEST_PAGE_BITS == 12, "shift below");
+    x_mov_rr(&c->e, X_32, RCX, RAX);
+    x_alu_ri(&c->e, X_AND, X_32, RCX, (int32_t)GUEST_PAGE_MASK);
+    x_mov_rr(&c->e, X_32, RDX, RCX);
+    x_shift_ri(&c->e, X_SHR, X_32, RDX, 8);
+    x_alu_ri(&c->e, X_AND, X_32, RDX, (FETCH_CACHE_SIZE - 1) << 4);
+}
+
+/*
+ * A direct jump into another page, linked to a block of one physical page: right while that is what
+ * is fetched there. Whoever drops a page from the jump cache drops it from the fetch cache.
+ */
+static void emit_guarded_link(struct x64_ctx *c, ir_ref i)
+{
+    uint64_t pc = x64_node(c, i)->imm;
+    struct x64_slow *s = x64_slow_new(c, SLOW_GUARD, i);
+    struct x_mem key, page;
+    int32_t e = STATE(fetch_cache);
+    uint32_t guard;
+
+    put_pc(c, pc); /* the target may be PC-relative code */
+    if (c->b->pc_relative) {
+        emit_fetch_cache_index(c);
+        key = x_at_index(RBP, RDX, 0, e + (int32_t)offsetof(struct fetch_cache_entry, key));
+        page = x_at_index(RBP, RDX, 0, e + (int32_t)offsetof(struct fetch_cache_entry, gpa_page));
+    } else {
+        e += (int32_t)(fetch_cache_index(pc) * sizeof(struct fetch_cache_entry));
+        x_mov_ri(&c->e, RCX,
+                 (uint32_t)(pc & GUEST_PAGE_MASK) | (c->b->privileged ? FETCH_PRIV : 0));
+        key = x64_state(e + (int32_t)offsetof(struct fetch_cache_entry, key));
+        page = x64_state(e + (int32_t)offsetof(struct fetch_cache_entry, gpa_page));
+    }
+    x_alu_rm(&c->e, X_OR, X_64, RCX, x64_state(STATE(jump_tag)));
+    x_alu_mr(&c->e, X_CMP, X_64, key, RCX);
+    x64_slow_jcc(c, s, X_NE);
+    x_alu_mi(&c->e, X_CMP, X_32, page, INT32_MIN); /* four bytes, patched by x64_patch_guard() */
+    guard = x64_pos(c) - 4;
+    x64_slow_jcc(c, s, X_NE);
+    align_rel32(c, 1);
+    x_jmp(&c->e, 0);
+    s->jump[s->njumps++] = x64_pos(c) - 4;
+    s->slot = c->out->nslots;
+    c->out->slot[c->out->nslots++] = (struct tcg_jump_slot){
+        .patch_off = x64_pos(c) - 4, .guard_off = guard, .target_pc = pc};
 }
 
 static void emit_lookup_const(struct x64_ctx *c, ir_ref i)
@@ -106,13 +161,13 @@ static void emit_lookup_const(struct x64_ctx *c, ir_ref i)
 /* RCX = offset of the jump-cache entry for the pc in EAX: jump_cache_index() * 32. */
 static void emit_jump_cache_index(struct x64_ctx *c)
 {
-    _Static_assert(sizeof(struct jump_cache_entry) == 32 && JUMP_CACHE_BITS == 12,
+    _Static_assert(sizeof(struct jump_cache_entry) == 32 && JUMP_CACHE_BITS == 15,
                    "shifts and masks below");
     x_mov_rr(&c->e, X_32, RCX, RAX);
     x_shift_ri(&c->e, X_SHR, X_32, RCX, 9);
     x_alu_rr(&c->e, X_XOR, X_32, RCX, RAX);
     x_shift_ri(&c->e, X_SHL, X_32, RCX, 3);
-    x_alu_ri(&c->e, X_AND, X_32, RCX, 0xfff << 5);
+    x_alu_ri(&c->e, X_AND, X_32, RCX, 0x7fff << 5);
 }
 
 static void emit_lookup(struct x64_ctx *c, ir_ref i)
@@ -143,6 +198,8 @@ void x64_emit_exit(struct x64_ctx *c, ir_ref i)
         emit_lookup(c, i);
     else if (linkable(c, n))
         emit_link(c, i);
+    else if (linkable_with_guard(c))
+        emit_guarded_link(c, i);
     else if (c->b->pc_relative) {
         put_pc(c, n->imm);
         emit_lookup(c, i);
@@ -159,8 +216,10 @@ void x64_emit_slow_exit(struct x64_ctx *c, struct x64_slow *s)
         emit_leave(c, TCG_EXIT_POLL);
         break;
     case SLOW_LINK:
+    case SLOW_GUARD:
         c->out->slot[s->slot].unlinked_off = x64_pos(c);
-        put_pc(c, n->imm);
+        if (s->kind == SLOW_LINK)
+            put_pc(c, n->imm);
         x_mov_ri(&c->e, RAX, (uintptr_t)c->o->tb);
         x_mov_mr(&c->e, X_64, x64_state(STATE(exit_tb)), RAX);
         x_mov_mi(&c->e, X_32, x64_state(STATE(exit_arg)), (int32_t)s->slot);

@@ -80,7 +80,7 @@ struct x64_fixup {
     uint32_t label; /* index */
 };
 
-enum slow_kind { SLOW_ACCESS, SLOW_FLOAT, SLOW_LOOKUP, SLOW_LINK, SLOW_POLL };
+enum slow_kind { SLOW_ACCESS, SLOW_FLOAT, SLOW_LOOKUP, SLOW_LINK, SLOW_GUARD, SLOW_POLL };
 struct x64_slow {
     uint8_t kind;
     uint8_t njumps;
@@ -92,7 +92,7 @@ struct x64_slow {
     uint32_t live_gpr, live_xmm;
     uint32_t pc;
     uint16_t extra;
-    uint32_t slot; /* SLOW_LINK: slot index */
+    uint32_t slot; /* SLOW_LINK, SLOW_GUARD: slot index */
 };
 
 #define X64_MAX_FIXUPS 2048

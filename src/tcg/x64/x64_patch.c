@@ -42,6 +42,12 @@ static void serialise(void)
                      : "memory", "cc");
 }
 
+void x64_patch_guard(uint8_t *rw_guard, uint32_t gpa_page)
+{
+    memcpy(rw_guard, &gpa_page, sizeof(gpa_page));
+    serialise();
+}
+
 void x64_patch_site_to_slow(uint8_t *rw_site, const uint8_t *rx_site, const uint8_t *slow,
                             uint8_t old[X64_SITE_PATCH])
 {
