@@ -21,6 +21,7 @@ enum tcg_exit {
     TCG_EXIT_LOOKUP,    /* state pc / exec_flags not in the jump cache */
     TCG_EXIT_LINK,      /* direct exit not linked yet: exit_tb, exit_arg = slot; state pc is set */
     TCG_EXIT_POLL,      /* poll word is set; state pc is set */
+    TCG_EXIT_NEED,      /* the block needs what is not so (struct ir_block); state pc is set */
     TCG_EXIT_STATE,     /* system state changed: re-evaluate interrupts, modes, windows */
     TCG_EXIT_EXCEPTION, /* v->exc is pending (vcpu_raise) */
     TCG_EXIT_WFI,       /* state pc is the next instruction */

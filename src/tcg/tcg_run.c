@@ -160,6 +160,18 @@ static struct tb *lookup(struct vcpu *v)
     return enter_in_jump_cache(v, find_or_translate(v, false));
 }
 
+/* VFP is disabled, and the block at the state PC has VFP instructions: one in which they are
+ * undefined. Neither links nor the jump cache lead to it. */
+static struct tb *lookup_without_fp(struct vcpu *v)
+{
+    struct tb *tb;
+
+    v->exec_flags |= EXEC_FPOFF;
+    tb = find_or_translate(v, false);
+    v->exec_flags &= ~EXEC_FPOFF;
+    return tb;
+}
+
 /*
  * Follow a direct exit that is not linked yet and link it, unless finding the target emptied the
  * cache. PC-relative code links only to its like: it may come by at another address next time. A
@@ -207,6 +219,8 @@ enum tcg_exit tcg_run(struct vcpu *v)
             tb = lookup_and_link(v);
         else if (why == TCG_EXIT_LOOKUP)
             tb = lookup(v);
+        else if (why == TCG_EXIT_NEED)
+            tb = lookup_without_fp(v);
         else
             return why;
     }
@@ -214,7 +228,7 @@ enum tcg_exit tcg_run(struct vcpu *v)
 }
 
 /* Neither links nor the jump cache lead out of the block, which is gone afterwards. */
-enum tcg_exit tcg_step(struct vcpu *v)
+static enum tcg_exit step(struct vcpu *v)
 {
     struct tcg *t = v->tcg;
     uint64_t flushes;
@@ -233,6 +247,18 @@ enum tcg_exit tcg_step(struct vcpu *v)
     why = t->stubs.enter(v, tb->code);
     if (stats_vcpu[v->index].cache_flushes == flushes)
         tb_invalidate(v, tb);
+    return why;
+}
+
+enum tcg_exit tcg_step(struct vcpu *v)
+{
+    enum tcg_exit why = step(v);
+
+    if (why != TCG_EXIT_NEED)
+        return why;
+    v->exec_flags |= EXEC_FPOFF;
+    why = step(v);
+    v->exec_flags &= ~EXEC_FPOFF;
     return why;
 }
 

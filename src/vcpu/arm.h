@@ -23,7 +23,7 @@ static inline uint32_t arm_mode(const struct vcpu *v)
 {
     return v->cpsr_rest & 0x1f;
 }
-/* Recompute EXEC_PRIV, EXEC_FP, EXEC_NEON, EXEC_ALIGN, EXEC_FPSPECIAL after any change of their
+/* Recompute EXEC_PRIV, EXEC_CPACR, EXEC_NEON, EXEC_ALIGN, EXEC_FPSPECIAL after any change of their
  * sources. */
 void arm_exec_flags_refresh(struct vcpu *v);
 /* A register of another mode's bank (SRS, LDM user, MRS banked). n is 13 or 14 (8..12 for
@@ -117,7 +117,8 @@ void arm_helper_smc(struct vcpu *v, uint32_t imm);
 
 /* ---- VFP control (arm_vfp_ctl.c, front end's VMRS/VMSR) ---- */
 uint32_t arm_helper_fpscr_read(struct vcpu *v);
-void arm_fpexc_write(struct vcpu *v, uint32_t value); /* refreshes exec_flags */
+#define FPEXC_EN (1u << 30)
+void arm_fpexc_write(struct vcpu *v, uint32_t value);
 uint32_t arm_vfp_id(struct vcpu *v, unsigned reg);    /* FPSID, MVFR0-2 by VMRS number */
 void arm_helper_fpscr_write(struct vcpu *v,
                             uint32_t value); /* updates exec_flags (EXEC_FPSPECIAL) and mxcsr */

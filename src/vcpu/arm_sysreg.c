@@ -274,7 +274,6 @@ void arm_sys_reset(struct vcpu *v)
 
 #define CPACR_CP10_SHIFT 20
 #define CPACR_ASEDIS     (1u << 31)
-#define FPEXC_EN         (1u << 30)
 #define FPSCR_SPECIAL    0x00f70000u /* RMode, Stride, Len */
 #define FPSCR_FZ         (1u << 24)
 
@@ -286,9 +285,7 @@ void arm_exec_flags_refresh(struct vcpu *v)
 
     f |= (priv ? EXEC_PRIV : 0) | v->exec_mmu[priv];
     if (cp10 == 3 || (cp10 == 1 && priv)) {
-        f |= EXEC_CPACR;
-        if (v->fpexc & FPEXC_EN)
-            f |= EXEC_FP | ((v->sys->cpacr & CPACR_ASEDIS) ? 0 : EXEC_NEON);
+        f |= EXEC_CPACR | ((v->sys->cpacr & CPACR_ASEDIS) ? 0 : EXEC_NEON);
     }
     /* With the MMU off data memory is Strongly-ordered, where nothing unaligned works (B3.2.1,
      * A3.2.1). */

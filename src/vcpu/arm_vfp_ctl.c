@@ -55,13 +55,10 @@ void arm_fpscr_poke_stopped(struct vcpu *v, uint32_t value)
     arm_exec_flags_refresh(v);
 }
 
-#define FPEXC_EN (1u << 30)
-
 /* Only EN exists: no exceptional state, no traps on these CPUs (Cortex-A15 TRM 10.2.6). */
 void arm_fpexc_write(struct vcpu *v, uint32_t value)
 {
     v->fpexc = value & FPEXC_EN;
-    arm_exec_flags_refresh(v);
 }
 
 uint32_t arm_vfp_id(struct vcpu *v, unsigned reg)

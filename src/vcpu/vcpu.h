@@ -31,7 +31,12 @@
 #define EXEC_T     (1u << 0) /* Thumb */
 #define EXEC_E     (1u << 1) /* big-endian data */
 #define EXEC_PRIV  (1u << 2) /* any mode but User */
-#define EXEC_FP    (1u << 3) /* VFP/Advanced SIMD usable here: CPACR and FPEXC.EN */
+/*
+ * FPEXC.EN is 0. In no vCPU's exec_flags: kernels enable VFP for a process when it first uses it,
+ * and most code would be there twice. Blocks with VFP instructions check at their entry, and the
+ * run loop runs a block with this flag, in which they are undefined, where the check fails.
+ */
+#define EXEC_FPOFF (1u << 3)
 #define EXEC_ALIGN (1u << 4) /* SCTLR.A: all accesses checked */
 #define EXEC_NEON  (1u << 5) /* Advanced SIMD not disabled (CPACR.ASEDIS) */
 #define EXEC_FPSPECIAL \

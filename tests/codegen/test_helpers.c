@@ -103,7 +103,7 @@ static void report(FILE *f, struct insn_random *r, const struct arm_table *table
     struct tally t = {0};
     unsigned words = 0;
     for (unsigned tries = 0; words < WORDS && tries < 20 * WORDS; tries++) {
-        translate(b, next_word(r, table, e), EXEC_FP | EXEC_NEON | EXEC_CPACR);
+        translate(b, next_word(r, table, e), EXEC_NEON | EXEC_CPACR);
         words += count_calls(&t, b);
     }
     ir_block_free(b);

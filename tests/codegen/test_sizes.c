@@ -16,7 +16,7 @@
 
 #define SNAPSHOT  UMBRA_SOURCE_DIR "/tests/codegen/sizes.txt"
 #define CODE_ROOM 65536
-#define FP        (EXEC_FP | EXEC_NEON)
+#define FP        (EXEC_CPACR | EXEC_NEON)
 
 static const struct sequence {
     const char *name;

@@ -80,6 +80,15 @@ static inline bool arm_has(const struct arm_ctx *s, unsigned feature)
     return (s->features & feature) != 0;
 }
 
+/* False: UNDEF. True: the block checks FPEXC.EN at its entry, which nothing in it changes. */
+static inline bool vfp_enabled(const struct arm_ctx *s)
+{
+    if (!(s->exec & EXEC_CPACR) || (s->exec & EXEC_FPOFF))
+        return false;
+    ir_need(s->b, ARM_OFF(fpexc), FPEXC_EN);
+    return true;
+}
+
 static inline bool arm_in_it(const struct arm_ctx *s)
 {
     return s->it != 0;

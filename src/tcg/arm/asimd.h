@@ -38,7 +38,7 @@ typedef const struct asimd_fn asimd_fn_table[2][4];
 
 static inline bool asimd_enabled(const struct arm_ctx *s)
 {
-    return (s->exec & EXEC_FP) && (s->exec & EXEC_NEON);
+    return (s->exec & EXEC_NEON) && vfp_enabled(s);
 }
 
 /* Q forms take even registers only; odd ones are UNDEF. */

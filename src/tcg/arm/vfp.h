@@ -22,11 +22,6 @@ static inline uint32_t vfp_off(unsigned n, unsigned size)
     return size == 8 ? VFP_OFF_D(n) : VFP_OFF_S(n);
 }
 
-static inline bool vfp_enabled(const struct arm_ctx *s)
-{
-    return (s->exec & EXEC_FP) != 0;
-}
-
 /*
  * For the instructions that short vectors apply to (A2.6.1): false (UNDEF) while VFP is disabled,
  * and UNDEF when the block runs with FPSCR.LEN or STRIDE set, since these CPUs have no short

@@ -50,7 +50,7 @@ static bool lane_of(uint32_t opc1, uint32_t opc2, unsigned *size, unsigned *byte
 /* The word forms are VFP, the others Advanced SIMD. */
 static bool lane_enabled(const struct arm_ctx *s, unsigned size)
 {
-    return vfp_enabled(s) && (size == 4 || (s->exec & EXEC_NEON));
+    return (size == 4 || (s->exec & EXEC_NEON)) && vfp_enabled(s);
 }
 
 bool trans_VMOV_core_lane(struct arm_ctx *s, const struct arg_VMOV_core_lane *a)

@@ -277,6 +277,9 @@ struct ir_block {
     /* The code may run at any virtual page: state r[15] is in the page it runs at, and the PCs of
        INSN and GOTO nodes count from the page of `pc`. Set by the front end after the reset. */
     bool pc_relative;
+    /* The code is right while the state word at need_off has this bit: a check at the entry leaves
+     * with TCG_EXIT_NEED otherwise. 0: nothing is needed. */
+    uint32_t need_off, need_bit;
     bool full; /* an append found no room: the front end must end the block and retry it shorter */
     void *
         store_helper; /* not NULL: ir_store() becomes a call of it with (vCPU, GVA, value, memop) */
@@ -289,6 +292,12 @@ void ir_block_free(struct ir_block *b);
 void ir_block_reset(struct ir_block *b, uint64_t pc, uint32_t exec_flags, bool privileged);
 /* Nodes left before `full`; a front end ends the block when less than 400 remain. */
 uint32_t ir_room(const struct ir_block *b);
+
+static inline void ir_need(struct ir_block *b, uint32_t off, uint32_t bit)
+{
+    b->need_off = off;
+    b->need_bit = bit;
+}
 
 /* ---- builder: every function folds constants and simple identities ---- */
 void ir_insn(struct ir_block *b, uint64_t pc, uint32_t extra);

@@ -65,6 +65,7 @@ void ir_block_reset(struct ir_block *b, uint64_t pc, uint32_t exec_flags, bool p
     b->exec_flags = exec_flags;
     b->privileged = privileged;
     b->pc_relative = false;
+    b->need_bit = 0;
     b->full = false;
 }
 

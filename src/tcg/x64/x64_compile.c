@@ -231,7 +231,7 @@ static void kill_args(struct x64_ctx *c, ir_ref i)
 static void emit_block(struct x64_ctx *c)
 {
     const struct ir_block *b = c->b;
-    x64_emit_poll(c);
+    x64_emit_entry(c);
     for (unsigned i = 1; i < b->n && !c->error; i++) {
         const struct ir_node *n = &b->node[i];
         if (c->e.p > c->limit) {

@@ -26,10 +26,17 @@ static void put_pc(struct x64_ctx *c, uint64_t pc)
     x_mov_mi(&c->e, X_32, x64_state(STATE(r[15])), (int32_t)(uint32_t)pc);
 }
 
-void x64_emit_poll(struct x64_ctx *c)
+/* The poll, and what the block needs. */
+void x64_emit_entry(struct x64_ctx *c)
 {
+    const struct ir_block *b = c->b;
+
     x_alu_mi(&c->e, X_CMP, X_32, x64_state(STATE(poll)), 0);
     x64_slow_jcc(c, x64_slow_new(c, SLOW_POLL, 0), X_NE);
+    if (!b->need_bit)
+        return;
+    x_test_mi(&c->e, X_32, x64_state((int32_t)b->need_off - VCPU_BIAS), (int32_t)b->need_bit);
+    x64_slow_jcc(c, x64_slow_new(c, SLOW_NEED, 0), X_E);
 }
 
 /* No-ops so that a rel32 which begins `head` bytes from here is 4-byte aligned: relinking a jump is
@@ -212,8 +219,9 @@ void x64_emit_slow_exit(struct x64_ctx *c, struct x64_slow *s)
     const struct ir_node *n = x64_node(c, s->node);
     switch (s->kind) {
     case SLOW_POLL:
+    case SLOW_NEED:
         put_pc(c, c->b->pc);
-        emit_leave(c, TCG_EXIT_POLL);
+        emit_leave(c, s->kind == SLOW_POLL ? TCG_EXIT_POLL : TCG_EXIT_NEED);
         break;
     case SLOW_LINK:
     case SLOW_GUARD:

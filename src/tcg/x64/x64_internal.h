@@ -80,7 +80,15 @@ struct x64_fixup {
     uint32_t label; /* index */
 };
 
-enum slow_kind { SLOW_ACCESS, SLOW_FLOAT, SLOW_LOOKUP, SLOW_LINK, SLOW_GUARD, SLOW_POLL };
+enum slow_kind {
+    SLOW_ACCESS,
+    SLOW_FLOAT,
+    SLOW_LOOKUP,
+    SLOW_LINK,
+    SLOW_GUARD,
+    SLOW_POLL,
+    SLOW_NEED,
+};
 struct x64_slow {
     uint8_t kind;
     uint8_t njumps;
@@ -243,7 +251,7 @@ void x64_emit_exit(struct x64_ctx *c, ir_ref i); /* x64_exit.c */
  */
 bool x64_branch_to_goto(struct x64_ctx *c, unsigned label, enum x_cc cc);
 void x64_emit_slow_exit(struct x64_ctx *c, struct x64_slow *s);
-void x64_emit_poll(struct x64_ctx *c);
+void x64_emit_entry(struct x64_ctx *c);
 
 /* ---- bookkeeping (x64_compile.c) ---- */
 void x64_site(struct x64_ctx *c, const struct tcg_site *s);
