@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: MIT
+"""One boot of one emulator: starts it, follows what the guest says on its serial port, and reads counters, CPU time and
+host mappings when a program begins and ends."""
+import hashlib
+import os
+import re
+import select
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import time
+import urllib.request
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+CACHE = os.environ.get("UMBRA_CACHE") or os.path.join(
+    os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "umbra")
+UMBRA = os.environ.get("UMBRA") or os.path.join(ROOT, "build/release/umbra")
+PEERS = {"qemu7": "qemu-system-arm", "qemu10": os.path.join(CACHE, "bin/qemu-system-arm-10")}
+COUNTERS = ("spt_fills", "spt_global_fills", "spt_prefills", "spt_drops", "spt_retires", "spt_evictions", "soft_misses",
+            "spt_faults", "sites_patched", "sites_unpatched", "spt_promotions", "spt_demotions", "context_switches",
+            "translations", "shootdowns_sent", "shootdown_wait_ns")
+TICK = os.sysconf("SC_CLK_TCK")
+SAMPLE_S = 2
+
+
+def have(mode):
+    return shutil.which(PEERS[mode]) is not None if mode in PEERS else True
+
+
+def build_of(mode):
+    """What was measured: a short hash of our program, the version of a peer."""
+    if mode in PEERS:
+        out = subprocess.run([PEERS[mode], "--version"], capture_output=True, text=True, check=True).stdout
+        return re.search(r"version (\S+)", out).group(1)
+    path = shlex.split(UMBRA)[0]
+    with open(path, "rb") as f:
+        return hashlib.sha256(f.read()).hexdigest()[:8]
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def host_busy():
+    """Seconds that all CPUs of the host have been used or stolen for since it started."""
+    with open("/proc/stat", encoding="ascii") as f:
+        v = [int(x) for x in f.readline().split()[1:9]]
+    return (v[0] + v[1] + v[2] + v[5] + v[6] + v[7]) / TICK
+
+
+class Snapshot:
+    """Everything that is counted, at one moment."""
+
+    def __init__(self, machine):
+        self.time, self.busy, self.counters = time.monotonic(), host_busy(), machine.counters()
+        with open(f"/proc/{machine.process.pid}/stat", encoding="utf-8") as f:
+            fields = f.read().rsplit(")", 1)[1].split()
+        self.cpu = (int(fields[11]) + int(fields[12])) / TICK
+
+    def since(self, before):
+        """{metric: value} of the time in between."""
+        elapsed = max(self.time - before.time, 1e-3)
+        cpu = self.cpu - before.cpu
+        metrics = {name: self.counters[name] - before.counters[name] for name in self.counters}
+        metrics["cpu"] = round(cpu, 2)
+        metrics["others"] = round(max(0.0, (self.busy - before.busy - cpu) / elapsed), 2)
+        return metrics
+
+
+class Failure(Exception):
+    """The guest did not do what it should; args: what happened, end of its console."""
+
+
+class Machine:
+    """Use as a context manager: whatever happens, no emulator stays behind."""
+
+    def __init__(self, mode, flavour, smp, append, drives, initramfs_only):
+        self.mode, self.port, self.tail, self.mappings_max = mode, None, [], 0
+        command = [PEERS[mode], "-accel", "tcg,thread=multi", "-nic", "none"] if mode in PEERS else \
+            shlex.split(UMBRA) + ["-mmu", mode]
+        if mode not in PEERS:
+            self.port = free_port()
+            command += ["-metrics", str(self.port)]
+        guest = os.path.join(CACHE, "guest", flavour)
+        command += ["-M", "virt", "-cpu", "cortex-a15", "-smp", str(smp), "-m", "1024", "-display", "none", "-serial", "stdio",
+                    "-no-reboot", "-kernel", f"{guest}/vmlinuz", "-initrd", f"{guest}/initrd.img"]
+        root = "" if initramfs_only else " root=LABEL=umbra rw"
+        command += ["-append", f"console=ttyAMA0 quiet{root} {append}"]
+        if not initramfs_only:
+            drives = [os.path.join(CACHE, "guest/bench.img") + ",snapshot=on"] + drives
+        for i, path in enumerate(drives):
+            command += ["-drive", f"if=none,file={path},format=raw,id=d{i}", "-device", f"virtio-blk-device,drive=d{i}"]
+        self.started = time.monotonic()
+        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                        stderr=subprocess.STDOUT, start_new_session=True)
+        os.set_blocking(self.process.stdout.fileno(), False)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+        self.process.stdout.close()
+
+    def counters(self):
+        if self.port is None:
+            return {}
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=20) as answer:
+            page = answer.read().decode()
+        totals = {}
+        for name, value in re.findall(r"^umbra_(\w+?)(?:_total)?\{[^}]*\} (\d+)$", page, re.MULTILINE):
+            totals[name] = totals.get(name, 0) + int(value)
+        return {name: totals[name] for name in COUNTERS}
+
+    def count_mappings(self):
+        try:
+            with open(f"/proc/{self.process.pid}/maps", "rb") as f:
+                count = sum(chunk.count(b"\n") for chunk in iter(lambda: f.read(1 << 20), b""))
+        except (FileNotFoundError, ProcessLookupError):
+            return 0
+        self.mappings_max = max(self.mappings_max, count)
+        return count
+
+    def lines(self, patience, sample_mappings=False):
+        """What the guest prints, line by line, until the emulator ends; Failure after so many seconds of silence."""
+        rest, last, sampled = b"", time.monotonic(), time.monotonic()
+        while True:
+            select.select([self.process.stdout], [], [], SAMPLE_S)
+            data = self.process.stdout.read()
+            now = time.monotonic()
+            if sample_mappings and now - sampled >= SAMPLE_S:
+                self.count_mappings()
+                sampled = now
+            if data == b"":
+                return
+            if data is None:
+                if now - last > patience:
+                    raise Failure(f"silent for {patience:.0f} s", "\n".join(self.tail))
+                continue
+            last = now
+            *whole, rest = (rest + data).split(b"\n")
+            for raw in whole:
+                line = raw.decode(errors="replace").rstrip("\r")
+                self.tail = self.tail[-30:] + [line]
+                yield line
+
+
+def run_boot(mode, flavour, smp):
+    """{metric: value} of power-on to power-off with the small initramfs."""
+    with Machine(mode, flavour, smp, "umbra.test=boot", [], True) as machine:
+        begin, reached = Snapshot(machine), False
+        for line in machine.lines(120):
+            reached = reached or "UMBRA: user space reached" in line
+            if "UMBRA: powering off" in line:
+                machine.count_mappings()
+                end = Snapshot(machine)
+        status = machine.process.wait()
+        if not reached or status != 0:
+            raise Failure(f"boot: status {status}", "\n".join(machine.tail))
+        metrics = end.since(begin)
+        metrics["seconds"] = round(time.monotonic() - machine.started, 3)
+        metrics["vmas"] = machine.mappings_max
+        return metrics
+
+
+def run_programs(mode, flavour, smp, drives, initramfs_only, sample, patience):
+    """Yields (program, {metric: value}) as programs end; a program whose status is not 0 has the metric "failed".
+
+    Failure carries the name of the program that was running as its third argument.
+    """
+    current, metrics, ended = "boot", None, False
+    with Machine(mode, flavour, smp, "umbra.script=auto", drives, initramfs_only) as machine:
+        try:
+            for line in machine.lines(patience, sample):
+                word = line.split()
+                if word[:1] != ["UMBRA-EVAL"] or len(word) < 2:
+                    continue
+                if word[1] == "value" and metrics is not None:
+                    metrics[word[3]] = float(word[4])
+                    continue
+                if metrics is not None:
+                    yield current, metrics
+                    metrics = None
+                if word[1] == "begin":
+                    current, machine.mappings_max, begin = word[2], 0, Snapshot(machine)
+                elif word[1] == "end":
+                    machine.count_mappings()
+                    metrics = Snapshot(machine).since(begin)
+                    metrics["vmas"] = machine.mappings_max
+                    metrics["checksum"] = int(word[5], 16)
+                    metrics["seconds" if word[3] == "0" else "failed"] = float(word[4])
+                elif word[1] == "done":
+                    ended = True
+            status = machine.process.wait()
+        except Failure as failure:
+            raise Failure(*failure.args, current) from None
+        if not ended or status != 0:
+            raise Failure(f"the emulator ended with status {status}", "\n".join(machine.tail), current)

@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: MIT
+"""What is measured: the table of programs, and the input files that they get.
+
+Inputs are made here, the same on every host: text, a C file, an XML document, a film, a network of flows,
+protein sequences, chess positions. bench/guest/evaluate.sh has the commands.
+"""
+import collections
+import io
+import math
+import os
+import random
+import subprocess
+import tarfile
+
+GUEST = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "guest")
+
+# size: of the work at length 1, in the program's own unit (evaluate.sh); seconds: what that takes in -mmu soft on
+# a quiet 2-core host, used only to plan; smp: CPUs of the guest, if not what --smp says; chunk: programs
+# with the same chunk share a boot.
+Program = collections.namedtuple("Program", "set chunk size seconds smp")
+PROGRAMS = {
+    "perl": Program("compute", 0, 750, 12, None),
+    "bzip2": Program("compute", 0, 26, 12, None),
+    "cc1": Program("compute", 0, 120, 12, None),
+    "mcf": Program("compute", 1, 7, 12, None),
+    "gnugo": Program("compute", 1, 20, 12, None),
+    "hmmer": Program("compute", 1, 36, 12, None),
+    "phalanx": Program("compute", 2, 22, 12, None),
+    "quantum": Program("compute", 2, 6000, 12, None),
+    "x264": Program("compute", 2, 36, 12, None),
+    "events": Program("compute", 3, 19000, 12, None),
+    "astar": Program("compute", 3, 1150, 12, None),
+    "xslt": Program("compute", 3, 30000, 12, None),
+    "gzip": Program("compute", 4, 80, 12, None),
+    "chase": Program("compute", 4, 400000, 10, None),
+    "memcpy": Program("compute", 4, 4500, 10, None),
+    "boot": Program("process", 0, 1, 4, None),
+    "forkexec": Program("process", 1, 500, 5, None),
+    "subshell": Program("process", 1, 1000, 5, None),
+    "hackbench": Program("process", 1, 200, 5, None),
+    "fork": Program("process", 2, 2000, 5, None),
+    "mmapfork": Program("process", 2, 20, 5, None),
+    "switch": Program("process", 2, 60000, 5, None),
+    "mremap": Program("process", 2, 300, 5, None),
+    "make": Program("process", 3, 12, 6, 2),
+    "shootdown": Program("shootdown", 0, 1500, 8, None),
+    "syscalls": Program("pan", 0, 2000, 6, None),
+}
+# What must be the same in every mode, bit for bit.
+DETERMINISTIC = {name for name, p in PROGRAMS.items() if p.set == "compute"}
+# No size but 1 makes sense, or the size is not of work: not scaled below these.
+LEAST = {"boot": 1, "mcf": 1, "gnugo": 1, "phalanx": 1, "mmapfork": 1, "make": 2, "shootdown": 200, "syscalls": 200}
+NEEDS_DISK = {"compute": True, "process": True, "shootdown": False, "pan": False}
+
+
+def size_of(name, length):
+    """The work of a program at this length."""
+    if name == "boot":
+        return 1
+    return max(LEAST.get(name, 1), round(PROGRAMS[name].size * length))
+
+
+def text(rng, size):
+    lines, have = [], 0
+    words = ["".join(rng.choice("etaoinshrdlu") for _ in range(rng.randrange(2, 9))) for _ in range(2000)]
+    while have < size:
+        line = " ".join(words[int(2000 * rng.random() ** 3)] for _ in range(10)) + f" {rng.randrange(10**6)}\n"
+        lines.append(line)
+        have += len(line)
+    return "".join(lines)[:size]
+
+
+def c_source(functions):
+    out = []
+    for i in range(functions):
+        out.append(f"""int f{i}(int a, int *p, unsigned n)
+{{
+    int s = a;
+    for (unsigned k = 0; k < n; k++) {{
+        if (p[k] % {i + 2} == s)
+            s += p[k] * {i};
+        else
+            s ^= p[(k * {i + 3}) % n] >> (k & 7);
+    }}
+    switch (s & 7) {{
+    case 0: return s + 1;
+    case 1: return p[0];
+    case 2: return -s;
+    default: return s * {i};
+    }}
+}}
+""")
+    return "".join(out)
+
+
+PERL = r"""
+my (%count, @words);
+for my $i (1 .. 1000 * $ARGV[0]) {
+    my $w = join "", map { chr(97 + ($i * $_ * 7919) % 26) } 1 .. 5;
+    $count{$w}++;
+    push @words, $w if $w =~ /^[a-m].*[xyz]/;
+}
+my $s = join ",", sort { $count{$b} <=> $count{$a} || $a cmp $b } keys %count;
+print length($s), " ", scalar(@words), "\n";
+"""
+
+XSL = """<xsl:stylesheet version="1.0" xmlns:xsl="http://www.w3.org/1999/XSL/Transform">
+<xsl:output method="html"/>
+<xsl:key name="group" match="item" use="@group"/>
+<xsl:key name="id" match="item" use="@id"/>
+<xsl:template match="/items"><html>
+<xsl:for-each select="item[generate-id() = generate-id(key('group', @group)[1])]">
+<xsl:sort select="@group" data-type="number"/>
+<h1><xsl:value-of select="@group"/>: <xsl:value-of select="sum(key('group', @group)/price)"/></h1>
+<table><xsl:for-each select="key('group', @group)"><xsl:sort select="name"/>
+<xsl:apply-templates select="."/></xsl:for-each></table>
+</xsl:for-each></html></xsl:template>
+<xsl:template match="item"><tr>
+<td><xsl:value-of select="translate(name, '0123456789', 'abcdefghij')"/></td>
+<td><xsl:value-of select="key('id', ref/@to)/name"/></td>
+<td><xsl:if test="contains(name, '77')"><b><xsl:value-of select="substring-after(name, '77')"/></b></xsl:if>
+<xsl:value-of select="format-number(price * 1.19, '#.00')"/></td>
+</tr></xsl:template>
+</xsl:stylesheet>
+"""
+
+
+def xml_document(rng, items):
+    out = ["<items>"]
+    for i in range(items):
+        out.append(f'<item id="i{i}" group="{rng.randrange(max(8, items // 100))}"><name>n{rng.randrange(10**6)}</name>'
+                   f'<price>{rng.randrange(10**4)}</price><ref to="i{rng.randrange(items)}"/></item>\n')
+    return "".join(out) + "</items>\n"
+
+
+def film(rng, frames, width=320, height=192):
+    """A camera that moves over a noisy texture, in the uncompressed y4m format."""
+    rows = [bytes(int((math.sin(x * .11) + math.sin(y * .07 + x * .03)) * 45 + rng.randrange(24) + 110)
+                  for x in range(2 * width)) for y in range(2 * height)]
+    out = [b"YUV4MPEG2 W%d H%d F25:1 Ip A1:1 C420jpeg\n" % (width, height)]
+    for f in range(frames):
+        dx, dy = f * 3 % width, f * 2 % height
+        out.append(b"FRAME\n" + b"".join(rows[y + dy][dx:dx + width] for y in range(height)) +
+                   bytes([128]) * (width * height // 2))
+    return b"".join(out)
+
+
+def flow(rng, nodes=900):
+    """A minimum-cost flow problem in DIMACS format, with a way around for all that does not fit."""
+    arcs = [(i, rng.randrange(i + 1, min(nodes, i + nodes // 8) + 1), rng.randrange(5, 60), rng.randrange(1, 1000))
+            for i in range(1, nodes) for _ in range(6)]
+    return "".join([f"p min {nodes} {len(arcs) + 1}\nn 1 100\nn {nodes} -100\n"] +
+                   ["a %d %d 0 %d %d\n" % arc for arc in arcs] + [f"a 1 {nodes} 0 100 1000000\n"])
+
+
+def proteins(rng, hundreds):
+    letters = "ACDEFGHIKLMNPQRSTVWY"
+    base = [rng.choice(letters) for _ in range(180)]
+    family = "".join(f"seq{i} " + "".join(c if rng.random() < .8 else rng.choice(letters) for c in base) + "\n"
+                     for i in range(12))
+    sequences = "".join(f">s{i}\n" + "".join(rng.choices(letters, k=300)) + "\n" for i in range(100 * hundreds))
+    return f"# STOCKHOLM 1.0\n\n{family}//\n", sequences
+
+
+# Middle games by random legal-looking structure would not do: known positions.
+POSITIONS = """r1bqkbnr/pppp1ppp/2n5/1B2p3/4P3/5N2/PPPP1PPP/RNBQK2R b KQkq - 3 3
+rnbqkb1r/pp2pppp/3p1n2/8/3NP3/8/PPP2PPP/RNBQKB1R w KQkq - 1 5
+r1bq1rk1/pp2ppbp/2np1np1/8/3NP3/2N1BP2/PPPQ2PP/R3KB1R w KQ - 3 9
+r2q1rk1/1bppbppp/p1n2n2/1p2p3/4P3/1B3N2/PPPP1PPP/RNBQR1K1 w - - 4 9
+8/2p5/3p4/KP5r/1R3p1k/8/4P1P1/8 w - - 0 1
+r4rk1/1pp1qppp/p1np1n2/2b1p1B1/2B1P1b1/P1NP1N2/1PP1QPPP/R4RK1 w - - 0 10
+"""
+
+
+def inputs(length):
+    """{name: bytes} of every file the programs read."""
+    rng = random.Random(7)
+    family, sequences = proteins(rng, size_of("hmmer", length))
+    plain = {"work.pl": PERL, "big.c": c_source(size_of("cc1", length)), "unit.c": c_source(6), "transform.xsl": XSL,
+             "document.xml": xml_document(rng, size_of("xslt", length)), "flow": flow(rng), "family.sto": family,
+             "sequences.fa": sequences, "positions": POSITIONS * 4,
+             "text": text(rng, 500_000)}
+    files = {name: content.encode() for name, content in plain.items()}
+    files["film.y4m"] = film(rng, size_of("x264", length))
+    return files
+
+
+def compile_guest_programs(folder):
+    compiler = os.environ.get("UMBRA_ARM_CC", "arm-linux-gnueabihf-gcc")
+    for name in ("compute", "syscalls", "shootdown"):
+        subprocess.run([compiler, "-O2", "-static", "-pthread", "-o", os.path.join(folder, name),
+                        os.path.join(GUEST, name + ".c")], check=True)
+
+
+def write_archive(path, folder, length, with_inputs):
+    """The disk that the guest unpacks: a tar file padded to whole pages."""
+    with tarfile.open(path, "w", format=tarfile.USTAR_FORMAT) as tar:
+        for name in ("compute", "syscalls", "shootdown"):
+            tar.add(os.path.join(folder, name), name)
+        for name, content in (inputs(length) if with_inputs else {}).items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            tar.addfile(info, io.BytesIO(content))
+    with open(path, "ab") as f:
+        f.truncate((os.path.getsize(path) + 4095) // 4096 * 4096)
+
+
+def write_script(path, plan):
+    with open(os.path.join(GUEST, "evaluate.sh"), encoding="utf-8") as f:
+        script = f.read()
+    data = script.replace("PLAN=''", f"PLAN='{plan}'", 1).encode()
+    with open(path, "wb") as f:
+        f.write(data + b"\0" * (4096 - len(data) % 4096))

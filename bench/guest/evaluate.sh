@@ -1,0 +1,107 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# Runs inside the guest, from the Debian disk or from the initramfs: unpacks the archive disk, runs the
+# programs of PLAN (words NAME:SIZE) one after the other and tells the host when each begins and ends.
+#
+#   UMBRA-EVAL begin NAME
+#   UMBRA-EVAL end NAME STATUS SECONDS CHECKSUM    by the guest's clock; checksum of what it printed
+#   UMBRA-EVAL value NAME METRIC VALUE             what the program measured itself
+#   UMBRA-EVAL done
+PLAN=''
+
+mkdir -p /tmp/eval && cd /tmp/eval || exit 1
+for disk in /dev/vd?; do
+    if [ "$(dd if="$disk" bs=1 skip=257 count=5 2>/dev/null)" = ustar ]; then
+        tar xf "$disk"
+    fi
+done
+
+repeat() { # N COMMAND...
+    n=$1
+    shift
+    while [ "$n" -gt 0 ]; do
+        "$@" || return
+        n=$((n - 1))
+    done
+}
+solve_flow() { glpsol --mincost flow -o solution >log && grep Objective solution; }
+
+# Likenesses of CINT2006 members, with the number of the member.
+run_perl() { perl work.pl "$1"; }                          # 400
+run_bzip2() { repeat "$1" cat text | bzip2 -9c | cksum; }  # 401
+run_cc1() { gcc -O2 -S -o - big.c | grep -v '\.ident'; }   # 403
+run_mcf() { repeat "$1" solve_flow; }                      # 429: network simplex
+run_gnugo() {                                              # 445
+    /usr/games/gnugo --seed 1 --level 8 --boardsize 13 --benchmark "$1" >log 2>&1 && grep -v seconds log
+}
+run_hmmer() {                                              # 456
+    hmm2build -F family.hmm family.sto >/dev/null && hmm2search family.hmm sequences.fa
+}
+run_phalanx() {                                            # 458
+    { echo 'depth 8'; head -n "$1" positions; echo quit; } |
+        /usr/games/phalanx -b- -l- -o- -x- >log && grep PV log
+}
+run_quantum() { ./compute quantum "$1"; }                  # 462
+run_x264() {                                               # 464
+    x264 --quiet --no-progress --threads 1 --qp 26 -o film.264 film.y4m && cksum <film.264
+}
+run_events() { ./compute events "$1"; }                    # 471
+run_astar() { ./compute astar "$1"; }                      # 473
+run_xslt() { xsltproc transform.xsl document.xml; }        # 483
+run_gzip() { repeat "$1" cat text | gzip -9c | cksum; }
+run_chase() { ./compute chase "$1"; }
+run_memcpy() { ./compute memcpy "$1"; }
+
+# The process-heavy set: what it prints is not the same each time, so it prints nothing.
+run_forkexec() { repeat "$1" /bin/true; }
+run_subshell() { repeat "$1" subshell; } # fork without exec: copy-on-write of a shell
+subshell() { (:); }
+stressor() { # NAME OPERATIONS [OPTION...]: a fixed amount of work
+    name=$1 operations=$2
+    shift 2
+    stress-ng --quiet --oomable --temp-path /tmp "--$name" 1 "--$name-ops" "$operations" "$@"
+}
+run_fork() { stressor fork "$1"; }
+run_mmapfork() { stressor mmapfork "$1"; }
+run_switch() { stressor switch "$1"; }
+run_mremap() { stressor mremap "$1" --mremap-bytes 4M; }
+run_hackbench() { hackbench -g 2 -f 5 -l "$1" >/dev/null; }
+run_make() { # parallel compilation
+    rm -rf tree && mkdir tree || return 1
+    i=0
+    while [ $i -lt "$1" ]; do
+        cp unit.c tree/unit$i.c
+        i=$((i + 1))
+    done
+    printf 'all: $(patsubst %%.c,%%.o,$(wildcard tree/*.c))\n' >Makefile
+    make -s -j2 CFLAGS=-O1 all
+}
+
+# What measures itself: SIZE is in milliseconds.
+run_shootdown() { ./shootdown "$(milliseconds "$1")"; }
+run_syscalls() { ./syscalls "$(milliseconds "$1")"; }
+milliseconds() { echo "$(($1 / 1000)).$(printf %03d $(($1 % 1000)))"; }
+
+now() { # hundredths of a second since the machine started; no process is started for it
+    read -r up _ </proc/uptime
+    time=${up%.*}${up#*.}
+}
+
+for item in $PLAN; do
+    name=${item%%:*}
+    echo "UMBRA-EVAL begin $name"
+    now
+    begin=$time
+    "run_$name" "${item#*:}" >output 2>errors
+    status=$?
+    now
+    echo "UMBRA-EVAL end $name $status $(((time - begin) / 100)).$(printf %02d $(((time - begin) % 100)))" \
+        "$(md5sum <output | cut -c 1-8)"
+    case $name in
+        shootdown | syscalls) sed "s/^/UMBRA-EVAL value $name /" output ;;
+    esac
+    [ "$status" = 0 ] || { tail -n 5 output; tail -n 10 errors; }
+    sleep 0.1
+done
+echo "UMBRA-EVAL done"
