@@ -222,7 +222,8 @@ static uint32_t estimate(unsigned cell, unsigned goal)
 
 static void astar_visit(unsigned cell, uint32_t so_far, unsigned goal)
 {
-    if (wall[cell] || closed[cell] || cost[cell] <= so_far || heap_len == sizeof heap / sizeof *heap) {
+    if (wall[cell] || closed[cell] || cost[cell] <= so_far ||
+        heap_len == sizeof heap / sizeof *heap) {
         return;
     }
     cost[cell] = so_far;

@@ -74,6 +74,7 @@ run_make() { # parallel compilation
         cp unit.c tree/unit$i.c
         i=$((i + 1))
     done
+    # shellcheck disable=SC2016 # make expands them
     printf 'all: $(patsubst %%.c,%%.o,$(wildcard tree/*.c))\n' >Makefile
     make -s -j2 CFLAGS=-O1 all
 }

@@ -4,7 +4,7 @@
  * hand a byte to and fro through pipes. A kernel with software PAN changes the translation
  * registers at each entry.
  *
- *   syscalls SECONDS    prints "getppid NS" and "switch NS" (nanoseconds for one call, one round trip)
+ *   syscalls SECONDS    prints "getppid NS" and "switch NS" (ns for one call, one round trip)
  */
 #define _GNU_SOURCE
 #include <sched.h>

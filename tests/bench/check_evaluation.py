@@ -1,0 +1,233 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Tests of bench/evaluate that need no guest: statistics, resuming, what it says about failures; and one emulator that
+is a shell script."""
+import importlib.machinery
+import importlib.util
+import os
+import sys
+import tempfile
+import types
+import unittest
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.join(ROOT, "bench"))
+from evaluation import machine, plot, programs, report  # noqa: E402
+from evaluation.results import Key, Results  # noqa: E402
+
+
+def load_evaluate():
+    loader = importlib.machinery.SourceFileLoader("evaluate", os.path.join(ROOT, "bench/evaluate"))
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader("evaluate", loader))
+    loader.exec_module(module)
+    return module
+
+
+class WithFile(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.path = os.path.join(self.folder.name, "r.tsv")
+        self.results = Results(self.path)
+
+    def tearDown(self):
+        self.folder.cleanup()
+
+    def add(self, program, mode, round_, seconds, which="compute", build="b1", **more):
+        metrics = {"seconds": seconds, "cpu": seconds, "others": 0.0, "checksum": 1, **more}
+        self.results.add(Key(which, program, mode, build, 1, "armmp-lpae", "1", round_), metrics)
+
+    def view(self, which="compute"):
+        return report.View(self.results, which, "1")
+
+
+class TestResults(WithFile):
+    def test_what_was_written_is_read(self):
+        self.add("perl", "soft", 0, 12.5)
+        self.assertEqual(Results(self.path).data, self.results.data)
+
+    def test_a_line_cut_short_is_ignored(self):
+        self.add("perl", "soft", 0, 12.5)
+        with open(self.path, "a", encoding="utf-8") as f:
+            f.write("compute\tperl\tau")
+        self.assertEqual(Results(self.path).data, self.results.data)
+
+    def test_another_file_is_refused(self):
+        with open(self.path, "w", encoding="utf-8") as f:
+            f.write("run\tmode\n")
+        with self.assertRaises(SystemExit):
+            Results(self.path)
+
+
+class TestStatistics(WithFile):
+    def test_ratios_are_of_the_same_round(self):
+        for r, slow in enumerate((1, 10, 2, 5)):  # the host's speed changes tenfold, the ratio does not
+            self.add("perl", "soft", r, 2.0 * slow)
+            self.add("perl", "auto", r, 1.0 * slow)
+        ratio = report.ratio_of(list(self.view().pairs((1, "armmp-lpae"), "perl", "soft", "auto").values()))
+        self.assertEqual((ratio.median, ratio.low, ratio.high, ratio.pairs), (2, 2, 2, 4))
+
+    def test_rounds_without_a_partner_do_not_count(self):
+        self.add("perl", "soft", 0, 2.0)
+        self.add("perl", "auto", 0, 1.0)
+        self.add("perl", "soft", 1, 9.0)
+        self.assertEqual(self.view().pairs((1, "armmp-lpae"), "perl", "soft", "auto"), {0: 2.0})
+
+    def test_geomean_over_programs(self):
+        for program, speed in (("perl", 2.0), ("gzip", 8.0)):
+            self.add(program, "soft", 0, speed)
+            self.add(program, "auto", 0, 1.0)
+        self.assertAlmostEqual(self.view().geomean([(1, "armmp-lpae")], "soft", "auto").median, 4.0)
+
+    def test_the_interval_holds_the_median_and_narrows(self):
+        few, many = report.ratio_of([1.0, 1.5, 2.0]), report.ratio_of([1.0, 1.5, 2.0] * 20)
+        self.assertTrue(few.low <= few.median <= few.high)
+        self.assertLess(many.high - many.low, few.high - few.low)
+
+    def test_bars(self):
+        r = report.Ratio(0.95, 0.9, 0.98, 7)
+        self.assertIn("met by the interval", report.bar("x", r, 0.97)[0])
+        self.assertIn("not met", report.bar("x", r, 0.99)[0])
+        self.assertNotIn("interval", report.bar("x", r, 0.95)[0])
+
+    def test_the_better_mode_is_chosen_by_other_rounds(self):
+        # In round 1 soft is better than ever again, by chance: that round compares with private all the same.
+        for r, soft in enumerate((2.0, 1.0)):
+            self.add("perl", "soft", r, soft)
+            self.add("perl", "spt=private", r, 1.6)
+            self.add("perl", "auto", r, 1.6)
+        self.assertEqual(report.auto_against_better(self.view(), (1, "armmp-lpae"), "perl").low, 1.0)
+
+    def test_results_of_an_older_build_are_left_out(self):
+        self.add("perl", "soft", 0, 9.0, build="old")
+        self.add("perl", "soft", 1, 2.0)
+        self.assertEqual(self.view().median((1, "armmp-lpae"), "perl", "soft", "seconds"), 2.0)
+
+
+class TestTroubles(WithFile):
+    def test_failures_are_told(self):
+        self.results.add(Key("compute", "perl", "auto", "b1", 1, "armmp-lpae", "1", 2), {"failed": -1})
+        self.assertEqual(report.troubles(self.view()), ["- perl failed: auto, 1 CPUs, armmp-lpae, round 3"])
+
+    def test_different_output_is_told(self):
+        self.add("perl", "soft", 0, 1.0)
+        self.add("perl", "auto", 0, 1.0)
+        self.assertEqual(report.troubles(self.view()), [])
+        self.add("perl", "auto", 1, 1.0, checksum=2)
+        self.assertIn("printed different things", report.troubles(self.view())[0])
+
+
+class TestReport(WithFile):
+    def write(self, which):
+        args = types.SimpleNamespace(sets=[which], length=1.0, doc=False, out=self.path)
+        return report.write(self.results, args)
+
+    def test_every_set_can_be_shown(self):
+        for r in range(2):
+            for m, s in (("soft", 2.0), ("spt=private", 1.0), ("auto", 1.0), ("spt=shared", 3.0), ("spt=shared,prefill=300", 2.5),
+                         ("spt=group,windows=4", 1.0)):
+                self.add("perl", m, r, s)
+                self.add("fork", m, r, s, which="process")
+        phases = {f"{p}_{what}": 100.0 for p in ("idle", "mprotect", "munmap", "remap")
+                  for what in ("ops", "worst_us", "p999_us", "reads")}
+        for m in ("auto", "qemu7"):
+            self.add("shootdown", m, 0, 1.0, which="shootdown", **phases)
+            for flavour, ns in (("armmp", 200.0), ("armmp-lpae", 100.0)):
+                self.results.add(Key("pan", "syscalls", m, "b1", 1, flavour, "1", 0),
+                                 {"seconds": 1.0, "getppid": ns, "switch": ns})
+        for which in ("compute", "process", "shootdown", "pan"):
+            self.assertEqual(self.write(which), 0)
+            self.assertTrue(os.path.exists(os.path.join(self.folder.name, f"evaluation-{which}.svg")), which)
+        text, _ = report.pan(self.view("pan"))
+        self.assertIn("2.00 [2.00 .. 2.00] of armmp-lpae, bar 1.15: **not met**", text[1])
+
+    def test_grid_lines(self):
+        for top in (0.9, 1.9, 7, 33, 900):
+            self.assertLessEqual(len(plot.levels(top)), 10)
+            self.assertGreaterEqual(len(plot.levels(top)), 1)
+
+
+FAKE = """#!/bin/sh
+echo 'UMBRA-EVAL begin perl'
+echo 'UMBRA-EVAL end perl 0 1.25 00000010'
+echo 'UMBRA-EVAL value perl rate 7.5'
+echo 'UMBRA-EVAL begin gzip'
+%s
+"""
+
+
+class TestMachine(unittest.TestCase):
+    """A shell script plays the emulator; as a "peer", since it has no counters."""
+
+    def boot(self, end, patience=60):
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "fake")
+            with open(path, "w", encoding="utf-8") as f:
+                f.write(FAKE % end)
+            os.chmod(path, 0o755)
+            machine.PEERS["fake"] = path
+            try:
+                yield from machine.run_programs("fake", "none", 1, [], True, False, patience)
+            finally:
+                del machine.PEERS["fake"]
+
+    def test_programs_that_end(self):
+        rows = list(self.boot("echo 'UMBRA-EVAL end gzip 3 0.50 00000011'; echo 'UMBRA-EVAL done'"))
+        self.assertEqual([name for name, _ in rows], ["perl", "gzip"])
+        self.assertEqual((rows[0][1]["seconds"], rows[0][1]["checksum"], rows[0][1]["rate"]), (1.25, 16, 7.5))
+        self.assertEqual(rows[1][1]["failed"], 0.5)
+        self.assertNotIn("seconds", rows[1][1])
+
+    def test_an_emulator_that_dies(self):
+        rows = []
+        with self.assertRaises(machine.Failure) as caught:
+            for row in self.boot("echo 'Kernel panic'; exit 1"):
+                rows.append(row)
+        self.assertEqual([name for name, _ in rows], ["perl"])
+        self.assertEqual(caught.exception.args[2], "gzip")
+        self.assertIn("Kernel panic", caught.exception.args[1])
+
+    def test_a_guest_that_hangs(self):
+        with self.assertRaises(machine.Failure) as caught:
+            list(self.boot("exec sleep 100", patience=1))
+        self.assertIn("silent", caught.exception.args[0])
+        self.assertEqual(caught.exception.args[2], "gzip")
+
+
+class TestPlan(WithFile):
+    def setUp(self):
+        super().setUp()
+        self.evaluate = load_evaluate()
+        self.args = types.SimpleNamespace(length=1.0, builds={"soft": "b1", "auto": "b1"}, programs=[], together=False,
+                                          modes={"compute": ["soft", "auto"]}, smps={"compute": [1]}, flavour="armmp-lpae")
+
+    def test_what_is_there_is_not_run_again(self):
+        boots = next(self.evaluate.boots_of_round(self.args, "compute", 0))
+        self.assertEqual([b.mode for b in boots], ["soft", "auto"])
+        self.assertEqual(boots[0].missing(self.results), ["perl", "bzip2", "cc1"])
+        self.add("bzip2", "soft", 0, 3.0)
+        self.results.add(boots[0].key("cc1"), {"failed": -1})
+        self.assertEqual(boots[0].missing(self.results), ["perl"])
+        self.assertEqual(boots[1].missing(self.results), ["perl", "bzip2", "cc1"])
+        self.results.forget_failures(self.args.builds)
+        self.assertEqual(boots[0].missing(self.results), ["perl", "cc1"])
+
+    def test_modes_change_their_order(self):
+        boots = next(self.evaluate.boots_of_round(self.args, "compute", 1))
+        self.assertEqual([b.mode for b in boots], ["auto", "soft"])
+
+    def test_known_times_make_the_plan(self):
+        boot = next(self.evaluate.boots_of_round(self.args, "compute", 0))[0]
+        before = boot.estimate(self.results)
+        self.add("perl", "soft", 3, 500.0)
+        self.assertGreater(boot.estimate(self.results), before + 400)
+
+    def test_lists_of_modes(self):
+        self.assertEqual(self.evaluate.expand("bars;spt=group,windows=4 soft"),
+                         ["soft", "spt=private", "auto", "spt=group,windows=4"])
+
+    def test_inputs_are_the_same_each_time(self):
+        self.assertEqual(programs.inputs(0.02), programs.inputs(0.02))
+
+
+if __name__ == "__main__":
+    unittest.main()
