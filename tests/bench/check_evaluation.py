@@ -9,6 +9,7 @@ import sys
 import tempfile
 import types
 import unittest
+import xml.etree.ElementTree
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(ROOT, "bench"))
@@ -136,7 +137,8 @@ class TestReport(WithFile):
                                  {"seconds": 1.0, "getppid": ns, "switch": ns})
         for which in ("compute", "process", "shootdown", "pan"):
             self.assertEqual(self.write(which), 0)
-            self.assertTrue(os.path.exists(os.path.join(self.folder.name, f"evaluation-{which}.svg")), which)
+            svg = xml.etree.ElementTree.parse(os.path.join(self.folder.name, f"evaluation-{which}.svg"))
+            self.assertGreater(len(list(svg.getroot())), 8, which)
         text, _ = report.pan(self.view("pan"))
         self.assertIn("2.00 [2.00 .. 2.00] of armmp-lpae, bar 1.15: **not met**", text[1])
 
