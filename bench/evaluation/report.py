@@ -14,7 +14,7 @@ from evaluation.programs import DETERMINISTIC, PROGRAMS
 MAIN = ("spt=shared", "spt=shared,prefill=300", "spt=private", "auto")
 GROUPS = tuple(f"spt=group,windows={n}" for n in (1, 4, 8, 16, 32))
 PREFILLS = tuple(f"spt=shared,prefill={w}" for w in range(100, 900, 100))
-SHOWN_COUNTERS = {"spt_fills": "fills", "spt_drops": "drops", "spt_retires": "retires", "soft_misses": "soft misses",
+SHOWN_COUNTERS = {"spt_fills": "fills", "spt_global_fills": "of global pages", "spt_drops": "drops", "spt_retires": "retires", "soft_misses": "soft misses",
                   "spt_faults": "host faults", "vmas": "VMAs"}
 Ratio = collections.namedtuple("Ratio", "median low high pairs")
 

@@ -231,5 +231,52 @@ class TestPlan(WithFile):
         self.assertEqual(programs.inputs(0.02), programs.inputs(0.02))
 
 
+class TestRun(WithFile):
+    """run() with a machine that is made up."""
+
+    def setUp(self):
+        super().setUp()
+        self.evaluate = load_evaluate()
+        self.args = types.SimpleNamespace(length=1.0, builds={"auto": "b1"}, scratch=self.folder.name, out=self.path,
+                                          archives={True: "archive"})
+        self.boots = []
+        self.real = machine.run_programs
+        machine.run_programs = self.run_programs
+
+    def tearDown(self):
+        machine.run_programs = self.real
+        super().tearDown()
+
+    def run_programs(self, *_):
+        self.boots.append(self.fates[len(self.boots)])
+        for name in self.boots[-1]:
+            if isinstance(name, machine.Failure):
+                raise name
+            yield name, {"seconds": 1.0}
+
+    def outcome(self, *fates):
+        self.fates = fates
+        boot = self.evaluate.Boot(self.args, "compute", "auto", "armmp", 1, 0, ["perl", "gzip", "cc1"])
+        self.evaluate.run(self.args, self.results, boot)
+        return {k.program: sorted(m.keys() & {"seconds", "failed"}) for k, m in self.results.data.items()}
+
+    def test_one_boot(self):
+        self.assertEqual(self.outcome(["perl", "gzip", "cc1"]), {n: ["seconds"] for n in ("perl", "gzip", "cc1")})
+
+    def test_a_program_that_hangs_does_not_take_the_others_along(self):
+        fates = (["perl", machine.Failure("silent", "", "gzip")], ["cc1"])
+        self.assertEqual(self.outcome(*fates), {"perl": ["seconds"], "gzip": ["failed"], "cc1": ["seconds"]})
+        with open(self.path + ".failures", encoding="utf-8") as f:
+            self.assertIn("silent", f.read())
+
+    def test_a_wrong_end_of_the_emulator_is_told(self):
+        fates = (["perl", "gzip", "cc1", machine.Failure("status 1", "", "cc1")],)
+        self.assertEqual(self.outcome(*fates)["cc1"], ["failed"])
+
+    def test_a_guest_that_does_not_boot_is_given_up(self):
+        fates = [[machine.Failure("no boot", "", "boot")]] * 3
+        self.assertEqual(self.outcome(*fates), {n: ["failed"] for n in ("perl", "gzip", "cc1")})
+
+
 if __name__ == "__main__":
     unittest.main()
