@@ -55,8 +55,10 @@ def host_busy():
 class Snapshot:
     """Everything that is counted, at one moment."""
 
-    def __init__(self, machine):
-        self.time, self.busy, self.counters = time.monotonic(), host_busy(), machine.counters()
+    def __init__(self, machine, at_start=False):
+        """at_start: of an emulator that has just been started, which does not answer yet and has counted nothing."""
+        self.time, self.busy = time.monotonic(), host_busy()
+        self.counters = dict.fromkeys(COUNTERS if machine.port else (), 0) if at_start else machine.counters()
         with open(f"/proc/{machine.process.pid}/stat", encoding="utf-8") as f:
             fields = f.read().rsplit(")", 1)[1].split()
         self.cpu = (int(fields[11]) + int(fields[12])) / TICK
@@ -111,8 +113,11 @@ class Machine:
     def counters(self):
         if self.port is None:
             return {}
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=20) as answer:
-            page = answer.read().decode()
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=60) as answer:
+                page = answer.read().decode()
+        except OSError as e:
+            raise Failure(f"no counters: {e}", "\n".join(self.tail)) from None
         totals = {}
         for name, value in re.findall(r"^umbra_(\w+?)(?:_total)?\{[^}]*\} (\d+)$", page, re.MULTILINE):
             totals[name] = totals.get(name, 0) + int(value)
@@ -154,7 +159,7 @@ class Machine:
 def run_boot(mode, flavour, smp):
     """{metric: value} of power-on to power-off with the small initramfs."""
     with Machine(mode, flavour, smp, "umbra.test=boot", [], True) as machine:
-        begin, reached = Snapshot(machine), False
+        begin, reached = Snapshot(machine, at_start=True), False
         for line in machine.lines(120):
             reached = reached or "UMBRA: user space reached" in line
             if "UMBRA: powering off" in line:

@@ -9,6 +9,7 @@ import sys
 import tempfile
 import types
 import unittest
+import unittest.mock
 import xml.etree.ElementTree
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -178,6 +179,14 @@ class TestMachine(unittest.TestCase):
         self.assertEqual((rows[0][1]["seconds"], rows[0][1]["checksum"], rows[0][1]["rate"]), (1.25, 16, 7.5))
         self.assertEqual(rows[1][1]["failed"], 0.5)
         self.assertNotIn("seconds", rows[1][1])
+
+    def test_counters_of_an_emulator_that_does_not_answer(self):
+        with unittest.mock.patch.object(machine, "UMBRA", "/bin/false"), machine.Machine(
+                "soft", "none", 1, "", [], True) as silent:
+            start = machine.Snapshot(silent, at_start=True)
+            self.assertEqual(set(start.counters.values()), {0})
+            with self.assertRaises(machine.Failure):
+                machine.Snapshot(silent)
 
     def test_an_emulator_that_dies(self):
         rows = []
