@@ -38,7 +38,7 @@ def show(ratio, digits=2):
 def number(value):
     if value is None:
         return ""
-    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}"
+    return f"{value:,.0f}" if value >= 100 or value == int(value) else f"{value:.1f}"
 
 
 def table(head, rows):
@@ -49,7 +49,8 @@ def table(head, rows):
 class View:
     """The measurements of one set at one length, of the newest build: value(program, mode, round, metric)."""
 
-    def __init__(self, results, which, length):
+    def __init__(self, results, which, length, metric="seconds"):
+        self.metric = metric
         keys = [k for k in results.data if k.set == which and k.length == length]
         ours = [k.build for k in keys if k.mode not in machine.PEERS]
         self.build = ours[-1] if ours else ""
@@ -76,16 +77,16 @@ class View:
         values = [v for v in values if v is not None]
         return statistics.median(values) if values else None
 
-    def pairs(self, place, program, base, mode, metric="seconds"):
+    def pairs(self, place, program, base, mode, metric=None):
         """{round: base over mode} where both have ended well."""
-        out = {}
+        out, metric = {}, metric or self.metric
         for r in self.rounds():
             a, b = self.value(place, program, base, r, metric), self.value(place, program, mode, r, metric)
             if a and b:
                 out[r] = a / b
         return out
 
-    def geomean(self, places, base, mode, metric="seconds"):
+    def geomean(self, places, base, mode, metric=None):
         """Of every round in which all programs that have pairs at all have one."""
         each = [self.pairs(p, n, base, mode, metric) for p in places for n in self.programs(p)]
         each = [e for e in each if e]
@@ -105,9 +106,10 @@ def speed_table(view, base, modes):
             for m, ratio in zip(modes, ratios):
                 if ratio:
                     plotted[m][label] = ratio
-            time = view.median(place, name, base, "seconds")
+            time = view.median(place, name, base, view.metric)
             rows.append([label, max(r.pairs for r in ratios if r), f"{time:.2f}", *map(show, ratios)])
-    for label, metric in (("**geometric mean**", "seconds"), ("the same of the emulator's CPU time", "cpu")):
+    other = {"seconds": ("the same of the emulator's CPU time", "cpu"), "cpu": ("the same of the guest's clock", "seconds")}
+    for label, metric in (("**geometric mean**", view.metric), other[view.metric]):
         rows.append([label, "", "", *(show(view.geomean(view.places, base, m, metric)) for m in modes)])
     return table(["program", "pairs", f"{base}, s", *modes], rows), plotted
 
@@ -147,11 +149,11 @@ def auto_against_better(view, place, name):
     """The better of soft and private is chosen by the other rounds than the one it is compared in."""
     ratios, rounds = [], view.rounds()
     for r in rounds:
-        auto = view.value(place, name, "auto", r, "seconds")
+        auto = view.value(place, name, "auto", r, view.metric)
         times = {}
         for m in ("soft", "spt=private"):
-            others = [view.value(place, name, m, o, "seconds") for o in rounds if o != r or len(rounds) == 1]
-            others, here = [v for v in others if v], view.value(place, name, m, r, "seconds")
+            others = [view.value(place, name, m, o, view.metric) for o in rounds if o != r or len(rounds) == 1]
+            others, here = [v for v in others if v], view.value(place, name, m, r, view.metric)
             if others and here:
                 times[m] = (statistics.median(others), here)
         if auto and len(times) == 2:
@@ -302,13 +304,13 @@ def write(results, args):
     """Prints everything; returns how many things went wrong."""
     wrong = 0
     for which in args.sets:
-        view = View(results, which, f"{args.length:g}")
+        view = View(results, which, f"{args.length:g}", args.metric)
         if not view.keys:
             continue
         text, plots = {"shootdown": shootdown, "pan": pan}.get(which, organisations)(view)
         bad = troubles(view)
         wrong += len(bad)
-        text = [describe(view, args.length)] + (["Failures:\n\n" + "\n".join(bad)] if bad else []) + text
+        text = [describe(view, args.length) + (" Seconds are CPU time of the emulator." if args.metric == "cpu" else "")] + (["Failures:\n\n" + "\n".join(bad)] if bad else []) + text
         for name, (plotted, unit) in plots.items():
             if not any(plotted.values()):
                 continue

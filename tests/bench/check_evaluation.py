@@ -74,6 +74,16 @@ class TestStatistics(WithFile):
         self.add("perl", "soft", 1, 9.0)
         self.assertEqual(self.view().pairs((1, "armmp-lpae"), "perl", "soft", "auto"), {0: 2.0})
 
+    def test_cpu_time_can_be_compared_instead(self):
+        self.add("perl", "soft", 0, 2.0, cpu=6.0)
+        self.add("perl", "auto", 0, 1.0, cpu=2.0)
+        view = report.View(self.results, "compute", "1", "cpu")
+        self.assertEqual(view.pairs((1, "armmp-lpae"), "perl", "soft", "auto"), {0: 3.0})
+        self.assertEqual(report.auto_against_better(view, (1, "armmp-lpae"), "perl"), None)
+        self.add("perl", "spt=private", 0, 1.0, cpu=4.0)
+        self.assertEqual(report.auto_against_better(report.View(self.results, "compute", "1", "cpu"),
+                                                    (1, "armmp-lpae"), "perl").median, 2.0)
+
     def test_geomean_over_programs(self):
         for program, speed in (("perl", 2.0), ("gzip", 8.0)):
             self.add(program, "soft", 0, speed)
@@ -120,7 +130,7 @@ class TestTroubles(WithFile):
 
 class TestReport(WithFile):
     def write(self, which):
-        args = types.SimpleNamespace(sets=[which], length=1.0, doc=False, out=self.path)
+        args = types.SimpleNamespace(sets=[which], length=1.0, doc=False, out=self.path, metric="seconds")
         return report.write(self.results, args)
 
     def test_every_set_can_be_shown(self):
