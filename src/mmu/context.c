@@ -20,6 +20,7 @@
 #define SCTLR_KEY       (SCTLR_M | SCTLR_WXN | SCTLR_UWXN | SCTLR_EE | SCTLR_TRE | SCTLR_AFE)
 #define ASID_SHIFT_LONG 48
 #define TTBCR_A1        (1u << 22)
+#define TTBCR_EPD0_SHIFT 7
 
 /* With the MMU off all registers but SCTLR.M are irrelevant: one context serves all. */
 static void make_key(struct vcpu *v, struct context_key *k)
@@ -127,6 +128,17 @@ static void assign_id(struct vcpu *v, struct context *c)
     c->epoch = m->epoch;
 }
 
+/*
+ * Software PAN closes user memory at each entry of the kernel and opens it for a moment again, by
+ * one domain's field in DACR, or by TTBCR.EPD0: the two contexts have different banks.
+ */
+static uint32_t soft_bank(const struct context_key *k)
+{
+    unsigned bank = (unsigned)__builtin_parity(k->dacr) ^ (k->ttbcr >> TTBCR_EPD0_SHIFT & 1);
+
+    return bank ? SOFTTLB_BANK * (uint32_t)sizeof(struct softtlb_entry) : 0;
+}
+
 static void publish_id(struct vcpu *v)
 {
     struct context *c = v->mmu->current;
@@ -135,6 +147,7 @@ static void publish_id(struct vcpu *v)
         assign_id(v, c);
     v->ctx_id = c->id;
     v->ctx_tag = (uint64_t)c->id << 32;
+    v->soft_bank = soft_bank(&c->key);
     tcg_context_changed(v);
 }
 

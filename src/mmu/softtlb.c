@@ -18,9 +18,15 @@
 #include <inttypes.h>
 #include <string.h>
 
+static unsigned index_of(gva_t gva)
+{
+    return gva >> GUEST_PAGE_BITS & (SOFTTLB_SIZE - 1);
+}
+
+/* The page's place in the current context. */
 static struct softtlb_entry *entry_of(struct vcpu *v, gva_t gva, bool privileged)
 {
-    return &v->softtlb[privileged][gva >> GUEST_PAGE_BITS & (SOFTTLB_SIZE - 1)];
+    return &v->softtlb[privileged][index_of(gva) ^ v->soft_bank / sizeof(struct softtlb_entry)];
 }
 
 /* All MiBs of a leaf are marked together: one that knows this size speaks for the others. */
@@ -137,16 +143,20 @@ static void drop_blocks(struct vcpu *v, gva_t gva)
     tcg_jump_cache_flush_page(v, (uint32_t)(gva - GUEST_PAGE_SIZE));
 }
 
-/* Drop the entry of this page whatever its context: it is the only one the slot can hold. */
+static void drop_entry(struct softtlb_entry *e, gva_t page)
+{
+    for (unsigned a = 0; a < 3; a++)
+        if ((e->tag[a] & (UINT32_MAX & GUEST_PAGE_MASK)) == page)
+            e->tag[a] = SOFT_INVALID;
+}
+
+/* Drop the entries of this page whatever their contexts, at both places of either privilege. */
 static void drop_page(struct vcpu *v, gva_t page)
 {
     drop_blocks(v, page);
     for (unsigned priv = 0; priv < 2; priv++) {
-        struct softtlb_entry *e = entry_of(v, page, priv);
-
-        for (unsigned a = 0; a < 3; a++)
-            if ((e->tag[a] & (UINT32_MAX & GUEST_PAGE_MASK)) == page)
-                e->tag[a] = SOFT_INVALID;
+        drop_entry(&v->softtlb[priv][index_of(page)], page);
+        drop_entry(&v->softtlb[priv][index_of(page) ^ SOFTTLB_BANK], page);
     }
 }
 

@@ -88,6 +88,10 @@ struct softtlb_entry {
 };
 #define SOFTTLB_BITS 10
 #define SOFTTLB_SIZE (1u << SOFTTLB_BITS)
+/* A page has two places, by the context's bank (soft_bank, 0 or SOFTTLB_BANK entries apart):
+ * kernels go to and fro between two contexts at each system call, and use the same pages in both.
+ */
+#define SOFTTLB_BANK 0x155u
 
 struct jump_cache_entry {
     uint64_t pc;
@@ -134,6 +138,7 @@ struct vcpu {
     uint32_t exec_flags;
     uint32_t ctx_id;       /* current translation context (mmu), 16 bits used */
     uint64_t ctx_tag;      /* ctx_id << 32, or'ed into soft-TLB tags */
+    uint32_t soft_bank;    /* exclusive-or'ed into the byte offset of a soft-TLB entry */
     uint64_t jump_tag;     /* ctx_tag | generation of the jump cache << 48 */
     hva_t win_base[2];     /* SPT window base: [0] user, [1] privileged */
     _Atomic uint32_t poll; /* also set by other threads */

@@ -52,7 +52,9 @@ static bool unseen(unsigned cpu, uint32_t off)
 {
     struct vcpu *v = rig_vm.cpu[cpu];
 
-    return v->softtlb[1][(VA + off) >> 12 & (SOFTTLB_SIZE - 1)].tag[MMU_WRITE] ==
+    unsigned place = ((VA + off) >> 12 & (SOFTTLB_SIZE - 1)) ^ v->soft_bank / 32;
+
+    return v->softtlb[1][place].tag[MMU_WRITE] ==
            (((VA + off) & (uint32_t)GUEST_PAGE_MASK) | v->ctx_tag);
 }
 

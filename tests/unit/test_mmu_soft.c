@@ -249,7 +249,8 @@ Test(mmu_soft, fetch)
 /* ---- the inline hit, as generated code does it ---- */
 static bool inline_hit(uint32_t va, unsigned size, unsigned align, enum mmu_access a, bool priv)
 {
-    const struct softtlb_entry *e = &v->softtlb[priv][va >> 12 & (SOFTTLB_SIZE - 1)];
+    unsigned place = (va >> 12 & (SOFTTLB_SIZE - 1)) ^ v->soft_bank / 32;
+    const struct softtlb_entry *e = &v->softtlb[priv][place];
     uint64_t want = ((va + size - align) & ((uint32_t)GUEST_PAGE_MASK | (align - 1))) | v->ctx_tag;
 
     return e->tag[a] == want;

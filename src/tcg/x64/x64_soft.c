@@ -41,6 +41,7 @@ void x64_soft_compare(struct x_buf *e, struct x_gpr at, uint32_t memop, bool loa
     x_mov_rr(e, X_32, RCX, at);
     x_shift_ri(e, X_SHR, X_32, RCX, GUEST_PAGE_BITS - 5);
     x_alu_ri(e, X_AND, X_32, RCX, (SOFTTLB_SIZE - 1) << 5);
+    x_alu_rm(e, X_XOR, X_32, RCX, x64_state(STATE(soft_bank)));
     if (size > align)
         x_lea(e, X_32, RDX, x_at(at, (int32_t)(size - align)));
     else
