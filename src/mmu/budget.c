@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The VMA budget (I-4): vm.max_map_count bounds the mappings of the whole process. Windows count
- * theirs (window.c); near the budget whole windows are given up, the least recently scheduled of
- * any vCPU first, and never one that generated code may be using. The guest only gets slower.
+ * theirs (window.c); near the budget idle windows are emptied, the least recently scheduled of any
+ * vCPU first, slice by slice and no further than needed, since each call holds the host's mmap
+ * lock. When nothing idle is left, the window with the most mappings of all gives a slice, whoever
+ * runs in it: dropping pages is what any vCPU may do to any window (spt_tlbi.c). That is rationed,
+ * since such pages come back at once: a vCPU that has had its ration uses the soft TLB. The guest
+ * only gets slower.
  *
- * Any vCPU thread; a victim is cleared under its lock.
+ * Any vCPU thread; pages are dropped under their window's lock.
  */
 #include "spt.h"
 
@@ -12,9 +16,11 @@
 #include "base/stats.h"
 
 #include <stdio.h>
+#include <x86intrin.h>
 
 #define DEFAULT_MAX_MAP_COUNT 65530
 #define HEADROOM_MIN          1024
+#define RATION_US             500 /* a slice of what is in use costs some 200 us with its refills */
 
 static uint64_t count_lines(const char *path)
 {
@@ -54,27 +60,36 @@ void budget_warn_once(struct vm *vm)
                  "\"sysctl -w vm.max_map_count=1048576\"");
 }
 
-static struct window *oldest_idle(struct vm *vm)
+typedef bool (*better_fn)(const struct window *w, const struct window *than);
+
+static bool older_idle(const struct window *w, const struct window *than)
+{
+    if (!atomic_load(&w->mapped) || atomic_load(&w->current))
+        return false;
+    return !than || atomic_load(&w->last_used) < atomic_load(&than->last_used);
+}
+
+static bool larger(const struct window *w, const struct window *than)
+{
+    return atomic_load(&w->mapped) && atomic_load(&w->vmas) > (than ? atomic_load(&than->vmas) : 0);
+}
+
+static struct window *best(struct vm *vm, better_fn better)
 {
     struct window *victim = NULL;
 
     for (unsigned i = 0; i < VCPU_MAX; i++) {
         struct spt_vcpu *s = vm->cpu[i] && vm->cpu[i]->mmu ? vm->cpu[i]->mmu->spt : NULL;
 
-        for (unsigned k = 1; s && k < atomic_load(&s->nused); k++) {
-            struct window *w = &s->win[k];
-
-            if (!atomic_load(&w->mapped) || atomic_load(&w->current))
-                continue;
-            if (!victim || atomic_load(&w->last_used) < atomic_load(&victim->last_used))
-                victim = w;
-        }
+        for (unsigned k = 1; s && k < atomic_load(&s->nused); k++)
+            if (better(&s->win[k], victim))
+                victim = &s->win[k];
     }
     return victim;
 }
 
 /* False: its owner made it current meanwhile. */
-static bool evict(struct window *w)
+static bool evict_slice(struct window *w)
 {
     bool idle;
 
@@ -83,7 +98,7 @@ static bool evict(struct window *w)
     atomic_store(&w->evicting, 1);
     idle = !atomic_load(&w->current);
     if (idle) {
-        window_clear_locked(w);
+        window_drop_slice_locked(w);
         window_rebuild_locked(w, true);
     }
     atomic_store(&w->evicting, 0);
@@ -91,18 +106,45 @@ static bool evict(struct window *w)
     return idle;
 }
 
-bool budget_evict_one(struct vcpu *v)
+/* What is in use gives way only so often. */
+static bool take_ration(struct vcpu *v)
 {
-    for (;;) {
-        struct window *w = oldest_idle(v->vm);
+    struct spt_vcpu *s = v->mmu->spt;
+    uint64_t now = __rdtsc();
 
-        if (!w)
-            return false;
-        if (evict(w)) {
+    if (now - s->last_ration < RATION_US * v->vm->mmu->spt->ticks_per_us)
+        return false;
+    s->last_ration = now;
+    return true;
+}
+
+static bool take_from_current(struct vcpu *v)
+{
+    struct window *w = best(v->vm, larger);
+    unsigned n;
+
+    if (!w || !take_ration(v))
+        return false;
+    pthread_mutex_lock(&w->lock);
+    n = window_drop_slice_locked(w);
+    pthread_mutex_unlock(&w->lock);
+    return n;
+}
+
+bool budget_evict(struct vcpu *v)
+{
+    struct window *w;
+
+    while ((w = best(v->vm, older_idle))) {
+        if (evict_slice(w)) {
             STAT_INC(&stats_vcpu[v->index], spt_evictions);
             return true;
         }
     }
+    if (!take_from_current(v))
+        return false;
+    STAT_INC(&stats_vcpu[v->index], spt_evictions);
+    return true;
 }
 
 bool budget_make_room(struct vcpu *v, unsigned cost)
@@ -111,7 +153,7 @@ bool budget_make_room(struct vcpu *v, unsigned cost)
 
     while (atomic_load(&sv->vmas) + cost > sv->budget) {
         budget_warn_once(v->vm);
-        if (!budget_evict_one(v))
+        if (!budget_evict(v))
             return false;
     }
     return true;

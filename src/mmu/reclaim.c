@@ -3,8 +3,8 @@
  * The reclaimer: a thread that clears windows which vCPUs have taken out of use (I-3). A vCPU that
  * gives up a window with many mappings retires it and goes on with a clean one; unmapping thousands
  * of pages is not its business. The host's mmap lock is one for the process, so the reclaimer works
- * in slices of SLICE_PAGES between which others can have it. It does not yield: on a busy host
- * retired windows would pile up.
+ * in slices (window.c) between which others can have it. It does not yield: on a busy host retired
+ * windows would pile up.
  *
  * A retired window (WINDOW_RETIRED in its tag, nothing else) belongs to nobody: its owner never
  * uses its base again, TLB maintenance passes it over, and what it still maps stays counted in the
@@ -17,8 +17,6 @@
 
 #include <errno.h>
 
-#define SLICE_PAGES 64
-
 struct reclaimer {
     pthread_mutex_t lock;
     pthread_cond_t work, idle;
@@ -30,19 +28,13 @@ struct reclaimer {
 
 static void clear_in_slices(struct window *w)
 {
-    uint64_t size = (uint64_t)SLICE_PAGES << GUEST_PAGE_BITS, end = UINT64_C(1) << w->bits;
+    unsigned n;
 
-    for (gva_t gva = 0; gva < end && atomic_load(&w->mapped); gva += size) {
-        if (!atomic_load(&w->region[gva >> REGION_BITS])) {
-            gva |= (UINT64_C(1) << REGION_BITS) - size; /* to the last slice of the region */
-            continue;
-        }
-        if (!window_any(w, gva, size))
-            continue;
+    do {
         pthread_mutex_lock(&w->lock);
-        window_drop_locked(w, gva, size);
+        n = window_drop_slice_locked(w);
         pthread_mutex_unlock(&w->lock);
-    }
+    } while (n);
     pthread_mutex_lock(&w->lock);
     window_clear_locked(w); /* leaf marks; what could not be dropped at the host's limit */
     window_rebuild_locked(w, true);

@@ -52,6 +52,7 @@ struct spt_vcpu {
     struct window *cur[2];                   /* user, privileged; owner only */
     unsigned nuser;                          /* user windows in use; owner only */
     uint32_t *record;                        /* [CONTEXT_COUNT][prefill]; owner only */
+    uint64_t last_ration;                    /* host ticks, budget.c; owner only */
     struct churn_entry churn[CHURN_ENTRIES]; /* owner only */
 };
 
@@ -120,8 +121,9 @@ void reclaim_forget(struct reclaimer *r, const struct window *first, const struc
 #define BUDGET_MIN 64 /* with less, every access evicts what the one before filled */
 uint64_t
 budget_read_limit(void); /* from vm.max_map_count and what the process has mapped, less headroom */
-/* Room for `cost` more VMAs, evicting idle windows of any vCPU; false: none left to evict. */
+/* Room for `cost` more VMAs; false: there is none now. */
 bool budget_make_room(struct vcpu *v, unsigned cost);
-/* Evict the least recently scheduled idle window; false: there is none. */
-bool budget_evict_one(struct vcpu *v);
+/* Unmap a slice: of the least recently scheduled idle window, else, when it is time for that again,
+ * of the largest one; false: neither. */
+bool budget_evict(struct vcpu *v);
 void budget_warn_once(struct vm *vm);

@@ -137,25 +137,11 @@ static int map_run_locked(const struct fill *f, struct window_run *run, uint64_t
     return window_commit_locked(f->w, run);
 }
 
-/* The window's own mappings are the last thing to give when nothing idle is left. */
-static bool give_up_own(struct fill *f)
-{
-    bool had;
-
-    pthread_mutex_lock(&f->w->lock);
-    had = f->w->vmas || f->w->disabled;
-    window_clear_locked(f->w);
-    pthread_mutex_unlock(&f->w->lock);
-    if (had)
-        STAT_INC(&stats_vcpu[f->v->index], spt_evictions);
-    return had;
-}
-
 static int map_run(struct fill *f, struct window_run *run, uint64_t gen)
 {
     int err;
 
-    if (!budget_make_room(f->v, window_run_cost(f->w, run)) && !give_up_own(f))
+    if (!budget_make_room(f->v, window_run_cost(f->w, run)))
         return -ENOMEM;
     pthread_mutex_lock(&f->w->lock);
     err = map_run_locked(f, run, gen);
@@ -163,7 +149,7 @@ static int map_run(struct fill *f, struct window_run *run, uint64_t gen)
     if (err == -ENOMEM) {
         /* The host's limit, whatever the accounting says. */
         budget_warn_once(f->v->vm);
-        if (budget_evict_one(f->v) || give_up_own(f))
+        if (budget_evict(f->v))
             return -EAGAIN;
     }
     return err;

@@ -60,7 +60,8 @@ struct window {
     _Atomic uint32_t evicting;
     bool disabled;     /* inaccessible as a whole, its VMAs still there: rebuild before use */
     _Atomic bool lost; /* its range went to somebody else while idle: never used again */
-    uint64_t vmas;
+    _Atomic uint64_t vmas;
+    gva_t slice;                      /* where the next window_drop_slice_locked() begins */
     _Atomic uint32_t nonglobal;       /* mapped pages with REC_NONGLOBAL (privileged windows) */
     uint64_t *ng_regions;             /* bitmap: regions that may hold some */
     _Atomic(struct region *) *region; /* [nregions] */
@@ -109,6 +110,12 @@ unsigned window_run_cost(const struct window *w, const struct window_run *run);
  * whole window goes. */
 unsigned window_drop_locked(struct window *w, gva_t gva, uint64_t len);
 unsigned window_drop_nonglobal_locked(struct window *w);
+/*
+ * Unmap the next few of what is mapped, in order of addresses and round again: so little that the
+ * host's mmap lock, one for the whole process, is held for some ten microseconds. Pages dropped; 0:
+ * nothing is mapped.
+ */
+unsigned window_drop_slice_locked(struct window *w);
 void window_clear_locked(struct window *w);
 /*
  * Make a disabled window usable again; false: the host still has no room. `idle`: no generated code
