@@ -57,8 +57,8 @@ static bool still_valid(struct check *c, gva_t gva, uint32_t rec)
     mark = atomic_load_explicit(&c->w->leaf_log2[gva >> REGION_BITS], memory_order_relaxed);
     if (t->device || (t->page_size > GUEST_PAGE_SIZE && t->page_size > UINT64_C(1) << mark))
         return false;
-    seen_note(&c->v->mmu->mapped, gva, t->page_size, t->global);
-    return true;
+    /* News came too late for whoever maintained between the walk and now: a fill looks again. */
+    return !seen_note(&c->v->mmu->mapped, gva, t->page_size, t->global);
 }
 
 static void drop_pending(struct check *c)

@@ -347,6 +347,28 @@ Test(spt, revalidation_knows_the_leaf)
 }
 
 Test(spt, whole_window_maintenance_of_another_vcpu)
+/*
+ * What revalidation keeps, others must have known of before its walk: their maintenance by address
+ * passes over what they do not know of, and they may have been there between the walk and the note.
+ * Here a page has become global, so that maintenance for any ASID concerns it.
+ */
+Test(spt, revalidation_keeps_nothing_that_is_news_to_others)
+{
+    map(1, VA, DATA, 3, NG);
+    map(1, VA + 0x2000, DATA + 0x4000, 3, 0);
+    mode(v, false);
+    load(VA, USER);
+    load(VA + 0x2000, USER);
+    map(1, VA, DATA, 3, 0);
+    mmu_tlbi(v, TLBI_ALL, 0, 0, false);
+    cr_expect(rec(false, VA + 0x2000), "was global before");
+    cr_expect(!rec(false, VA));
+    load(VA, USER);
+    cr_expect_eq(how, 1);
+    mmu_tlbi(v, TLBI_ALL, 0, 0, false);
+    cr_expect(rec(false, VA), "known by now");
+}
+
 {
     struct vcpu *u = rig_vm.cpu[1];
 
