@@ -104,10 +104,26 @@ void spt_vcpu_destroy(struct vcpu *v)
         window_clear_locked(&s->win[i]); /* gives back its counts in the page descriptors */
         window_fini(&s->win[i]);
     }
-    if (s->arena)
-        munmap((void *)s->arena, s->arena_bytes);
+    release_arena(s);
     record_destroy(v, s);
     mmu_zfree(s->win, s->nwindows * sizeof(s->win[0]));
+/* The range of a lost window belongs to somebody else by now. */
+static void release_arena(struct spt_vcpu *s)
+{
+    hva_t from = s->arena;
+
+    for (unsigned i = 0; s->win && i < s->nwindows; i++) {
+        const struct window *w = &s->win[i];
+
+        if (!w->lost)
+            continue;
+        munmap((void *)from, w->base - from);
+        from = w->base + (UINT64_C(1) << w->bits);
+    }
+    if (s->arena)
+        munmap((void *)from, s->arena + s->arena_bytes - from);
+}
+
     mmu_zfree(s->win_key, s->nwindows * sizeof(s->win_key[0]));
     mmu_zfree(s->tag, s->nwindows * sizeof(s->tag[0]));
     mmu_zfree(s, sizeof(*s));
