@@ -111,7 +111,9 @@ static int create_base(struct vm *vm)
         log_error("cannot create the I/O loop: %s", strerror(-err));
         return err;
     }
-    err = mmu_create(vm, &vm->opt->mmu);
+    struct mmu_options mmu = vm->opt->mmu;
+    mmu.cpus = vm->opt->smp;
+    err = mmu_create(vm, &mmu);
     if (err != 0) {
         log_error("cannot set up guest memory translation: %s", strerror(-err));
     }

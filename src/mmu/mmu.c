@@ -125,10 +125,21 @@ void mmu_watch_changed(struct vcpu *v)
 
 int spt_create(struct vm *vm, const struct mmu_options *o)
 {
-    struct spt_vm *s = mmu_zalloc(sizeof(*s));
+    unsigned windows = spt_windows_that_fit(o->cpus ? o->cpus : 1);
+    struct spt_vm *s;
 
+    if (!windows && o->tiered) {
+        log_warn("too little address space for windows (ulimit -v): the guest runs slower");
+        return 0;
+    }
+    if (!windows) {
+        log_error("too little address space for windows (ulimit -v); -mmu soft needs none");
+        return -ENOMEM;
+    }
+    s = mmu_zalloc(sizeof(*s));
     if (!s)
         return -ENOMEM;
+    s->windows = windows;
     s->opt = *o;
     s->reclaimer = reclaim_create();
     if (!s->reclaimer) {

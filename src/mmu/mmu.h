@@ -38,6 +38,7 @@ struct mmu_options {
                          1 = shared, N = group */
     unsigned prefill; /* pages replayed when an address space gets a window again */
     uint64_t vma_budget; /* 0 = from vm.max_map_count */
+    unsigned cpus;       /* among which the host's address space is divided; 0 = 1 */
 };
 /* Parse the value of -mmu; on an unknown one -EINVAL and *why names what is accepted. */
 int mmu_options_parse(struct mmu_options *o, const char *value, const char **why) MUST_CHECK;

@@ -27,6 +27,7 @@ struct reclaimer;
 
 struct spt_vm {
     struct mmu_options opt;
+    unsigned windows;      /* that each vCPU has */
     uint64_t ticks_per_us; /* host's time-stamp counter */
     struct reclaimer *reclaimer;
     _Atomic uint64_t vmas; /* of all windows, beyond one for each arena */
@@ -60,6 +61,8 @@ int spt_create(struct vm *vm, const struct mmu_options *o) MUST_CHECK; /* -errno
 void spt_destroy(struct vm *vm);
 int spt_vcpu_create(struct vcpu *v) MUST_CHECK;
 void spt_vcpu_destroy(struct vcpu *v);
+/* Windows that each of so many vCPUs can have in the address space of this process; 0: too few. */
+unsigned spt_windows_that_fit(unsigned cpus);
 void spt_reset(struct vcpu *v);
 
 /* The current context changed, or user mode was entered: choose windows, set win_base. */

@@ -29,21 +29,38 @@ static struct window *none(struct spt_vcpu *s)
     return &s->win[0];
 }
 
-/* Reserve as many windows as the host has address space for. */
-static int reserve_arena(struct spt_vcpu *s)
+#define SPARE (UINT64_C(1) << 30) /* for each vCPU: code cache, stack, tables */
+
+static void *reserve(uint64_t bytes)
+{
+    return mmap(NULL, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+}
+
+unsigned spt_windows_that_fit(unsigned cpus)
 {
     for (unsigned n = SPT_WINDOWS; n >= SPT_WINDOWS_MIN; n /= 2) {
-        uint64_t bytes = n * SPT_WINDOW_STRIDE;
-        void *p = mmap(NULL, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        uint64_t bytes = cpus * (n * SPT_WINDOW_STRIDE + SPARE);
+        void *p = reserve(bytes);
 
         if (p == MAP_FAILED)
             continue;
-        s->arena = (hva_t)p;
-        s->arena_bytes = bytes;
-        s->nwindows = n;
-        return 0;
+        munmap(p, bytes);
+        return n;
     }
-    return -ENOMEM;
+    return 0;
+}
+
+static int reserve_arena(struct vcpu *v, struct spt_vcpu *s)
+{
+    unsigned n = v->vm->mmu->spt->windows;
+    void *p = reserve(n * SPT_WINDOW_STRIDE);
+
+    if (p == MAP_FAILED)
+        return -ENOMEM;
+    s->arena = (hva_t)p;
+    s->arena_bytes = n * SPT_WINDOW_STRIDE;
+    s->nwindows = n;
+    return 0;
 }
 
 static int create_windows(struct vcpu *v, struct spt_vcpu *s)
@@ -77,7 +94,7 @@ int spt_vcpu_create(struct vcpu *v)
     s = mmu_zalloc(sizeof(*s));
     if (!s)
         return -ENOMEM;
-    err = reserve_arena(s);
+    err = reserve_arena(v, s);
     v->mmu->spt = s;
     if (!err)
         err = create_windows(v, s);
@@ -89,6 +106,23 @@ int spt_vcpu_create(struct vcpu *v)
     v->exec_mmu[0] = v->vm->mmu->spt->opt.tiered ? 0 : EXEC_WINDOW;
     v->exec_mmu[1] = EXEC_WINDOW;
     return 0;
+}
+
+/* The range of a lost window belongs to somebody else by now. */
+static void release_arena(struct spt_vcpu *s)
+{
+    hva_t from = s->arena;
+
+    for (unsigned i = 0; s->win && i < s->nwindows; i++) {
+        const struct window *w = &s->win[i];
+
+        if (!w->lost)
+            continue;
+        munmap((void *)from, w->base - from);
+        from = w->base + (UINT64_C(1) << w->bits);
+    }
+    if (s->arena)
+        munmap((void *)from, s->arena + s->arena_bytes - from);
 }
 
 void spt_vcpu_destroy(struct vcpu *v)
@@ -107,23 +141,6 @@ void spt_vcpu_destroy(struct vcpu *v)
     release_arena(s);
     record_destroy(v, s);
     mmu_zfree(s->win, s->nwindows * sizeof(s->win[0]));
-/* The range of a lost window belongs to somebody else by now. */
-static void release_arena(struct spt_vcpu *s)
-{
-    hva_t from = s->arena;
-
-    for (unsigned i = 0; s->win && i < s->nwindows; i++) {
-        const struct window *w = &s->win[i];
-
-        if (!w->lost)
-            continue;
-        munmap((void *)from, w->base - from);
-        from = w->base + (UINT64_C(1) << w->bits);
-    }
-    if (s->arena)
-        munmap((void *)from, s->arena + s->arena_bytes - from);
-}
-
     mmu_zfree(s->win_key, s->nwindows * sizeof(s->win_key[0]));
     mmu_zfree(s->tag, s->nwindows * sizeof(s->tag[0]));
     mmu_zfree(s, sizeof(*s));
