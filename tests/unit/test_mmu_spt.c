@@ -347,7 +347,6 @@ Test(spt, revalidation_knows_the_leaf)
     cr_expect_eq(load(VA, PRIV), 0x500000);
 }
 
-Test(spt, whole_window_maintenance_of_another_vcpu)
 /*
  * What revalidation keeps, others must have known of before its walk: their maintenance by address
  * passes over what they do not know of, and they may have been there between the walk and the note.
@@ -370,6 +369,7 @@ Test(spt, revalidation_keeps_nothing_that_is_news_to_others)
     cr_expect(rec(false, VA), "known by now");
 }
 
+Test(spt, whole_window_maintenance_of_another_vcpu)
 {
     struct vcpu *u = rig_vm.cpu[1];
 
@@ -397,6 +397,77 @@ Test(spt, broadcast_drops_from_running_vcpus_without_their_help)
     cr_expect_eq(how, 1);
     mmu_serve_requests(v);
     mmu_dsb(u);
+}
+
+/*
+ * Maintenance of what nobody has mapped: no lock of a window is taken, so no system call is made
+ * under it; but a fill in flight must learn of it.
+ */
+Test(spt, tlbi_of_an_unmapped_page_is_a_generation_step_and_no_more, .timeout = 10)
+{
+    struct vcpu *u = rig_vm.cpu[1];
+    uint64_t gen = atomic_load(&v->mmu->gen);
+    const struct spt_vcpu *s = v->mmu->spt;
+
+    map(1, VA, DATA, 3, NG);
+    load(VA, PRIV);
+    load(KERNEL + 0x400000, PRIV);
+    atomic_store(&u->in_guest, 0);
+    for (unsigned i = 1; i < s->nused; i++)
+        pthread_mutex_lock(&s->win[i].lock);
+    for (uint32_t i = 1; i <= 16; i++)
+        mmu_tlbi(u, i & 1 ? TLBI_VA : TLBI_VA_ALL_ASID, VA + (i << 12), 1, true);
+    mmu_tlbi(v, TLBI_VA, VA + 0x5000, 1, false);
+    for (unsigned i = 1; i < s->nused; i++)
+        pthread_mutex_unlock(&s->win[i].lock);
+    cr_expect_eq(atomic_load(&v->mmu->gen), gen + 16);
+    cr_expect_eq(stats_vcpu[0].spt_drops + stats_vcpu[1].spt_drops, 0);
+    cr_expect(rec(true, VA) && rec(true, KERNEL + 0x400000));
+    mmu_dsb(u);
+}
+
+/* Registers that choose a translation: what each write changes holds at once; no entry dies. */
+Test(spt, register_writes_have_their_effect_and_no_more)
+{
+    struct arm_mmu_regs kept;
+    uint64_t before;
+
+    map(1, VA, DATA + 0x1000, 3, NG);
+    map(2, VA, DATA + 0x2000, 3, NG);
+    map(3, VA, DATA + 0x3000, 3, NG);
+    mode(v, false);
+    cr_expect_eq(load(VA, USER), 0x201000);
+    cr_expect_eq(load(KERNEL + 0x400000, PRIV), 0x400000);
+    kept = *r;
+    r->ttbr0 = L1(2);
+    mmu_context_changed(v);
+    cr_expect_eq(load(VA, USER), 0x202000, "TTBR0");
+    *r = kept;
+    r->ttbcr = 1; /* 2 GiB for TTBR0, the rest is TTBR1's: the kernel is elsewhere */
+    r->ttbr1 = L1(4);
+    rig_put32(L1(4) + ((KERNEL >> 20) + 4) * 4, SECTION(RIG_RAM_BASE + 0x600000, 1));
+    mmu_context_changed(v);
+    cr_expect_eq(load(KERNEL + 0x400000, PRIV), 0x600000, "TTBCR");
+    *r = kept;
+    r->contextidr = 3;
+    r->ttbr0 = L1(3);
+    mmu_context_changed(v);
+    cr_expect_eq(load(VA, USER), 0x203000, "CONTEXTIDR and TTBR0");
+    *r = kept;
+    r->dacr = 0;
+    mmu_context_changed(v);
+    cr_expect(!load_ok(VA, USER), "DACR");
+    *r = kept;
+    r->sctlr = 0;
+    mmu_context_changed(v);
+    cr_expect_eq(load((uint32_t)DATA + 0x7000, PRIV), 0x207000, "SCTLR.M");
+    *r = kept;
+    mmu_context_changed(v);
+    before = fills();
+    map(1, VA, DATA + 0x5000, 3, NG); /* not maintained: the old entry may be used */
+    cr_expect_eq(load(VA, USER), 0x201000);
+    cr_expect_eq(load(KERNEL + 0x400000, PRIV), 0x400000);
+    cr_expect_eq(fills(), before, "everything is as it was, without a fill");
 }
 
 Test(spt, a_page_that_lives_for_one_access_is_left_to_the_slow_path)
