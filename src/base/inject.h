@@ -73,7 +73,9 @@
     X(LOSE_TIMER, "lose-timer", 0.02, 0, "a timer that expires raises its line")                   \
     X(LOSE_POWER_ON, "lose-power-on", 0.2, 0, "CPU_ON starts the CPU it names")                    \
     /* no fault: random yields and short sleeps wherever threads meet */                           \
-    X(PERTURB, "perturb", 0.01, 0, NULL)
+    X(PERTURB, "perturb", 0.01, 0, NULL)                                                           \
+    /* no fault either: the host may refuse a mapping at any time (src/mmu/window.c) */            \
+    X(MMAP_ENOMEM, "mmap-enomem", 0.02, 0, NULL)
 
 enum inject_fault {
 #define X(id, name, probability, race, rule) INJECT_##id,

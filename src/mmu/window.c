@@ -14,6 +14,7 @@
  */
 #include "window.h"
 
+#include "base/inject.h"
 #include "base/log.h"
 #include "mmu_internal.h"
 
@@ -299,7 +300,8 @@ static unsigned forget_range(struct window *w, gva_t gva, uint64_t len)
 /* ---- host mappings ---- */
 static bool host_unmap(struct window *w, gva_t gva, uint64_t len)
 {
-    return mmap((void *)(w->base + gva), len, PROT_NONE,
+    return !INJECT(MMAP_ENOMEM) &&
+           mmap((void *)(w->base + gva), len, PROT_NONE,
                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) != MAP_FAILED;
 }
 
@@ -321,11 +323,14 @@ int window_commit_locked(struct window *w, const struct window_run *run)
     int prot = PROT_READ | (run->flags & REC_WRITABLE ? PROT_WRITE : 0);
     int err;
 
-    if (mmap((void *)(w->base + run->gva), (uint64_t)run->npages << GUEST_PAGE_BITS, prot,
-             MAP_SHARED | MAP_FIXED | MAP_NORESERVE, w->vm->ram.fd,
-             (off_t)run->ram_page << GUEST_PAGE_BITS) != MAP_FAILED)
+    if (INJECT(MMAP_ENOMEM))
+        err = -ENOMEM;
+    else if (mmap((void *)(w->base + run->gva), (uint64_t)run->npages << GUEST_PAGE_BITS, prot,
+                  MAP_SHARED | MAP_FIXED | MAP_NORESERVE, w->vm->ram.fd,
+                  (off_t)run->ram_page << GUEST_PAGE_BITS) != MAP_FAILED)
         return 0;
-    err = -errno;
+    else
+        err = -errno;
     window_cancel_locked(w, run);
     return err;
 }
@@ -455,7 +460,7 @@ bool window_rebuild_locked(struct window *w, bool idle)
         return !w->lost;
     if (!host_unmap(w, 0, size)) {
         /* Only removing whole mappings works now; what lands in the hole meanwhile keeps it. */
-        if (!idle || munmap(base, size))
+        if (!idle || INJECT(MMAP_ENOMEM) || munmap(base, size))
             return false;
         w->lost = mmap(base, size, PROT_NONE, flags, -1, 0) != base;
     }
@@ -507,7 +512,8 @@ static void protect_page(struct window *w, struct region *r, gva_t gva)
     uint32_t rec = atomic_load(&r->rec[i]);
     int64_t before;
 
-    if (mprotect((void *)(w->base + gva), GUEST_PAGE_SIZE, PROT_READ)) {
+    if (INJECT(MMAP_ENOMEM) ||
+        mprotect((void *)(w->base + gva), GUEST_PAGE_SIZE, PROT_READ)) {
         window_drop_locked(w, gva,
                            GUEST_PAGE_SIZE); /* no room to split a VMA: the host says ENOMEM */
         return;
