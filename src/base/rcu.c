@@ -70,6 +70,21 @@ static void free_deferred(struct rcu_head *head)
 }
 
 static pthread_once_t callback_once = PTHREAD_ONCE_INIT;
+static bool callbacks_run;
+
+static void *no_work(void *unused)
+{
+    return unused;
+}
+
+/* The library aborts the process where it can start no thread; who starts the machine says so in a
+ * sentence. */
+static bool threads_start(void)
+{
+    pthread_t thread;
+
+    return !pthread_create(&thread, NULL, no_work, NULL) && !pthread_join(thread, NULL);
+}
 
 /*
  * The library's callback thread starts at the first use and inherits our signal mask; one that
@@ -81,15 +96,20 @@ static void start_callback_thread(void)
 
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &old);
-    urcu_memb_get_default_call_rcu_data();
+    callbacks_run = threads_start();
+    if (callbacks_run)
+        urcu_memb_get_default_call_rcu_data();
     pthread_sigmask(SIG_SETMASK, &old, NULL);
 }
 
 void rcu_free_later(void *p)
 {
-    struct deferred *d = malloc(sizeof *d);
+    struct deferred *d;
 
     pthread_once(&callback_once, start_callback_thread);
+    if (!callbacks_run)
+        return; /* the machine will not run: it is freed with the process */
+    d = malloc(sizeof *d);
     VM_CHECK(d != NULL);
     d->p = p;
     TSAN_RELEASE(d);
@@ -113,6 +133,8 @@ void rcu_drain(void)
     struct drain d;
 
     pthread_once(&callback_once, start_callback_thread);
+    if (!callbacks_run)
+        return;
     sem_init(&d.done, 0, 0);
     TSAN_RELEASE(&d);
     urcu_memb_call_rcu(&d.head, drained);

@@ -128,6 +128,9 @@ int monitor_create(struct vm *vm, const struct monitor_options *o, struct monito
         vm_listen(vm, on_vm_event, m);
         err = io_loop_start(m->loop);
         m->started = err == 0;
+        if (err != 0) {
+            log_error("cannot start the thread of the monitors: %s", strerror(-err));
+        }
     }
     if (err != 0) {
         monitor_destroy(m);
