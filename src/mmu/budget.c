@@ -20,6 +20,7 @@
 
 #define DEFAULT_MAX_MAP_COUNT 65530
 #define HEADROOM_MIN          1024
+#define OTHERS_SPARE          24
 #define RATION_US             500 /* a slice of what is in use costs some 200 us with its refills */
 
 static uint64_t count_lines(const char *path)
@@ -51,6 +52,24 @@ uint64_t budget_read_limit(void)
      * cleared. */
     headroom = HEADROOM_MIN + max / 16 + other;
     return max > headroom + BUDGET_MIN ? max - headroom : BUDGET_MIN;
+}
+
+/*
+ * What the process has mapped besides windows: counted once, when the first window is filled and all
+ * threads run, with room for what those still allocate.
+ */
+static void count_others(struct spt_vm *sv)
+{
+    uint64_t windows = atomic_load(&sv->vmas), all = count_lines("/proc/self/maps");
+
+    atomic_store(&sv->others, all > windows ? all - windows + OTHERS_SPARE : OTHERS_SPARE);
+}
+
+uint64_t mmu_vma_process(struct vm *vm)
+{
+    const struct spt_vm *sv = vm->mmu->spt;
+
+    return sv ? atomic_load(&sv->vmas) + atomic_load(&sv->others) : 0;
 }
 
 void budget_warn_once(struct vm *vm)
@@ -151,6 +170,8 @@ bool budget_make_room(struct vcpu *v, unsigned cost)
 {
     struct spt_vm *sv = v->vm->mmu->spt;
 
+    if (!atomic_load_explicit(&sv->others, memory_order_relaxed))
+        count_others(sv);
     while (atomic_load(&sv->vmas) + cost > sv->budget) {
         budget_warn_once(v->vm);
         if (!budget_evict(v))

@@ -147,6 +147,8 @@ void mmu_watch_changed(struct vcpu *v);
 
 /* ---- observation ---- */
 uint64_t mmu_vma_count(struct vm *vm);
+/* Host mappings of the whole process, an upper bound; 0 in soft mode, and before the first fill. */
+uint64_t mmu_vma_process(struct vm *vm);
 /* Text for the monitor (mmu_dump.c): the soft TLB's entries, the windows. Any thread, v parked. */
 void mmu_dump_tlb_stopped(struct vcpu *v, FILE *f);
 void mmu_dump_spt_stopped(struct vcpu *v, FILE *f);

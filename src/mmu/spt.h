@@ -32,6 +32,7 @@ struct spt_vm {
     struct reclaimer *reclaimer;
     _Atomic uint64_t vmas; /* of all windows, beyond one for each arena */
     uint64_t budget;
+    _Atomic uint64_t others; /* of the rest of the process, an upper bound; 0: not counted yet */
     _Atomic uint32_t warned;
 };
 
@@ -60,9 +61,9 @@ struct spt_vcpu {
 int spt_create(struct vm *vm, const struct mmu_options *o) MUST_CHECK; /* -errno */
 void spt_destroy(struct vm *vm);
 int spt_vcpu_create(struct vcpu *v) MUST_CHECK;
-void spt_vcpu_destroy(struct vcpu *v);
 /* Windows that each of so many vCPUs can have in the address space of this process; 0: too few. */
 unsigned spt_windows_that_fit(unsigned cpus);
+void spt_vcpu_destroy(struct vcpu *v);
 void spt_reset(struct vcpu *v);
 
 /* The current context changed, or user mode was entered: choose windows, set win_base. */

@@ -55,6 +55,9 @@ static void print(struct vm *vm, FILE *f)
     fprintf(f, "# HELP umbra_vmas host mappings of guest pages\n# TYPE umbra_vmas gauge\n"
                "umbra_vmas %" PRIu64 "\n",
             mmu_vma_count(vm));
+    fprintf(f, "# HELP umbra_process_vmas host mappings of the process, an upper bound\n"
+               "# TYPE umbra_process_vmas gauge\numbra_process_vmas %" PRIu64 "\n",
+            mmu_vma_process(vm));
     fprintf(f, "# HELP umbra_running 1 while the machine runs\n# TYPE umbra_running gauge\n"
                "umbra_running %d\n",
             strcmp(vm_state_name(vm), "running") == 0);
