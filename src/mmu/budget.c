@@ -55,8 +55,8 @@ uint64_t budget_read_limit(void)
 }
 
 /*
- * What the process has mapped besides windows: counted once, when the first window is filled and all
- * threads run, with room for what those still allocate.
+ * What the process has mapped besides windows: counted once, when the first window is filled and
+ * all threads run, with room for what those still allocate.
  */
 static void count_others(struct spt_vm *sv)
 {

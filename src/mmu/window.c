@@ -22,8 +22,8 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-/* A slice: mappings it removes (as many gaps go with them), and pages for fewer large ones. The host
- * takes some 3 us for a mapping with its gap and 0.3 us for a page. */
+/* What one call to the host removes at most: mappings (as many gaps go with them), and pages. It
+ * holds the mmap lock for some 3 us for a mapping with its gap and 0.3 us for a page. */
 #define SLICE_VMAS    16
 #define SLICE_PAGES   128
 #define W_PAGES_SHIFT (REGION_BITS - GUEST_PAGE_BITS)
@@ -371,26 +371,10 @@ static void forget_leaves(struct window *w, gva_t gva, uint64_t len)
     }
 }
 
-unsigned window_drop_locked(struct window *w, gva_t gva, uint64_t len)
+/* The first mapped page of [gva, end); `end` or above: none. */
+static gva_t next_mapped(const struct window *w, gva_t gva, gva_t end)
 {
-    unsigned n;
-
-    if (!window_any(w, gva, len))
-        return 0;
-    if (!host_unmap(w, gva, len)) {
-        n = atomic_load(&w->mapped);
-        disable(w);
-        return n;
-    }
-    n = forget_range(w, gva, len);
-    forget_leaves(w, gva, len);
-    return n;
-}
-
-/* The first mapped page from gva on; the size of the window: none. */
-static gva_t next_mapped(const struct window *w, gva_t gva)
-{
-    while (gva < UINT64_C(1) << w->bits) {
+    while (gva < end) {
         const struct region *r = region_at(w, gva);
 
         if (!r || !r->mapped)
@@ -403,14 +387,14 @@ static gva_t next_mapped(const struct window *w, gva_t gva)
     return gva;
 }
 
-/* The end of a slice that begins with the mapped page at gva: behind a mapped page. */
-static gva_t slice_end(const struct window *w, gva_t gva)
+/* The end of a slice of [gva, limit), which begins with a mapped page: behind a mapped page. */
+static gva_t slice_end(const struct window *w, gva_t gva, gva_t limit)
 {
     uint32_t left = 0;
     unsigned vmas = 0;
     gva_t end = gva;
 
-    for (unsigned pages = 0; pages < SLICE_PAGES && gva < UINT64_C(1) << w->bits; pages++) {
+    for (unsigned pages = 0; pages < SLICE_PAGES && gva < limit; pages++) {
         uint32_t rec = window_record(w, gva);
 
         if (gva != end)
@@ -420,31 +404,46 @@ static gva_t slice_end(const struct window *w, gva_t gva)
             break;
         left = rec;
         end = gva + GUEST_PAGE_SIZE;
-        gva = next_mapped(w, end);
+        gva = next_mapped(w, end, limit);
     }
     return end;
 }
 
+unsigned window_drop_locked(struct window *w, gva_t gva, uint64_t len)
+{
+    gva_t end = gva + len, at = gva, stop;
+    unsigned dropped = 0;
+
+    while ((at = next_mapped(w, at, end)) < end) {
+        stop = slice_end(w, at, end);
+        if (!host_unmap(w, at, stop - at)) {
+            dropped += atomic_load(&w->mapped);
+            disable(w);
+            return dropped;
+        }
+        dropped += forget_range(w, at, stop - at);
+        at = stop;
+    }
+    if (dropped)
+        forget_leaves(w, gva, len);
+    return dropped;
+}
+
 unsigned window_drop_slice_locked(struct window *w)
 {
-    gva_t first = next_mapped(w, w->slice);
+    gva_t size = UINT64_C(1) << w->bits, first = next_mapped(w, w->slice, size);
 
-    if (first >> w->bits)
-        first = next_mapped(w, 0);
-    if (first >> w->bits)
+    if (first >= size)
+        first = next_mapped(w, 0, size);
+    if (first >= size)
         return 0;
-    w->slice = slice_end(w, first);
+    w->slice = slice_end(w, first, size);
     return window_drop_locked(w, first, w->slice - first);
 }
 
 void window_clear_locked(struct window *w)
 {
-    if (atomic_load(&w->mapped)) {
-        if (host_unmap(w, 0, UINT64_C(1) << w->bits))
-            forget_range(w, 0, UINT64_C(1) << w->bits);
-        else
-            disable(w);
-    }
+    window_drop_locked(w, 0, UINT64_C(1) << w->bits);
     for (uint32_t i = 0; i < w->nregions; i++)
         if (atomic_load_explicit(&w->leaf_log2[i], memory_order_relaxed))
             atomic_store_explicit(&w->leaf_log2[i], 0, memory_order_relaxed);
@@ -512,8 +511,7 @@ static void protect_page(struct window *w, struct region *r, gva_t gva)
     uint32_t rec = atomic_load(&r->rec[i]);
     int64_t before;
 
-    if (INJECT(MMAP_ENOMEM) ||
-        mprotect((void *)(w->base + gva), GUEST_PAGE_SIZE, PROT_READ)) {
+    if (INJECT(MMAP_ENOMEM) || mprotect((void *)(w->base + gva), GUEST_PAGE_SIZE, PROT_READ)) {
         window_drop_locked(w, gva,
                            GUEST_PAGE_SIZE); /* no room to split a VMA: the host says ENOMEM */
         return;

@@ -413,6 +413,10 @@ Test(spt, tlbi_of_an_unmapped_page_is_a_generation_step_and_no_more, .timeout = 
     load(VA, PRIV);
     load(KERNEL + 0x400000, PRIV);
     atomic_store(&u->in_guest, 0);
+    map(1, VA + 0x3000, DATA, 3, NG); /* was mapped, so that summaries know it */
+    load(VA + 0x3000, PRIV);
+    mmu_tlbi(v, TLBI_VA, VA + 0x3000, 1, false);
+    stats_vcpu[0].spt_drops = 0;
     for (unsigned i = 1; i < s->nused; i++)
         pthread_mutex_lock(&s->win[i].lock);
     for (uint32_t i = 1; i <= 16; i++)
@@ -885,6 +889,25 @@ Test(spt, a_running_window_shares_the_budget, .init = NULL)
     v = rig_current = rig_vm.cpu[0];
     for (uint32_t i = 0; i < 80; i += 2)
         cr_assert_eq(load(VA + (i << 12), USER), 0x200000 + (i << 13));
+}
+
+/* What is in use gives a slice, but not another at once. */
+Test(spt, slices_of_running_windows_are_rationed, .init = NULL)
+{
+    bool refused = false;
+
+    start(64, 1);
+    mode(v, false);
+    map(1, VA, DATA, 3, NG);
+    for (unsigned i = 0; i < 50 && !refused; i++) { /* unless the host takes the CPU in between */
+        usleep(1000);
+        load(VA, USER);
+        cr_assert(budget_evict(v));
+        load(VA, USER);
+        cr_assert_eq(how, 1);
+        refused = !budget_evict(v);
+    }
+    cr_expect(refused);
 }
 
 /* A window whose range went to somebody else is not unmapped at the end. */

@@ -236,8 +236,9 @@ static void random_slice(void)
     for (uint32_t p = 0; p < PAGES; p++) {
         if (!model[p] || window_record(&w, (gva_t)p << 12))
             continue;
-        runs += !gone || p != last + 1 || (model[p] & ~REC_NONGLOBAL) - (1u << REC_GPA_SHIFT) !=
-                                              (model[last] & ~REC_NONGLOBAL);
+        runs +=
+            !gone || p != last + 1 ||
+            (model[p] & ~REC_NONGLOBAL) - (1u << REC_GPA_SHIFT) != (model[last] & ~REC_NONGLOBAL);
         last = p;
         gone++;
     }
