@@ -7,6 +7,7 @@ import unittest
 from pathlib import Path
 
 import boot
+import soak
 
 HEALTHY = """[    0.000000] Booting Linux on physical CPU 0x0
 [    1.280000] hw-breakpoint: found 5 (+1 reserved) breakpoint and 4 watchpoint registers.
@@ -72,6 +73,45 @@ class Stats(unittest.TestCase):
         self.assertTrue(self.judge("spt", '{"total": {"spt_fills": 0}}'))
         self.assertTrue(self.judge("soft", '{"total": {"spt_fills": 1}}'))
         self.assertTrue(self.judge("spt", "{"))
+
+
+class Soak(unittest.TestCase):
+    cell = ("armmp", "spt", 2, 200, "vm")
+    text = "".join(f"UMBRA: round {i} ok\n" for i in range(1, soak.ROUNDS + 1)) + HEALTHY
+    flat = [(600, 60000), (700, 61000), (650, 62000), (660, 62000), (700, 62500), (640, 62500)]
+
+    def judge(self, status=0, text=text, samples=tuple(flat)):
+        return " ".join(soak.verdict(self.cell, status, text, list(samples)))
+
+    def test_flat(self):
+        self.assertEqual(self.judge(), "")
+
+    def test_growth(self):
+        leak = [(600, 60000 + i * 4000) for i in range(6)]
+        self.assertIn("memory grows", self.judge(samples=leak))
+        maps = [(600 + i * 900, 60000) for i in range(6)]
+        self.assertIn("mappings grow", self.judge(samples=maps))
+        self.assertIn("with a budget of 200", self.judge(samples=[(1000, 60000)] * 6))
+        self.assertIn("no round was sampled", self.judge(samples=[]))
+
+    def test_failures(self):
+        self.assertIn("exit status 1", self.judge(status=1))
+        self.assertIn("time limit", self.judge(status=None))
+        self.assertIn("5 of 6 rounds", self.judge(text=self.text.replace("round 3 ok", "round 3 FAILED")))
+        self.assertIn("log: ", self.judge(text="Internal error: Oops: 17\n" + self.text))
+
+    def test_cells_and_log(self):
+        cells = list(soak.all_cells())
+        self.assertEqual(len(cells), len(set(cells)))
+        self.assertTrue(all(not cell[3] for cell in cells if cell[1] == "soft"))
+        with tempfile.TemporaryDirectory() as scratch:
+            log = Path(scratch) / "log"
+            rotation, _ = soak.start_log(log, 7)
+            soak.append(log, {"cell": self.cell, "seed": 1, "why": []})
+            log.write_text(log.read_text() + '{"cell": ["cut off')
+            self.assertEqual(soak.start_log(log, 9)[0], rotation)
+            soak.append(log, {"cell": self.cell, "seed": 2, "why": []})
+            self.assertEqual([record["seed"] for record in soak.read_log(log)[1]], [1, 2])
 
 
 class Selections(unittest.TestCase):
