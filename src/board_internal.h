@@ -47,6 +47,17 @@ struct board_images {
     gpa_t initrd, initrd_end; /* equal: none */
 };
 
+/* board_framebuffer.c: -device simple-framebuffer */
+/* Where it lies, and how much of RAM it takes from there; 0: there is none. */
+uint64_t board_framebuffer(const struct vm *vm, gpa_t *base);
+/* Reports its own errors. */
+int board_framebuffer_create(struct vm *vm) MUST_CHECK;
+/* The RAM below it, in which images may be placed. */
+struct ram board_low_ram(const struct vm *vm);
+/* libfdt's errors. */
+int board_framebuffer_fdt(void *fdt, const struct vm *vm, int address_cells,
+                          int size_cells) MUST_CHECK;
+
 /* board_virt_dt.c: make (or read, with -dtb) the tree into board->dtb. Reports its own errors. */
 int board_dt_create(struct vm *vm) MUST_CHECK;
 /* Bring memory, boot arguments, initrd and seeds up to date. */

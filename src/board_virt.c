@@ -133,6 +133,9 @@ int board_create(struct vm *vm)
         err = create_small_devices(vm);
     }
     if (err == 0) {
+        err = board_framebuffer_create(vm);
+    }
+    if (err == 0) {
         err = create_virtio(vm);
     }
     if (err == 0) {
@@ -223,7 +226,8 @@ static int place_dtb(struct vm *vm, const struct loader_kernel *k, gpa_t after)
     if (k->kind == LOADER_ELF && k->low - vm->ram.base >= b->dtb_size) {
         at = vm->ram.base;
     }
-    void *p = ram_ptr(&vm->ram, at, b->dtb_size);
+    struct ram low = board_low_ram(vm);
+    void *p = ram_ptr(&low, at, b->dtb_size);
     if (p == NULL) {
         log_error("no room for the device tree after kernel and initrd in %" PRIu64
                   " MiB of RAM; give the guest more with -m",
@@ -242,7 +246,8 @@ static int load_initrd(struct vm *vm, gpa_t base, struct board_images *img)
 
     img->initrd = img->initrd_end = base;
     if (vm->opt->initrd != NULL) {
-        err = loader_load_file(&vm->ram, "initrd", vm->opt->initrd, base, &img->initrd_end);
+        struct ram low = board_low_ram(vm);
+        err = loader_load_file(&low, "initrd", vm->opt->initrd, base, &img->initrd_end);
         if (err == 0) {
             mmu_dma_written(vm, base, img->initrd_end - base);
         }
@@ -254,17 +259,18 @@ int board_load(struct vm *vm)
 {
     struct loader_kernel k = {.kind = LOADER_RAW, .low = vm->ram.base, .end = vm->ram.base,
                               .work_end = vm->ram.base};
+    struct ram low = board_low_ram(vm);
     struct board_images img;
     int err = 0;
 
     if (vm->opt->kernel != NULL) {
-        err = loader_load_kernel(&vm->ram, vm->opt->kernel, &k);
+        err = loader_load_kernel(&low, vm->opt->kernel, &k);
         if (err != 0) {
             return err;
         }
         mmu_dma_written(vm, k.low, k.end - k.low);
     }
-    err = load_initrd(vm, loader_initrd_base(&vm->ram, &k), &img);
+    err = load_initrd(vm, loader_initrd_base(&low, &k), &img);
     if (err == 0) {
         err = board_dt_patch(vm, &img);
     }

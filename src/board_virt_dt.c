@@ -195,6 +195,11 @@ int board_dt_create(struct vm *vm)
 }
 
 /* ---- patching ---- */
+struct board_range {
+    gpa_t base;
+    uint64_t size;
+};
+
 static int subnode(void *fdt, int parent, const char *name)
 {
     int node = fdt_subnode_offset(fdt, parent, name);
@@ -217,10 +222,29 @@ static void put_cells(uint8_t *p, size_t cells, uint64_t value)
     }
 }
 
-static int patch_memory(void *fdt, const struct ram *ram)
+/* RAM as the kernel is told of it, without the framebuffer. */
+static unsigned memory_ranges(const struct vm *vm, struct board_range r[2])
 {
+    const struct ram *ram = &vm->ram;
+    gpa_t fb, end = ram->base + ram->size;
+    uint64_t size = board_framebuffer(vm, &fb);
+
+    r[0] = (struct board_range){ram->base, ram->size};
+    if (size == 0) {
+        return 1;
+    }
+    r[0].size = fb - ram->base;
+    r[1] = (struct board_range){fb + size, end - (fb + size)};
+    return r[1].size != 0 ? 2 : 1;
+}
+
+static int patch_memory(void *fdt, const struct vm *vm)
+{
+    const struct ram *ram = &vm->ram;
     int ac = cells_of_root(fdt, "#address-cells", 2), sc = cells_of_root(fdt, "#size-cells", 1);
-    uint8_t reg[16];
+    struct board_range range[2];
+    unsigned n = memory_ranges(vm, range);
+    uint8_t reg[2 * 16], *p = reg;
     int node = fdt_node_offset_by_prop_value(fdt, -1, "device_type", "memory", sizeof "memory");
 
     if (ac < 1 || ac > 2 || sc < 1 || sc > 2 || (sc == 1 && ram->size > UINT32_MAX)) {
@@ -235,9 +259,13 @@ static int patch_memory(void *fdt, const struct ram *ram)
     if (node < 0) {
         return node;
     }
-    put_cells(reg, (size_t)ac, ram->base);
-    put_cells(reg + 4 * (size_t)ac, (size_t)sc, ram->size);
-    return fdt_setprop(fdt, node, "reg", reg, 4 * (ac + sc));
+    for (unsigned i = 0; i < n; i++) {
+        put_cells(p, (size_t)ac, range[i].base);
+        put_cells(p + 4 * (size_t)ac, (size_t)sc, range[i].size);
+        p += 4 * (ac + sc);
+    }
+    int err = fdt_setprop(fdt, node, "reg", reg, (int)(p - reg));
+    return err != 0 ? err : board_framebuffer_fdt(fdt, vm, ac, sc);
 }
 
 static int patch_seed(void *fdt, int chosen, const char *name, size_t size)
@@ -284,7 +312,7 @@ int board_dt_patch(struct vm *vm, const struct board_images *img)
     }
     err = fdt_open_into(b->dtb, fdt, (int)room);
     if (err == 0) {
-        err = patch_memory(fdt, &vm->ram);
+        err = patch_memory(fdt, vm);
     }
     if (err == 0) {
         err = patch_chosen(fdt, vm, img);

@@ -12,6 +12,7 @@
 
 static int run(const struct options *o)
 {
+    struct display_server *display;
     struct monitor *monitor;
     struct vm *vm;
     int status = EXIT_FAILURE;
@@ -21,9 +22,12 @@ static int run(const struct options *o)
     }
     if (o->vm.dumpdtb != NULL) {
         status = vm_dump_dtb(vm, o->vm.dumpdtb) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-    } else if (monitor_create(vm, &o->monitor, &monitor) == 0) {
-        status = vm_run(vm);
-        monitor_destroy(monitor);
+    } else if (display_serve(vm->display, &o->vm.display, o->vm.name, &display) == 0) {
+        if (monitor_create(vm, &o->monitor, &monitor) == 0) {
+            status = vm_run(vm);
+            monitor_destroy(monitor);
+        }
+        display_serve_end(display);
     }
     vm_destroy(vm);
     return status;

@@ -238,7 +238,6 @@ static int parse_serial(struct options *o, const char *value)
         (void)o;                                                                                   \
         return strcmp(value, "none") == 0 ? 0 : bad_value(spelled, value, "none");                 \
     }
-PARSE_NONE(display, "display")
 PARSE_NONE(net, "net")
 PARSE_NONE(parallel, "parallel")
 PARSE_NONE(vga, "vga")
@@ -375,8 +374,9 @@ static const struct option {
     {"mon", "OPTS", options_parse_mon, "chardev=ID[,mode=readline|control][,pretty=on|off]"},
     {"metrics", "PORT", options_parse_metrics, "counters for Prometheus at [HOST:]PORT"},
     {"global", "PROP", parse_global, "virtio-mmio.force-legacy=true|false (default false)"},
-    {"nographic", NULL, parse_nothing, "no display, console in the terminal (as always)"},
-    {"display", "none", parse_display, "no display"},
+    {"nographic", NULL, parse_nothing, "console in the terminal (as always)"},
+    {"display", "WHERE", options_parse_display,
+     "show the screen: none (default), vnc=[ADDR]:N, web=[ADDR:]PORT; may be given twice"},
     {"no-reboot", NULL, parse_no_reboot, "quit when the guest resets"},
     {"gdb", "DEV", parse_gdb, "serve a debugger: tcp:[HOST]:PORT (HOST: loopback), unix:PATH"},
     {"s", NULL, parse_gdb_default, "short for -gdb tcp::1234"},

@@ -40,6 +40,10 @@ void options_free_chardevs(struct options *o);
 /* After the last option: who uses the terminal. */
 int options_settle_console(struct options *o) MUST_CHECK;
 int options_add_device(struct options *o, const char *driver, const char *options) MUST_CHECK;
+/* options_display.c */
+int options_parse_display(struct options *o, const char *value) MUST_CHECK;
+/* What follows "simple-framebuffer", or NULL. */
+int options_parse_framebuffer(struct options *o, const char *value) MUST_CHECK;
 /* options_net.c */
 int options_parse_netdev(struct options *o, const char *value) MUST_CHECK;
 int options_parse_nic(struct options *o, const char *value) MUST_CHECK;

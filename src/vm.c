@@ -116,8 +116,9 @@ static int create_base(struct vm *vm)
     err = mmu_create(vm, &mmu);
     if (err != 0) {
         log_error("cannot set up guest memory translation: %s", strerror(-err));
+        return err;
     }
-    return err;
+    return display_create(vm->io, &vm->display);
 }
 
 static int create_parts(struct vm *vm)
@@ -165,6 +166,7 @@ void vm_destroy(struct vm *vm)
     if (vm->io != NULL) {
         io_loop_stop(vm->io);
     }
+    display_destroy(vm->display); /* while the devices that draw for it exist */
     board_destroy(vm);
     for (unsigned i = 0; i < VCPU_MAX; i++) {
         vcpu_destroy(vm->cpu[i]);

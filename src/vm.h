@@ -7,6 +7,8 @@
 
 #include "base/types.h"
 #include "dev/bus.h"
+#include "display/display.h"
+#include "display/serve.h"
 #include "io/net.h"
 #include "mmu/mmu.h"
 #include "vcpu/vcpu.h"
@@ -60,6 +62,8 @@ struct vm_options {
     uint64_t tb_size;       /* code cache bytes of each vCPU; 0 = default */
     const char *gdb;        /* "tcp::1234", "unix:..." or NULL */
     bool paused;            /* -S */
+    struct display_framebuffer framebuffer; /* -device simple-framebuffer; width 0: none */
+    struct display_options display;
 };
 
 /* VM_SHUTDOWN and VM_RESET are the guest's. */
@@ -103,6 +107,7 @@ struct vm {
     unsigned ncpus;
     const struct arm_cpu_model *cpu_model;
     struct board *board;
+    struct display *display;
     struct virtio_mmio *virtio[VM_VIRTIO_SLOTS]; /* dev/virtio_mmio.c */
     uint32_t nets_used;     /* opt->net[] that have a card, a bit each; main thread */
     gva_t boot_pc;          /* where vCPU 0 starts, and its r0..r2 */

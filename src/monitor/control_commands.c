@@ -215,6 +215,9 @@ const struct control_command control_commands[] = {
     {"quit", run_quit, ""},
     {"system_reset", run_reset, ""},
     {"system_powerdown", run_powerdown, ""},
+    {"screendump", control_screendump, "!filename format device head"},
+    {"send-key", control_send_key, "!keys hold-time"},
+    {"input-send-event", control_send_events, "!events device head"},
     {"human-monitor-command", run_human, "!command-line cpu-index"},
 };
 const size_t control_ncommands = ARRAY_SIZE(control_commands);

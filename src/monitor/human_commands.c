@@ -118,6 +118,8 @@ static const struct command commands[] = {
     {"xp", "/FMT ADDR", "memory or device registers at a physical address",
      human_examine_physical, true},
     {"cpu", "N", "select the CPU for x and info registers, tlb, spt, jit", run_cpu, false},
+    {"screendump", "FILE.png", "write a picture of the screen", human_screendump, false},
+    {"sendkey", "KEYS [MS]", "press keys, as in ctrl-alt-f1, for some time", human_sendkey, false},
     {"stop|s", "", "stop the machine, and its time", run_stop, false},
     {"cont|c", "", "let it go on", run_cont, false},
     {"system_reset", "", "reset the machine", run_reset, false},

@@ -146,6 +146,7 @@ const struct command *command_find(const struct command *table, size_t n, const 
 void command_list(FILE *f, const struct command *table, size_t n, const char *prefix);
 void command_run(const struct command *cmd, struct command_call *c);
 
+command_fn human_screendump, human_sendkey; /* screen.c */
 command_fn human_info, human_examine_virtual, human_examine_physical; /* human_info.c, _memory.c */
 
 /* ---- human_expression.c ---- */
@@ -193,6 +194,10 @@ struct control_command {
 };
 extern const struct control_command control_commands[];
 extern const size_t control_ncommands;
+/* screen.c */
+json_t *control_screendump(struct vm *vm, json_t *args, json_t **error);
+json_t *control_send_key(struct vm *vm, json_t *args, json_t **error);
+json_t *control_send_events(struct vm *vm, json_t *args, json_t **error);
 json_t *control_error(const char *cls, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
 /* ---- metrics.c ---- */
