@@ -60,7 +60,7 @@ static uint32_t modern_read(struct virtio_mmio *m, uint64_t off)
     case STATUS: return d->status;
     case SHM_LEN_LOW: case SHM_LEN_HIGH: case SHM_BASE_LOW: case SHM_BASE_HIGH:
         return UINT32_MAX; /* no shared memory region */
-    case CONFIG_GENERATION: return 0; /* nothing of ours changes on its own */
+    case CONFIG_GENERATION: return 0; /* what changes on its own is one word */
     default: virtio_guest_error(d, "read of register 0x%x", (unsigned)off); return 0;
     }
 }
@@ -269,7 +269,22 @@ static void slot_write(void *opaque, struct vcpu *v, uint64_t off, uint64_t valu
 static const struct bus_ops slot_ops = {.read = slot_read, .write = slot_write, .max_size = 4};
 
 static const struct virtio_class *const classes[] = {&virtio_blk_class, &virtio_net_class,
-                                                     &virtio_rng_class, &virtio_console_class};
+                                                     &virtio_rng_class, &virtio_console_class,
+                                                     &virtio_gpu_class, &virtio_keyboard_class,
+                                                     &virtio_tablet_class, &virtio_touch_class};
+
+static int unknown_driver(const char *driver)
+{
+    char known[256];
+    size_t n = 0;
+
+    for (size_t i = 0; i < ARRAY_SIZE(classes) && n < sizeof known; i++) {
+        n += (size_t)snprintf(known + n, sizeof known - n, "%s, ", classes[i]->driver);
+    }
+    log_error("-device %s: unknown driver; accepted: %svirtconsole, simple-framebuffer", driver,
+              known);
+    return -EINVAL;
+}
 
 static int create_device(struct vm *vm, const struct vm_device *dev, struct virtio_device **out)
 {
@@ -281,9 +296,7 @@ static int create_device(struct vm *vm, const struct vm_device *dev, struct virt
     if (strcmp(dev->driver, "virtconsole") == 0) {
         return virtio_console_connect(vm, dev);
     }
-    log_error("-device %s: unknown driver; accepted: %s, %s, %s, %s, virtconsole", dev->driver,
-              classes[0]->driver, classes[1]->driver, classes[2]->driver, classes[3]->driver);
-    return -EINVAL;
+    return unknown_driver(dev->driver);
 }
 
 int virtio_mmio_create(struct vm *vm, unsigned slot, gpa_t base, const struct irq_line *irq,
