@@ -32,6 +32,10 @@ MODES = {
 EXTRA = {"smc": 4, "gic_timer": 4, "psci": 4, "polls": 2}
 
 
+# Of stress/guest, those that are no payload by themselves: random_mode.py gives it programs.
+FED = ("random",)
+
+
 class Problem(Exception):
     """Something the user can mend: one sentence, and the exit status."""
 
@@ -81,10 +85,11 @@ def payloads():
     """Name -> what it proves, in the order of a list."""
     found = {}
     for source in sorted(STRESS.glob("*.c")):
-        if not source.name.endswith(".inc.c"):
+        if not source.name.endswith(".inc.c") and source.stem not in FED:
             found[source.stem] = sentence_of(source)
     for base, variant, flags in variants():
-        found[f"{base}-{variant}"] = f"{found[base]} ({flags})"
+        if base not in FED:
+            found[f"{base}-{variant}"] = f"{found[base]} ({flags})"
     for name in EXTRA:
         found[name] = sentence_of(GUEST / f"{name}.c")
     return dict(sorted(found.items()))

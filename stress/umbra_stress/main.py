@@ -9,7 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from . import catalog, nightly, prove, runner
+from . import catalog, nightly, prove, random_mode, runner
 
 HELP = """Stress tests of TLB shootdown, memory order and exclusives for ARMv7-A emulators.
 
@@ -18,6 +18,8 @@ HELP = """Stress tests of TLB shootdown, memory order and exclusives for ARMv7-A
   umbra-stress run shootdown -mmu spt -smp 8 -t 60 -seed 7
   umbra-stress run --emulator 'qemu-system-arm -accel tcg,thread=multi -M virt -cpu cortex-a15
                                -smp %n -m 256 -nic none -nographic -no-reboot -kernel %k'
+  umbra-stress random -t 60 -smp 4           programs made at random; a failure is made small
+  umbra-stress random --replay FILE          and run again
   umbra-stress prove                         breaks umbra in each way it knows, and must notice
   umbra-stress nightly --hours 8 --log night.jsonl;  umbra-stress report --log night.jsonl
 
@@ -66,6 +68,7 @@ def parser():
     run.add_argument("--json", metavar="FILE", help="also write results there, one object a line")
     run.add_argument("--logs", type=Path, default=Path(tempfile.gettempdir()) / "umbra-stress",
                      help="where logs of failures are kept (default: %(default)s)")
+    random_mode.add_arguments(commands, positive)
     prove.add_arguments(commands, positive)
     nightly.add_arguments(commands, positive)
     return top
@@ -159,6 +162,14 @@ class Report:
         return self.worst
 
 
+def command_random(args):
+    def make(inject):
+        args.inject = args.inject or inject
+        return make_command(args)
+
+    return random_mode.command(args, make, choose_modes(args))
+
+
 def command_list(_args):
     for name, what in catalog.payloads().items():
         print(f"{name:18} {what}")
@@ -179,7 +190,8 @@ def command_run(args):
 
 def main(argv):
     args = parser().parse_args(argv)
-    commands = {"list": command_list, "run": command_run, "prove": prove.command,
+    commands = {"list": command_list, "run": command_run, "random": command_random,
+                "prove": prove.command,
                 "nightly": nightly.command, "report": nightly.command_report}
     if args.command is None:
         parser().print_help(sys.stderr)
