@@ -6,6 +6,7 @@
  * under it. Under ThreadSanitizer the same run proves that the wrapper's annotations cover what the
  * library orders: publishing, reading, waiting, callbacks.
  */
+#include "base/inject.h"
 #include "base/rcu.h"
 
 #include <pthread.h>
@@ -113,6 +114,10 @@ int main(void)
 {
     pthread_t thread[READERS + 2];
 
+#if UMBRA_FAULT_INJECTION
+    if (getenv("UMBRA_INJECT") && inject_parse(getenv("UMBRA_INJECT")))
+        return EXIT_FAILURE;
+#endif
     rcu_thread_register();
     for (unsigned i = 0; i < SLOTS; i++) {
         pthread_mutex_init(&slot_lock[i], NULL);

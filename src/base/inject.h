@@ -50,6 +50,9 @@
       "a window is cleared before it is used for another space")                                   \
     X(ADOPT_KEEPS_NONGLOBAL, "adopt-keeps-nonglobal", 0.5, 0,                                      \
       "another address space's pages leave a privileged window")                                   \
+    X(SPLIT_LEAF_MARKS, "split-leaf-marks", 1, 0,                                                  \
+      "marks of a leaf larger than a region go all together")                                      \
+    X(CLEAR_KEEPS_PAGES, "clear-keeps-pages", 0.5, 0, "an evicted window maps nothing any more")   \
     /* code pages: src/mmu/codepages.c, src/tcg */                                                 \
     X(STALE_CODE, "stale-code", 0.2, 0, "a written code page is queued at who runs it")            \
     X(SKIP_WRITER_BIT, "skip-writer-bit", 0.5, 0, "who may write unseen is known by its page")     \
@@ -63,6 +66,7 @@
     X(LINK_TO_CROSSING, "link-to-crossing", 1, 0,                                                  \
       "a block that ends in another page is not linked to")                                        \
     X(LINK_ACROSS_PAGES, "link-across-pages", 1, 1, "blocks are linked within one page only")      \
+    X(SKIP_DMA_MARK, "skip-dma-mark", 0.2, 0, "what a device writes is known as written")          \
     /* memory order and exclusives: src/tcg/x64, src/vcpu/exclusive.c */                           \
     X(NO_FENCE, "no-fence", 1, 0, "DMB and DSB order a store before a load")                       \
     X(PLAIN_CAS, "plain-cas", 1, 0, "a store-exclusive compares the version")                      \
@@ -72,6 +76,9 @@
     X(LOSE_WAKEUP, "lose-wakeup", 0.05, 0, "a line that rises wakes or kicks its vCPU")            \
     X(LOSE_TIMER, "lose-timer", 0.02, 0, "a timer that expires raises its line")                   \
     X(LOSE_POWER_ON, "lose-power-on", 0.2, 0, "CPU_ON starts the CPU it names")                    \
+    /* src/base/rcu.c */                                                                           \
+    X(SKIP_GRACE_WAIT, "skip-grace-wait", 0.05, 0, "who waits for readers waits for all of them")  \
+    X(FREE_AT_ONCE, "free-at-once", 0.05, 0, "what readers may see is freed after they left")      \
     /* no fault: random yields and short sleeps wherever threads meet */                           \
     X(PERTURB, "perturb", 0.01, 0, NULL)                                                           \
     /* no fault either: the host may refuse a mapping at any time (src/mmu/window.c) */            \

@@ -179,7 +179,7 @@ void mmu_dma_written(struct vm *vm, gpa_t gpa, uint64_t len)
 {
     gpa_t end;
 
-    if (!len || !ram_ptr(&vm->ram, gpa, len))
+    if (!len || !ram_ptr(&vm->ram, gpa, len) || INJECT(SKIP_DMA_MARK))
         return;
     end = gpa + len;
     for (gpa &= GUEST_PAGE_MASK; gpa < end; gpa += GUEST_PAGE_SIZE)

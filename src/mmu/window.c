@@ -350,6 +350,8 @@ static bool holds_leaf(gva_t gva, uint64_t len, gva_t at, unsigned log2)
 {
     gva_t first = at & ~((UINT64_C(1) << log2) - 1);
 
+    if (INJECT(SPLIT_LEAF_MARKS))
+        return UINT64_C(1) << log2 <= len;
     return first >= gva && first + (UINT64_C(1) << log2) <= gva + len;
 }
 
@@ -440,6 +442,13 @@ unsigned window_drop_slice_locked(struct window *w)
     w->slice = slice_end(w, first, size);
     return window_drop_locked(w, first, w->slice - first);
 }
+
+#if UMBRA_FAULT_INJECTION
+void window_forget_locked(struct window *w)
+{
+    forget_range(w, 0, UINT64_C(1) << w->bits);
+}
+#endif
 
 void window_clear_locked(struct window *w)
 {

@@ -101,8 +101,8 @@ uint32_t probe_offset(const struct slot *s, unsigned at);
 unsigned probes(const struct slot *s);
 uint8_t *frame_of(const struct slot *s, unsigned frame);
 
-void tables_make(void);  /* CPU 0, once */
-void tables_clear(void); /* CPU 0; each CPU flushes afterwards */
+void tables_make(void);           /* CPU 0, once */
+void tables_clear(void);          /* CPU 0; each CPU flushes afterwards */
 void space_begin(unsigned space); /* and nothing is cached yet */
 void space_enter(unsigned space);
 void space_leave(void);

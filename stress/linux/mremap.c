@@ -58,10 +58,10 @@ int main(int argc, char **argv)
 {
     begin(argc, argv);
     seed = run_seed;
-    for (unsigned i = 0; i < 2; i++)
-        place[i] = map(NULL, PAGES * PAGE, i ? PROT_NONE : PROT_READ | PROT_WRITE,
-                       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    munmap(place[1], PAGES * PAGE);
+    place[0] = island(PAGES);
+    place[1] = island(PAGES);
+    if (mprotect(place[0], PAGES * PAGE, PROT_READ | PROT_WRITE) || munmap(place[1], PAGES * PAGE))
+        give_up("two places");
     run_all(change, use);
     return finish(verdict, VERDICTS);
 }

@@ -99,10 +99,7 @@ int main(int argc, char **argv)
     seed = run_seed;
     fd = memory(PAGES * FRAMES * PAGE);
     frames = map(NULL, PAGES * FRAMES * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    /* The hole for an unmapped page must not be taken by what a thread allocates: it cannot be,
-     * since nobody else maps anything while the test runs but the C library, which is told not to.
-     */
-    area = map(NULL, PAGES * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    area = island(PAGES);
     for (uint32_t i = 0; i < PAGES; i++) {
         fill(i, 0, POISON);
         fill(i, 1, POISON);

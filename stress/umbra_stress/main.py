@@ -9,7 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from . import catalog, nightly, prove, random_mode, runner
+from . import catalog, linux, nightly, prove, random_mode, runner
 
 HELP = """Stress tests of TLB shootdown, memory order and exclusives for ARMv7-A emulators.
 
@@ -20,6 +20,7 @@ HELP = """Stress tests of TLB shootdown, memory order and exclusives for ARMv7-A
                                -smp %n -m 256 -nic none -nographic -no-reboot -kernel %k'
   umbra-stress random -t 60 -smp 4           programs made at random; a failure is made small
   umbra-stress random --replay FILE          and run again
+  umbra-stress linux -smp 4 -mmu spt         programs in a Debian guest (scripts/guest)
   umbra-stress prove                         breaks umbra in each way it knows, and must notice
   umbra-stress nightly --hours 8 --log night.jsonl;  umbra-stress report --log night.jsonl
 
@@ -69,6 +70,7 @@ def parser():
     run.add_argument("--logs", type=Path, default=Path(tempfile.gettempdir()) / "umbra-stress",
                      help="where logs of failures are kept (default: %(default)s)")
     random_mode.add_arguments(commands, positive)
+    linux.add_arguments(commands, positive)
     prove.add_arguments(commands, positive)
     nightly.add_arguments(commands, positive)
     return top
@@ -170,9 +172,18 @@ def command_random(args):
     return random_mode.command(args, make, choose_modes(args))
 
 
+def command_linux(args):
+    args.emulator = None
+    args.mmu = args.mmu or ["auto"]
+    return linux.command(args, make_command, choose_modes(args))
+
+
 def command_list(_args):
     for name, what in catalog.payloads().items():
         print(f"{name:18} {what}")
+    print("\nrandom             programs made at random: umbra-stress random")
+    for name, what in linux.programs().items():
+        print(f"{'linux ' + name:18} {what}")
     print(f"\nmodes: {', '.join(catalog.MODES)}")
     return 0
 
@@ -190,7 +201,7 @@ def command_run(args):
 
 def main(argv):
     args = parser().parse_args(argv)
-    commands = {"list": command_list, "run": command_run, "random": command_random,
+    commands = {"list": command_list, "run": command_run, "random": command_random, "linux": command_linux,
                 "prove": prove.command,
                 "nightly": nightly.command, "report": nightly.command_report}
     if args.command is None:

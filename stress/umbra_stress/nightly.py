@@ -4,7 +4,8 @@
 The log has one JSON object a line, and adds up over runs: the next cell is the one that was run least
 often so far, in an order that the rotation seed of the log decides, and the seed of each run follows
 from the rotation seed and the number of the run. A line that was cut off when the host went down is
-passed over.
+passed over. Random programs have every fifth run, since no two of these are alike, and the programs in
+Linux one in twenty-five, since a boot comes before them.
 """
 
 import hashlib
@@ -15,11 +16,14 @@ import random
 import subprocess
 import time
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
-from . import catalog, runner
+from . import catalog, linux, random_mode, runner
 
 SMPS = (2, 4, 8)
+RANDOM_EVERY, LINUX_EVERY = 5, 25
+SHRINK = 120  # seconds to make a failure of random programs small
 
 
 def add_arguments(commands, positive):
@@ -38,6 +42,19 @@ def all_cells():
             catalog.payloads(), catalog.STATES, catalog.MODES, SMPS, (False, True)):
         if smp >= catalog.cpus_needed(payload):
             yield (payload, state, mode, smp, pinned)
+
+
+def random_cells():
+    for payload, state, mode, smp in itertools.product(random_mode.PAYLOADS, catalog.STATES,
+                                                       catalog.MODES, SMPS):
+        yield (payload, state, mode, smp, False)
+
+
+def linux_cells():
+    """The state is the flavour of the kernel; none where there is no guest to boot."""
+    if linux.possible():
+        for flavour, mode, smp in itertools.product(linux.FLAVOURS, catalog.MODES, SMPS):
+            yield ("linux", flavour, mode, smp, False)
 
 
 def read_log(path):
@@ -93,25 +110,68 @@ def start_log(log):
     return rotation, records
 
 
+class Night:
+    """One session: which cell comes next, and how it is run."""
+
+    def __init__(self, args, rotation, records):
+        self.args, self.rotation = args, rotation
+        self.command = runner.Command(binary=catalog.emulator("release"))
+        self.images = catalog.build_images()
+        self.logs = logs_of(args.log)
+        self.random = random_mode.Runner(self.command, self.logs)
+        self.counts = Counter(key_of(r) for r in records)
+        self.orders = [list(cells()) for cells in (all_cells, random_cells, linux_cells)]
+        for order in self.orders:
+            random.Random(rotation).shuffle(order)
+        if not self.orders[2]:
+            print("# no Linux guest or no compiler for it: that part is left out", flush=True)
+
+    def next_key(self, number):
+        which = 2 if number % LINUX_EVERY == 13 else 1 if number % RANDOM_EVERY == 2 else 0
+        return min(self.orders[which] or self.orders[0], key=lambda k: self.counts[k])
+
+    def run(self, key, number):
+        """The outcome; what fails at random is made small, and its listing is among the logs."""
+        cell = cell_of(*key, seed_of(self.rotation, number), self.args.t, self.args.log)
+        self.counts[key] += 1
+        if key[0] == "linux":
+            return linux.run(self.command, cell, self.logs)[0]
+        if key[0] not in random_mode.PAYLOADS:
+            return runner.run(self.command, cell, self.images, self.logs)
+        programs = random_mode.bunch(cell.seed, cell.smp)
+        outcome = self.random.run(cell, programs)
+        if outcome.verdict != "pass":
+            random_mode.tell_failure(self.random, cell, programs, outcome, SHRINK, self.logs)
+        return outcome
+
+
+def logs_of(log):
+    return log.parent / (log.name + ".logs")
+
+
+def cell_of(payload, state, mode, smp, pinned, seed, seconds, log):
+    if payload == "linux":
+        return linux.LinuxCell("+".join(linux.programs()), state, mode, smp, seed, max(seconds / 3, 1))
+    if payload in random_mode.PAYLOADS:
+        return random_mode.RandomCell(payload, state, mode, smp, seed, seconds,
+                                      listing=str(random_mode.listing_path(logs_of(log), seed)))
+    return runner.Cell(payload, state, mode, smp, seed, seconds, pinned)
+
+
 def command(args):
-    binary = runner.Command(binary=catalog.emulator("release"))
     rotation, records = start_log(args.log)
-    images = catalog.build_images()
-    order = list(all_cells())
-    random.Random(rotation).shuffle(order)
-    counts = Counter(key_of(r) for r in records)
+    night = Night(args, rotation, records)
     version, end = commit(), time.monotonic() + args.hours * 3600
     number, worst = len(records), 0
     while time.monotonic() < end:
-        key = min(order, key=lambda k: counts[k])
-        cell = runner.Cell(*key[:4], seed_of(rotation, number), args.t, key[4])
-        outcome = runner.run(binary, cell, images, args.log.parent / (args.log.name + ".logs"))
-        append(args.log, outcome.record() | {"commit": version, "time": int(time.time())})
-        counts[key] += 1
+        key = night.next_key(number)
+        outcome = night.run(key, number)
+        record = outcome.record() | {"payload": key[0], "commit": version, "time": int(time.time())}
+        append(args.log, record)
         number += 1
         if outcome.verdict != "pass":
             worst = max(worst, 1 if outcome.verdict == "fail" else 3)
-            print(f"{outcome.verdict}: {cell.replay()}  # {'; '.join(outcome.why)}", flush=True)
+            print(f"{outcome.verdict}: {outcome.cell.replay()}  # {'; '.join(outcome.why)}", flush=True)
     command_report(args)
     return worst
 
@@ -121,19 +181,18 @@ def command_report(args):
     rotation, records = read_log(args.log)
     if rotation is None:
         raise catalog.Problem(f"--log {args.log}: not a log of umbra-stress nightly")
-    cells = set(all_cells())
+    cells = {key for part in (all_cells, random_cells, linux_cells) for key in part()}
     done = Counter(key_of(r) for r in records)
     hours = sum(r["wall"] for r in records) / 3600
     print(f"{len(records)} runs, {hours:.2f} hours, {len(cells & set(done))} of {len(cells)} cells, "
           f"rotation seed {rotation}")
     print(f"{'payload':18}" + "".join(f"{mode.split(',')[0]:>12}" for mode in catalog.MODES))
-    for payload in catalog.payloads():
+    for payload in [*catalog.payloads(), *random_mode.PAYLOADS, "linux"]:
         row = [sum(n for k, n in done.items() if k[0] == payload and k[2] == mode)
                for mode in catalog.MODES]
         print(f"{payload:18}" + "".join(f"{n:12}" for n in row))
     bad = [r for r in records if r["verdict"] != "pass"]
     for r in bad:
-        cell = runner.Cell(r["payload"], r["state"], r["mode"], r["smp"], r["seed"], r["seconds"],
-                           r["pinned"])
+        cell = replace(cell_of(*key_of(r), r["seed"], r["seconds"], args.log), seconds=r["seconds"])
         print(f"{r['verdict']} ({r.get('commit', '?')}): {cell.replay()}  # {'; '.join(r['why'])}")
     return 1 if bad else 0

@@ -8,6 +8,7 @@ from the first start, over as many short runs with new seeds as it takes. The sa
 without a fault first.
 """
 
+import os
 import random
 import re
 import statistics
@@ -23,6 +24,8 @@ GRACE = 12  # a hang is one too, and shall be noticed in time
 SMPS = (2, 3, 4)
 TABLE = catalog.ROOT / "docs/stress.md"
 BEGIN, END = "<!-- prove: begin -->", "<!-- prove: end -->"
+
+TORTURE = "torture"  # instead of a mode: a program of stress/*.c, which takes its faults from UMBRA_INJECT
 
 # fault: the tests that should notice, the best first, as payload.state and mode.
 TESTS = {
@@ -49,6 +52,8 @@ TESTS = {
     "skip-revalidate": [("shootdown.arm", "spt")],
     "keep-retired": [("procs.arm", "spt=group,windows=2")],
     "adopt-keeps-nonglobal": [("inj_asid.arm", "spt")],
+    "split-leaf-marks": [("leaves.arm", "spt")],
+    "clear-keeps-pages": [("shootdown.arm", "spt-tight"), ("procs.arm", "spt-tight")],
     "skip-writer-bit": [("codeshoot.arm", "soft")],
     "stale-code": [("codeshoot.arm", "soft")],
     "skip-writer-stop": [("codeshoot.arm", "soft")],
@@ -58,6 +63,7 @@ TESTS = {
     "skip-epoch-check": [("inj_remap.arm", "soft"), ("codeshoot.arm", "soft")],
     "link-to-crossing": [("inj_cross.arm", "soft")],
     "link-across-pages": [("inj_remap.arm", "spt")],
+    "skip-dma-mark": [("inj_dma.arm", "soft"), ("inj_dma.arm", "spt")],
     "no-fence": [("inj_order.arm", "spt")],
     "plain-cas": [("exclusives.arm", "spt")],
     "blind-store": [("exclusives.arm", "spt")],
@@ -65,6 +71,8 @@ TESTS = {
     "lose-wakeup": [("inj_sleep.arm", "spt")],
     "lose-timer": [("inj_sleep.arm", "spt")],
     "lose-power-on": [("inj_sleep.arm", "spt")],
+    "skip-grace-wait": [("rcu_torture", TORTURE)],
+    "free-at-once": [("rcu_torture", TORTURE)],
 }
 
 
@@ -130,12 +138,30 @@ class Prover:
 
     def once(self, test, smp, fault=None):
         name, mode = test
-        payload, state = name.split(".")
         seed = self.dice.randrange(1, 2**31)
+        if mode == TORTURE:
+            return self.torture(name, smp, seed, fault)
+        payload, state = name.split(".")
         extra = ["-inject", f"{fault},seed={seed}"] if fault else []
         cell = runner.Cell(payload, state, mode, smp, seed, self.args.t)
         return runner.run(runner.Command(binary=self.binary, extra=extra), cell, self.images,
                           self.args.logs, GRACE)
+
+    def torture(self, name, smp, seed, fault):
+        """A program that says by its exit status what it found."""
+        program = self.binary.parent / f"stress/stress_{name}"
+        cell = runner.Cell(name, "c", TORTURE, smp, seed, self.args.t)
+        log = self.args.logs / f"{name}-{os.getpid()}.log"
+        self.args.logs.mkdir(parents=True, exist_ok=True)
+        line = ["env", *([f"UMBRA_INJECT={fault},seed={seed}"] if fault else []), str(program)]
+        if not program.exists():
+            raise catalog.Problem(f"no {program}: cmake --build --preset inject", 3)
+        start = time.monotonic()
+        status = runner.start(line, log, LIMIT)
+        good = status == 0
+        sign = [] if good else ["it hangs" if status is None else
+                                f"it died of signal {-status}" if status < 0 else "it finds bad objects"]
+        return runner.Outcome(cell, "pass" if good else "fail", sign, time.monotonic() - start, str(log))
 
     def detect(self, test, smp, fault):
         """(seconds, sign) or None when LIMIT passes without a detection."""
@@ -203,7 +229,8 @@ def command(args):
     binary = catalog.emulator("inject")
     faults = known_faults(binary)
     names = choose(args, faults)
-    images = catalog.build_images({test for name in names for test, _ in TESTS[name]})
+    payloads = {test for name in names for test, mode in TESTS[name] if mode != TORTURE}
+    images = catalog.build_images(payloads) if payloads else None
     prover = Prover(binary, images, args)
     prover.control(names)
     proofs = []

@@ -11,12 +11,13 @@ import re
 import shutil
 import tempfile
 import time
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from . import catalog, program, runner, shrink
 
 PAYLOADS = ("random", "random-lpae")
-BUNCH, SLICE = 16, 0.12
+BUNCH, SLICE = 24, 0.15
 AGAIN = 3.0          # seconds that a bad program is given to fail once more
 TRIES = 2            # runs of a candidate before it counts as good
 BAD_PROGRAM = re.compile(r"program (\d+) operation")
@@ -41,6 +42,19 @@ def add_arguments(commands, positive):
                           metavar="SECONDS", help="as for run (default: %(default)s)")
     command_.add_argument("--logs", type=Path, default=Path(tempfile.gettempdir()) / "umbra-stress",
                           help="where logs of failures are kept (default: %(default)s)")
+
+
+@dataclass(frozen=True)
+class RandomCell(runner.Cell):
+    """A bunch of programs; how to run it again is in the listing that a failure leaves."""
+    listing: str = ""
+
+    def replay(self, options=""):
+        return f"umbra-stress random --replay {self.listing}"
+
+
+def listing_path(logs, seed):
+    return logs / f"random-{seed}.txt"
 
 
 class Runner:
@@ -77,7 +91,7 @@ class Shrinker:
     def __init__(self, runs, cell, seconds):
         self.runs, self.cell = runs, cell
         self.end = time.monotonic() + seconds
-        self.count, self.outcome = 0, None
+        self.count, self.outcome, self.after = 0, None, None
 
     def over(self):
         return time.monotonic() > self.end
@@ -87,15 +101,16 @@ class Shrinker:
             self.count += 1
             outcome = self.runs.run(cell or self.cell, programs)
             if outcome.verdict != "pass":
-                if self.outcome:
-                    Path(self.outcome.log).unlink(missing_ok=True)
-                self.outcome = outcome
+                log = Path(outcome.log)
+                found = re.search(r"failed after (\d+) ms", log.read_text(encoding="utf-8",
+                                                                          errors="replace"))
+                log.unlink()
+                self.outcome, self.after = outcome, int(found[1]) if found else None
                 return True
         return False
 
     def with_seconds(self, seconds):
-        fields = self.cell.__dict__ | {"seconds": seconds}
-        self.cell = runner.Cell(**fields)
+        self.cell = replace(self.cell, seconds=seconds)
 
     def suspect(self, programs, outcome):
         """The one bad program if it fails alone, else all of them; None: it does not come back."""
@@ -109,10 +124,8 @@ class Shrinker:
 
     def settle_time(self):
         """Candidates get a few times what the failure took, so that a good one does not cost much."""
-        found = re.search(r"failed after (\d+) ms", Path(self.outcome.log).read_text(
-            encoding="utf-8", errors="replace"))
-        if found:
-            self.with_seconds(min(max(int(found[1]) * 8 / 1000, 0.4), self.cell.seconds))
+        if self.after is not None:
+            self.with_seconds(min(max(self.after * 8 / 1000, 0.4), self.cell.seconds))
 
     def by_operations(self, programs):
         def rebuilt(items):
@@ -126,8 +139,7 @@ class Shrinker:
         small = []
         for p in programs:
             used = sorted({op.slot for op in p.ops if op.name not in program.OTHERS})
-            ops = [program.Op(**(op.__dict__ | {"slot": used.index(op.slot)}))
-                   if op.slot in used else op for op in p.ops]
+            ops = [replace(op, slot=used.index(op.slot)) if op.slot in used else op for op in p.ops]
             small.append(program.Program([p.slots[i] for i in used], ops))
         return small if small != programs and self.fails(small) else programs
 
@@ -165,20 +177,20 @@ def write_listing(path, text):
         raise catalog.Problem(f"{path}: {error.strerror}", 3) from error
 
 
-def tell_failure(args, runs, cell, programs, outcome):
-    """Shrink, write the listing, say where it is; returns how many operations it has."""
-    path = args.listing or args.logs / f"random-{cell.seed}.txt"
-    note, kept, last = "not made smaller", programs, outcome
-    if args.shrink:
-        work = Shrinker(runs, cell, args.shrink)
+def tell_failure(runs, cell, programs, outcome, seconds, folder, path=None):
+    """Make it small in so many seconds, write the listing, say where it is."""
+    path = path or listing_path(folder, cell.seed)
+    note = "not made smaller"
+    if seconds:
+        # Logs of candidates have a folder of their own: their cells have equal names.
+        work = Shrinker(Runner(runs.command, folder / "shrinking", runs.grace), cell, seconds)
         small = work.shrink(programs, outcome)
         note = f"made smaller in {work.count} runs" if small else "it did not fail again"
         if small:
-            (kept, last), cell = small, work.cell
-    write_listing(path, listing(cell, kept, last, runs.command, note))
-    size = sum(len(p.ops) for p in kept)
+            (programs, outcome), cell = small, work.cell
+    write_listing(path, listing(cell, programs, outcome, runs.command, note))
+    size = sum(len(p.ops) for p in programs)
     print(f"# {size} operations, {note}: {path}\n# again: umbra-stress random --replay {path}", flush=True)
-    return size
 
 
 def replay(args, command):
@@ -228,6 +240,6 @@ def command(args, make_command, modes):
             print(f"# {line}", flush=True)
         if status:
             print(f"# log: {outcome.log}", flush=True)
-            tell_failure(args, runs, cell, programs, outcome)
+            tell_failure(runs, cell, programs, outcome, args.shrink, args.logs, args.listing)
     print(f"1..{number}")
     return status

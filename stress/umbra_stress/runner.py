@@ -149,6 +149,20 @@ def _wait(process, limit, stops=False):
         process.wait()
 
 
+def start(line, log, limit, pinned=False, stops=False):
+    """The exit status of a command whose output goes to the log, after the command; None: killed."""
+    with open(log, "w", encoding="utf-8") as out:
+        out.write(f"# {shlex.join(line)}\n")
+        out.flush()
+        try:
+            process = subprocess.Popen(line, stdin=subprocess.DEVNULL, stdout=out,
+                                       stderr=subprocess.STDOUT, start_new_session=True,
+                                       preexec_fn=_one_core if pinned else None)
+        except OSError as error:
+            raise catalog.Problem(f"cannot start {line[0]}: {error.strerror}", 3) from error
+        return _wait(process, limit, stops)
+
+
 def run(command, cell, images, logs, grace=GRACE):
     """Run one cell; an Outcome whatever happens, but for an emulator that cannot be started."""
     image = images / f"{cell.payload}.{cell.state}.elf"
@@ -157,16 +171,7 @@ def run(command, cell, images, logs, grace=GRACE):
     logs.mkdir(parents=True, exist_ok=True)
     log = logs / (re.sub(r"[^\w.-]+", "-", cell.name()) + f"-{os.getpid()}.log")
     started = time.monotonic()
-    with open(log, "w", encoding="utf-8") as out:
-        out.write(f"# {shlex.join(line)}\n")
-        out.flush()
-        try:
-            process = subprocess.Popen(line, stdin=subprocess.DEVNULL, stdout=out,
-                                       stderr=subprocess.STDOUT, start_new_session=True,
-                                       preexec_fn=_one_core if cell.pinned else None)
-        except OSError as error:
-            raise catalog.Problem(f"cannot start {line[0]}: {error.strerror}", 3) from error
-        status = _wait(process, limit, cell.stops)
+    status = start(line, log, limit, cell.pinned, cell.stops)
     wall = time.monotonic() - started
     text = Path(log).read_text(encoding="utf-8", errors="replace").split("\n", 1)[1]
     verdict, why = judge(text, status, limit)

@@ -6,6 +6,8 @@ start, and of wrong command lines. The emulators are small shell scripts; no pay
 import io
 import json
 import os
+import random
+import re
 import subprocess
 import sys
 import tempfile
@@ -17,7 +19,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT / "stress"))
 
-from umbra_stress import catalog, main, nightly, prove, runner, stopper  # noqa: E402
+from umbra_stress import (catalog, linux, main, nightly, program, prove, random_mode,  # noqa: E402
+                          runner, shrink, stopper)
 
 GOOD = "ok 1 - one\nok 2 - two\n1..2\nPASS\n"
 BAD = "ok 1 - one\nnot ok 2 - two\n# got 1\n1..2\nFAIL\n"
@@ -61,6 +64,9 @@ class Driver(unittest.TestCase):
         for name in catalog.payloads():
             for state in catalog.STATES:
                 (images / f"{name}.{state}.elf").touch()
+        for name in random_mode.PAYLOADS:
+            for state in catalog.STATES:
+                (images / f"{name}.{state}.elf").write_bytes(b"ELF" + program.MAGIC + bytes(70000))
         environment = {"UMBRA_STRESS_IMAGES": str(images), "GUEST_CC": "no-such-compiler",
                        "UMBRA": "/bin/true"}  # some emulator, in a tree where none is built yet
         self.saved = {key: os.environ.get(key) for key in environment}
@@ -230,6 +236,8 @@ class Driver(unittest.TestCase):
         self.assertEqual(both[:len(first)], first)
         keys = [nightly.key_of(r) for r in both]
         self.assertEqual(len(set(keys)), min(len(keys), len(list(nightly.all_cells()))))
+        share = sum(key[0] in random_mode.PAYLOADS for key in keys) / len(keys)
+        self.assertTrue(0.15 < share < 0.25, share)
         self.assertEqual(len({r["seed"] for r in both}), len(both))
         status, out, _ = self.call("report", "--log", log)
         self.assertEqual(status, 0)
@@ -239,6 +247,9 @@ class Driver(unittest.TestCase):
         log, (status, out, _) = self.night(f"printf '{BAD}'")
         self.assertEqual(status, 1)
         self.assertIn("fail: umbra-stress run", out)
+        listing = re.search(r"fail: umbra-stress random --replay (\S+)", out)[1]
+        _, programs = program.parse(Path(listing).read_text(), listing)
+        self.assertEqual(sum(len(p.ops) for p in programs), 1)  # any program "fails" here
         self.assertEqual(self.call("report", "--log", log)[0], 1)
 
     def test_nightly_bad_log(self):
@@ -277,6 +288,140 @@ class Driver(unittest.TestCase):
             prove.LIMIT = limit
         self.assertEqual(status, 1)
         self.assertIn("not ok 1 - lose-ipi: none", out)
+
+
+    # ---- random mode: an emulator that "fails" when its image holds what the test looks for ----
+    def random_with(self, body, *words):
+        script = self.emulator(body)
+        return self.call("random", "-t", "0.1", "--grace", "0.5", "--logs", self.folder / "logs",
+                         "--emulator", f"{script} %n %k %a", *words)
+
+    def test_random_passes(self):
+        status, out, _ = self.random_with(f"printf '{GOOD}'", "-seed", "5", "-smp", "3")
+        self.assertEqual(status, 0, out)
+        self.assertRegex(out, r"ok 1 - random\S* - smp3 seed \d+: 24 programs")
+        again = self.random_with(f"printf '{GOOD}'", "-seed", "5", "-smp", "3")[1]
+        self.assertEqual(re.findall("seed [0-9]+", out), re.findall("seed [0-9]+", again))
+
+    def test_random_shrinks_to_what_fails(self):
+        """Guilty is a store-multiple of CPU 1 with a count of 77, which the test puts in by hand."""
+        guilty = program.Op(1, "stm", 0, count=77)
+        made = program.generate
+        program.generate = lambda seed, smp: program.Program(
+            made(seed, smp).slots, made(seed, smp).ops[:9] + ([guilty] if seed.endswith("/7") else []))
+        self.addCleanup(setattr, program, "generate", made)
+        pattern = "".join(f"\\x{byte:02x}" for byte in guilty.pack())
+        body = (f"if grep -qaP '{pattern}' $2; then printf 'not ok 1 - program 8 operation 10: CPU 1\\n"
+                f"# failed after 3 ms\\n1..1\\nFAIL\\n'; else printf '{GOOD}'; fi")
+        listing = self.folder / "listing"
+        status, out, _ = self.random_with(body, "--listing", listing, "-smp", "2")
+        self.assertEqual(status, 1, out)
+        words, programs = program.parse(listing.read_text(), "listing")
+        self.assertEqual([p.ops for p in programs], [[guilty]])
+        self.assertEqual((words["smp"], words["t"]), ("2", "0.4"))
+        status, out, _ = self.random_with(body, "--replay", listing)
+        self.assertEqual(status, 1, out)
+        self.assertIn("not ok 1 - random", out)
+
+    def test_random_failure_that_does_not_come_back(self):
+        flag = self.folder / "once"
+        body = (f"if [ -e {flag} ]; then printf '{GOOD}'; else touch {flag}; printf '{BAD}'; fi")
+        status, out, _ = self.random_with(body)
+        self.assertEqual(status, 1)
+        self.assertIn("it did not fail again", out)
+
+    def test_bad_listings(self):
+        listing = self.folder / "listing"
+        for text, pattern in [
+                ("", "no program in it"), ("slot 0 small owner=0 common", ":1: 'program' comes first"),
+                ("program\nslot 0 tiny owner=0 common", ":2: 'tiny' is none of small"),
+                ("program\nslot 0 small owner=9 common", "'owner=9' is not owner=0 to 7"),
+                ("program\nslot 0 small owner=0 common\n0 map s0 f0", ":3: something is missing"),
+                ("program\nslot 0 small owner=0 common\n1 unmap s0 all-is @0", "belongs to CPU 0"),
+                ("program\nslot 0 small owner=0 common\n0 load s1 @0", "'s1' is not s0 to 0"),
+                ("program\nslot 0 small owner=0 common\n0 load s0 @0 y", "'y' is not x"),
+                ("program\nslot 0 small owner=0 common\n0 jump s0", "'jump' is none of map"),
+                ("run smp=1\nprogram\nslot 0 small owner=3 common\n3 pause 1", "need 4 CPUs, not 1"),
+                ("run mode=magic\nprogram\nslot 0 small owner=0 common", "names what there is not")]:
+            listing.write_text(text)
+            self.refused(pattern, "random", "--replay", listing)
+        self.refused("--replay", "random", "--replay", self.folder / "none")
+
+    def test_linux_wrong_use(self):
+        self.refused("no program 'nosuch'; there are fork, jit", "linux", "nosuch")
+        self.refused("no mode 'magic'", "linux", "-mmu", "magic")
+        saved = os.environ.get("UMBRA_CACHE")
+        os.environ["UMBRA_CACHE"] = str(self.folder / "empty")
+        try:
+            self.refused("run scripts/guest", "linux", "fork", status=3)
+        finally:
+            os.environ.pop("UMBRA_CACHE")
+            if saved is not None:
+                os.environ["UMBRA_CACHE"] = saved
+
+
+class RandomPrograms(unittest.TestCase):
+    def test_text_and_back(self):
+        for seed in range(50):
+            made = program.generate(seed, 1 + seed % 8)
+            words, back = program.parse("run smp=2 mode=spt=shared,prefill=100\n" + made.text(), "x")
+            self.assertEqual(back, [made])
+            self.assertEqual(words["mode"], "spt=shared,prefill=100")
+            self.assertEqual(len(made.pack(5)), 16 + 32 + 16 * len(made.ops))
+
+    def test_exclusives_and_devices_do_not_meet(self):
+        for seed in range(200):
+            made = program.generate(seed, 4)
+            devices = {op.slot for op in made.ops if op.name == "device"}
+            self.assertFalse([op for op in made.ops if op.name == "add" and op.slot in devices])
+
+    def test_images_hold_programs(self):
+        with tempfile.TemporaryDirectory() as scratch:
+            source, target = Path(scratch) / "a", Path(scratch) / "b"
+            source.write_bytes(b"head" + program.MAGIC + bytes(66000) + b"tail")
+            made = [program.generate(i, 4) for i in range(3)]
+            program.write_image(made, 9, source, target)
+            image = target.read_bytes()
+            self.assertEqual(len(image), len(source.read_bytes()))
+            self.assertIn(b"\3\0\0\0" + made[0].pack(9) + made[1].pack(9), image)
+            self.assertRaises(catalog.Problem, program.write_image, made * 200, 9, source, target)
+
+    def test_shrinking(self):
+        dice = random.Random(1)
+        runs = []
+
+        def fails(items):
+            runs.append(items)
+            return {3, 17} <= set(items) and dice.random() < 0.9
+
+        small = shrink.shrink(list(range(40)), lambda c: any(fails(c) for _ in range(3)))
+        self.assertEqual(small, [3, 17])
+        self.assertLess(len(runs), 200)
+        self.assertEqual(shrink.shrink([1, 2, 3], lambda c: True, lambda: True), [1, 2, 3])
+
+
+class LinuxReports(unittest.TestCase):
+    CELL = linux.LinuxCell("fork+jit", "armmp", "auto", 2, 1, 1.0)
+    BOTH = ("[    1.0] booting\r\nUMBRA-STRESS begin fork\r\nok 1 - a\r\n1..1\r\nUMBRA-STRESS end fork 0\r\n"
+            "UMBRA-STRESS begin jit\nok 1 - b\n1..1\nUMBRA-STRESS end jit 0\n")
+
+    def verdict(self, text, status=0):
+        return linux.judge(self.CELL, text, status, 9)
+
+    def test_reports(self):
+        self.assertEqual(self.verdict(self.BOTH)[:2], ("pass", []))
+        verdict, why, each = self.verdict(self.BOTH.replace("ok 1 - b", "not ok 1 - b"))
+        self.assertEqual((verdict, why), ("fail", ["jit: not ok 1 - b"]))
+        self.assertEqual(each, {"fork": [], "jit": ["not ok 1 - b"]})
+        self.assertEqual(self.verdict(self.BOTH.replace("jit 0", "jit 139"))[1],
+                         ["jit: it ended with status 139"])
+        self.assertEqual(self.verdict(self.BOTH.split("UMBRA-STRESS begin jit")[0])[1],
+                         ["jit: it did not start"])
+        self.assertEqual(self.verdict(self.BOTH.split("UMBRA-STRESS end jit")[0], None)[1],
+                         ["jit: it did not end", "killed after 9 s"])
+        self.assertIn("log: [ 2.0] Oops", self.verdict(self.BOTH + "[ 2.0] Oops\n")[1])
+        self.assertEqual(self.verdict(self.BOTH.replace("1..1\nUMBRA-STRESS end jit", "UMBRA-STRESS end jit"))[0],
+                         "broken")
 
 
 class Table(unittest.TestCase):
