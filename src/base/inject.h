@@ -52,7 +52,7 @@
       "another address space's pages leave a privileged window")                                   \
     X(SPLIT_LEAF_MARKS, "split-leaf-marks", 1, 0,                                                  \
       "marks of a leaf larger than a region go all together")                                      \
-    X(CLEAR_KEEPS_PAGES, "clear-keeps-pages", 0.5, 0, "an evicted window maps nothing any more")   \
+    X(KEEP_MAPPING, "keep-mapping", 0.02, 0, "a page without a record is unmapped on the host")    \
     /* code pages: src/mmu/codepages.c, src/tcg */                                                 \
     X(STALE_CODE, "stale-code", 0.2, 0, "a written code page is queued at who runs it")            \
     X(SKIP_WRITER_BIT, "skip-writer-bit", 0.5, 0, "who may write unseen is known by its page")     \

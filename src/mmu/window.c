@@ -300,6 +300,8 @@ static unsigned forget_range(struct window *w, gva_t gva, uint64_t len)
 /* ---- host mappings ---- */
 static bool host_unmap(struct window *w, gva_t gva, uint64_t len)
 {
+    if (INJECT(KEEP_MAPPING))
+        return true;
     return !INJECT(MMAP_ENOMEM) &&
            mmap((void *)(w->base + gva), len, PROT_NONE,
                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) != MAP_FAILED;
@@ -442,13 +444,6 @@ unsigned window_drop_slice_locked(struct window *w)
     w->slice = slice_end(w, first, size);
     return window_drop_locked(w, first, w->slice - first);
 }
-
-#if UMBRA_FAULT_INJECTION
-void window_forget_locked(struct window *w)
-{
-    forget_range(w, 0, UINT64_C(1) << w->bits);
-}
-#endif
 
 void window_clear_locked(struct window *w)
 {

@@ -117,9 +117,6 @@ unsigned window_drop_nonglobal_locked(struct window *w);
  */
 unsigned window_drop_slice_locked(struct window *w);
 void window_clear_locked(struct window *w);
-#if UMBRA_FAULT_INJECTION
-void window_forget_locked(struct window *w); /* the records alone: what must not happen */
-#endif
 /*
  * Make a disabled window usable again; false: the host still has no room. `idle`: no generated code
  * can use its base until the lock is released, so its range may have a hole for a moment.

@@ -17,7 +17,7 @@ const char payload_name[] = "leaves";
 
 enum kind { LARGE, SECTION, SUPER, BLOCK };
 static const uint32_t size_of[] = {0x10000, 0x100000, 0x1000000, 0x200000};
-enum form { NONE, LEAF, TABLE };
+enum form { NONE, LEAF, TABLE, HALF }; /* HALF: a table of the lower half */
 enum { FORM = 3, CHANGING = 4, GEN = 8 };
 
 #define MAX_LEAVES 16u
@@ -101,22 +101,25 @@ static void write_leaf(struct leaf *l)
     isb();
 }
 
-static void write_table(struct leaf *l)
+static void write_table(struct leaf *l, enum form form)
 {
-    uint32_t pa = (uint32_t)l->frame[l->cur], pages = size_of[l->kind] / PAGE_SIZE;
+    uint32_t pa = (uint32_t)l->frame[l->cur], all = size_of[l->kind] / PAGE_SIZE;
+    uint32_t pages = form == HALF ? all / 2 : all;
     if (l->kind == BLOCK) {
         for (unsigned i = 0; i < 512; i++)
-            stage_ll3[l->index][i] =
-                (pa + i * PAGE_SIZE) | LD_PAGE | LD_NORMAL | LD_AP1 | (l->global ? 0 : LD_NG);
+            stage_ll3[l->index][i] = i >= pages ? 0
+                                                : (pa + i * PAGE_SIZE) | LD_PAGE | LD_NORMAL |
+                                                      LD_AP1 | (l->global ? 0 : LD_NG);
         dsb();
         pte_set64(&stage_ll2[l->index], (uint32_t)stage_ll3[l->index] | LD_TABLE);
         return;
     }
-    for (unsigned i = 0; i < pages; i++)
-        l->l2[i] =
-            L2_SMALL(pa + i * PAGE_SIZE) | P_NORMAL | P_AP(AP_RW_RW) | (l->global ? 0 : P_NG);
+    for (unsigned i = 0; i < all; i++)
+        l->l2[i] = i >= pages ? 0
+                              : L2_SMALL(pa + i * PAGE_SIZE) | P_NORMAL | P_AP(AP_RW_RW) |
+                                    (l->global ? 0 : P_NG);
     dsb();
-    for (unsigned i = 0; l->kind != LARGE && i < pages / 256; i++)
+    for (unsigned i = 0; l->kind != LARGE && i < (pages + 255) / 256; i++)
         flat_l1[(l->va >> 20) + i] = L1_TABLE(l->l2 + 256 * i, 0);
     dsb();
     isb();
@@ -171,7 +174,7 @@ static bool poisoned(const struct leaf *l, unsigned f)
 static void change(unsigned cpu, struct leaf *l, uint32_t r)
 {
     uint32_t old = l->state, gen = (old & ~7u) + GEN;
-    enum form form = (enum form)(r % 8 == 0 ? NONE : r & 0x10 ? LEAF : TABLE);
+    enum form form = (enum form)(r % 8 == 0 ? NONE : r & 0x10 ? LEAF : r & 0x40 ? TABLE : HALF);
     l->state = old | CHANGING;
     dmb();
     if ((old & FORM) != NONE) {
@@ -189,7 +192,7 @@ static void change(unsigned cpu, struct leaf *l, uint32_t r)
         if (form == LEAF)
             write_leaf(l);
         else
-            write_table(l);
+            write_table(l, form);
     }
     dmb();
     l->state = gen | form;
@@ -228,7 +231,7 @@ static void access_leaf(unsigned cpu, uint32_t r)
         return;
     count(cpu, STRICT);
     uint32_t want = access_is_write(acc) ? r | 1 : acc == ACC_EXEC ? s1 >> 3 & 0xffff : s1 & ~7u;
-    if ((s1 & FORM) == NONE) {
+    if ((s1 & FORM) == NONE || ((s1 & FORM) == HALF && probe_at >= size_of[l->kind] / 2)) {
         if (t == TRAP_NONE)
             count(cpu, BAD_ALLOWED);
     } else if (t != TRAP_NONE) {

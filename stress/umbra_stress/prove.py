@@ -17,13 +17,14 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import catalog, runner
+from . import catalog, random_mode, runner
 
 LIMIT = 60  # seconds a detection may take
 GRACE = 12  # a hang is one too, and shall be noticed in time
 SMPS = (2, 3, 4)
 TABLE = catalog.ROOT / "docs/stress.md"
 BEGIN, END = "<!-- prove: begin -->", "<!-- prove: end -->"
+PROGRAMS_BEGIN, PROGRAMS_END = "<!-- prove programs: begin -->", "<!-- prove programs: end -->"
 
 TORTURE = "torture"  # instead of a mode: a program of stress/*.c, which takes its faults from UMBRA_INJECT
 
@@ -53,7 +54,7 @@ TESTS = {
     "keep-retired": [("procs.arm", "spt=group,windows=2")],
     "adopt-keeps-nonglobal": [("inj_asid.arm", "spt")],
     "split-leaf-marks": [("leaves.arm", "spt")],
-    "clear-keeps-pages": [("shootdown.arm", "spt-tight"), ("procs.arm", "spt-tight")],
+    "keep-mapping": [("shootdown.arm", "spt-tight"), ("shootdown.arm", "spt")],
     "skip-writer-bit": [("codeshoot.arm", "soft")],
     "stale-code": [("codeshoot.arm", "soft")],
     "skip-writer-stop": [("codeshoot.arm", "soft")],
@@ -74,6 +75,15 @@ TESTS = {
     "skip-grace-wait": [("rcu_torture", TORTURE)],
     "free-at-once": [("rcu_torture", TORTURE)],
 }
+
+
+# What random programs alone have to find (--programs): fault, mode.
+PROGRAMS = "programs"
+PROGRAM_TESTS = {fault: [(PROGRAMS, mode)] for fault, mode in {
+    "skip-remote-drop": "spt", "skip-request": "soft", "drop-wrong-asid": "spt",
+    "skip-generation-check": "spt", "miss-softtlb": "soft", "miss-leaf": "spt", "skip-stale-mark": "spt",
+    "keep-mapping": "spt-tight", "stale-code": "soft", "skip-own-drain": "soft",
+    "skip-write-protect": "spt"}.items()}
 
 
 @dataclass
@@ -102,6 +112,8 @@ def add_arguments(commands, positive):
                        help="detections of each fault (default: 5)")
     prove.add_argument("--random", type=positive(int, 1, 100), metavar="N",
                        help="N faults chosen at random, and no table")
+    prove.add_argument("--programs", action="store_true",
+                       help="by umbra-stress random instead of the payloads")
     prove.add_argument("-t", type=positive(float, 0.1, 60), default=1.0, metavar="SECONDS",
                        help="time of one run (default: 1)")
     prove.add_argument("--no-table", action="store_true", help=f"leave {TABLE.name} as it is")
@@ -135,14 +147,20 @@ class Prover:
     def __init__(self, binary, images, args):
         self.binary, self.images, self.args = binary, images, args
         self.dice = random.Random()
+        self.tests = PROGRAM_TESTS if args.programs else TESTS
 
     def once(self, test, smp, fault=None):
         name, mode = test
         seed = self.dice.randrange(1, 2**31)
         if mode == TORTURE:
             return self.torture(name, smp, seed, fault)
-        payload, state = name.split(".")
         extra = ["-inject", f"{fault},seed={seed}"] if fault else []
+        if name == PROGRAMS:
+            runs = random_mode.Runner(runner.Command(binary=self.binary, extra=extra), self.args.logs,
+                                      GRACE)
+            cell = random_mode.make_cell(self.dice, [mode], smp)
+            return runs.run(cell, random_mode.bunch(cell.seed, smp))
+        payload, state = name.split(".")
         cell = runner.Cell(payload, state, mode, smp, seed, self.args.t)
         return runner.run(runner.Command(binary=self.binary, extra=extra), cell, self.images,
                           self.args.logs, GRACE)
@@ -187,7 +205,7 @@ class Prover:
         """By the fewest CPUs on which a test always notices, else where it misses the least."""
         best = Proof(fault, rule)
         for smp in SMPS:
-            for test in TESTS[fault]:
+            for test in self.tests[fault]:
                 proof = self.attempt(fault, rule, test, smp)
                 if proof and len(proof.times) == proof.tried:
                     return proof
@@ -197,30 +215,35 @@ class Prover:
 
     def control(self, faults):
         """Without a fault the same tests pass, or nothing is proven."""
-        for test in sorted({t for f in faults for t in TESTS[f]}):
+        for test in sorted({t for f in faults for t in self.tests[f]}):
             outcome = self.once(test, SMPS[-1])
             if outcome.verdict != "pass":
                 raise catalog.Problem(f"{' '.join(test)} fails without a fault: "
                                       f"{'; '.join(outcome.why)} (log {outcome.log})", 1)
 
 
-def write_table(proofs):
+def write_table(proofs, begin=BEGIN, end=END):
     """Rows of the faults proven now replace theirs; those of others stay."""
     text = TABLE.read_text(encoding="utf-8")
-    before, rest = text.split(BEGIN)
-    old, after = rest.split(END)
+    before, rest = text.split(begin)
+    old, after = rest.split(end)
     rows = {line.split("`")[1]: line for line in old.splitlines() if line.startswith("| `")}
     rows |= {p.fault: p.row() for p in proofs}
     head = ["| fault | the rule it breaks | noticed by | CPUs | median s | undetected |",
             "| --- | --- | --- | --- | --- | --- |"]
     body = [rows[f] for f in TESTS if f in rows]
-    TABLE.write_text(before + "\n".join([BEGIN, *head, *body, END]) + after, encoding="utf-8")
+    TABLE.write_text(before + "\n".join([begin, *head, *body, end]) + after, encoding="utf-8")
 
 
 def choose(args, faults):
     for name in args.faults:
         if name not in faults:
             raise catalog.Problem(f"no fault '{name}'; there are {', '.join(faults)}")
+    if args.programs:
+        faults = {name: rule for name, rule in faults.items() if name in PROGRAM_TESTS}
+    for name in args.faults:
+        if name not in faults:
+            raise catalog.Problem(f"random programs do not look for '{name}', but for {', '.join(faults)}")
     names = args.faults or list(faults)
     return random.sample(names, min(args.random, len(names))) if args.random else names
 
@@ -230,7 +253,7 @@ def command(args):
     faults = known_faults(binary)
     names = choose(args, faults)
     payloads = {test for name in names for test, mode in TESTS[name] if mode != TORTURE}
-    images = catalog.build_images(payloads) if payloads else None
+    images = catalog.build_images(payloads) if payloads and not args.programs else None
     prover = Prover(binary, images, args)
     prover.control(names)
     proofs = []
@@ -241,6 +264,6 @@ def command(args):
         times = " ".join(f"{t:.1f}" for t in proof.times)
         print(f"{word} {number} - {name}: {proof.test} smp{proof.smp}  # {times} s", flush=True)
         if TABLE.exists() and not args.no_table and not args.random:
-            write_table(proofs)
+            write_table(proofs, *((PROGRAMS_BEGIN, PROGRAMS_END) if args.programs else ()))
     print(f"1..{len(proofs)}")
     return 0 if all(p.times and len(p.times) == p.tried for p in proofs) else 1

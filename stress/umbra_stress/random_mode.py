@@ -17,7 +17,7 @@ from pathlib import Path
 from . import catalog, program, runner, shrink
 
 PAYLOADS = ("random", "random-lpae")
-BUNCH, SLICE = 24, 0.15
+BUNCH, SLICE = 12, 0.3
 AGAIN = 3.0          # seconds that a bad program is given to fail once more
 TRIES = 2            # runs of a candidate before it counts as good
 BAD_PROGRAM = re.compile(r"program (\d+) operation")
