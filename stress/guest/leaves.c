@@ -259,6 +259,73 @@ static void worker(unsigned cpu, void *arg)
     stage_leave();
 }
 
+static void in_space(unsigned asid)
+{
+    write_contextidr(stage_asid(asid));
+    isb();
+}
+
+static void user_reads(unsigned first, unsigned end, const struct leaf *l, bool may)
+{
+    for (unsigned i = first; i < end; i++) {
+        bool fault = probe(ACC_READ, true, l->va + l->probe[i], 0) != TRAP_NONE;
+        count(0, CHECKS);
+        if (fault && may)
+            count(0, BAD_REFUSED);
+        if (!fault && !may)
+            count(0, BAD_ALLOWED);
+    }
+}
+
+static void gone(struct leaf *l)
+{
+    write_none(l);
+    dsb();
+    do_tlbiallis(0);
+    dsb();
+    isb();
+}
+
+/*
+ * One CPU, two ASIDs, a supersection and a section. While the second ASID is current the
+ * supersection is replaced by a table of its lower half and made whole again, which the first one
+ * sees each time with the lower half only. Maintenance by an address of the upper half is still for
+ * all of it.
+ */
+static void halves(struct leaf *super, struct leaf *section)
+{
+    for (unsigned round = 0; round < PROBES / 2; round++) {
+        gone(super);
+        gone(section);
+        write_leaf(super);
+        write_leaf(section);
+        in_space(0);
+        user_reads(0, PROBES, super, true);
+        user_reads(0, PROBES, section, true);
+        in_space(1);
+        gone(super);
+        gone(section);
+        write_table(super, HALF);
+        in_space(0);
+        user_reads(0, PROBES / 2, super, true);
+        in_space(1);
+        gone(super);
+        write_leaf(super);
+        in_space(0);
+        user_reads(0, PROBES / 2, super, true);
+        in_space(1);
+        write_none(super);
+        stage_invalidate(super->va + super->probe[PROBES - 1 - round], false, 0);
+        in_space(0);
+        user_reads(0, PROBES, super, false);
+        count(0, CHANGES);
+    }
+    in_space(0);
+    gone(section);
+    write_contextidr(0);
+    isb();
+}
+
 static void add(enum kind kind, unsigned index, uint32_t va, uint32_t *l2, uint32_t *seed)
 {
     struct leaf *l = &leaves[nleaves++];
@@ -294,6 +361,8 @@ void payload_main(void)
     }
     tlb_flush_all();
     stage_run(worker, NULL, 1, 1);
+    if (!LPAE)
+        halves(&leaves[nleaves - 1], &leaves[5]);
     tap_ok(stage_total(STRICT) > 100 && stage_total(CHANGES) > 10, "the test did something");
     stage_report(names, VERDICTS, ALL);
 }
