@@ -22,7 +22,7 @@ from . import catalog, runner
 
 SOURCES = catalog.ROOT / "stress/linux"
 FLAVOURS = ("armmp-lpae", "armmp")
-BOOT = 240   # seconds that a boot may take on a busy host
+BOOT = 600   # seconds that a boot may take on a busy host
 STRETCH = 4  # and how much slower than asked for a program may be
 FLAGS = ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-Wshadow", "-Wstrict-prototypes",
          "-march=armv7-a", "-mfpu=vfpv3-d16", "-static", "-pthread", "-s"]

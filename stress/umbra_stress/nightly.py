@@ -51,9 +51,12 @@ def random_cells():
 
 
 def linux_cells():
-    """The state is the flavour of the kernel; none where there is no guest to boot."""
+    """The state is the flavour of the kernel; none where there is no guest to boot. Under the tightest
+    budget of host mappings a boot of Linux takes hours."""
     if linux.possible():
         for flavour, mode, smp in itertools.product(linux.FLAVOURS, catalog.MODES, SMPS):
+            if mode == "spt-tight":
+                continue
             yield ("linux", flavour, mode, smp, False)
 
 

@@ -19,6 +19,7 @@ makes shrinking simple. Text:
 """
 
 import random
+import shlex
 import struct
 from dataclasses import dataclass, field
 
@@ -291,7 +292,7 @@ def parse(text, name):
             if not words:
                 continue
             if words[0] == "run":
-                run = dict(word.split("=", 1) for word in words[1:])
+                run = dict(word.split("=", 1) for word in shlex.split(line)[1:])
             elif words == ["program"]:
                 programs.append(Program([]))
             elif not programs:

@@ -8,7 +8,7 @@ fails, its bad program is run alone, or else the bunch as a whole, and made smal
 
 import random
 import re
-import shutil
+import shlex
 import tempfile
 import time
 from dataclasses import dataclass, replace
@@ -163,6 +163,8 @@ def listing(cell, programs, outcome, command, note):
              f"t={cell.seconds:g}"]
     if command.extra:
         words.append(f"inject={command.extra[1]}")
+    if command.template:
+        words.append(shlex.quote(f"emulator={command.template}"))
     lines = ["# A program of umbra-stress random that failed; umbra-stress random --replay THIS FILE",
              *(f"# {line}" for line in [*outcome.why, note]), "run " + " ".join(words),
              *(p.text() for p in programs)]
@@ -200,11 +202,15 @@ def replay(args, command):
         raise catalog.Problem(f"--replay {args.replay}: {error}") from error
     words, programs = program.parse(text, str(args.replay))
     payload, state = words.get("payload", "random"), words.get("state", "arm")
+    if not args.mmu and not args.inject:
+        args.emulator = args.emulator or words.get("emulator")
     mode = "-" if args.emulator else (args.mmu or [words.get("mode", "auto")])[0]
     try:
         smp, seconds = args.smp or int(words.get("smp", 4)), args.t or float(words.get("t", 2))
     except ValueError as error:
         raise catalog.Problem(f"{args.replay}: the line 'run': {error}") from error
+    if mode == "-" and not args.emulator:
+        raise catalog.Problem(f"{args.replay}: found with another emulator: name one, or a mode of umbra")
     if payload not in PAYLOADS or state not in catalog.STATES or (
             mode not in catalog.MODES and not args.emulator) or not 1 <= smp <= catalog.SMP_MAX:
         raise catalog.Problem(f"{args.replay}: the line 'run' names what there is not")
