@@ -55,6 +55,7 @@ void acc_str(uint32_t va, uint32_t v);
 void acc_strt(uint32_t va, uint32_t v);
 void acc_stm(uint32_t va, uint32_t v);
 uint32_t acc_add(uint32_t va, uint32_t tries);
+uint32_t acc_burst(uint32_t va, uint32_t n, uint32_t poison);
 __asm__(".pushsection .text.acc,\"ax\",%progbits\n .syntax unified\n .arm\n .balign 4\n"
         ".macro FN n\n .global \\n\n .type \\n,%function\n\\n:\n.endm\n"
         " FN acc_ldr\n ldr r2, [r0]\n str r2, [r1]\n bx lr\n"
@@ -65,6 +66,8 @@ __asm__(".pushsection .text.acc,\"ax\",%progbits\n .syntax unified\n .arm\n .bal
         " FN acc_stm\n add r2, r1, #1\n add r3, r1, #2\n stm r0, {r1, r2, r3}\n bx lr\n"
         " FN acc_add\n1: ldrex r2, [r0]\n add r2, r2, #1\n strex r3, r2, [r0]\n cmp r3, #0\n"
         " moveq r0, #1\n bxeq lr\n subs r1, r1, #1\n bne 1b\n mov r0, #0\n bx lr\n"
+        " FN acc_burst\n1: ldr r3, [r0]\n cmp r3, r2\n beq 2f\n subs r1, r1, #1\n bne 1b\n"
+        " mov r0, #0\n bx lr\n2: mov r0, r2\n bx lr\n"
         " .popsection\n");
 
 enum why { FINE, TRANSLATION, PERMISSION, OTHER };
@@ -120,15 +123,19 @@ static enum why cause(enum trap_kind t, uint32_t va)
 static void perform(const struct op *op, uint32_t va, uint32_t value, struct outcome *out)
 {
     const void *fn[OP_KINDS] = {
-        [OP_LOAD] = (const void *)acc_ldr,  [OP_LDRT] = (const void *)acc_ldrt,
-        [OP_LDM] = (const void *)acc_ldm,   [OP_EXEC] = (const void *)va,
-        [OP_STORE] = (const void *)acc_str, [OP_STRT] = (const void *)acc_strt,
-        [OP_STM] = (const void *)acc_stm,   [OP_ADD] = (const void *)acc_add,
+        [OP_LOAD] = (const void *)acc_ldr,    [OP_LDRT] = (const void *)acc_ldrt,
+        [OP_LDM] = (const void *)acc_ldm,     [OP_EXEC] = (const void *)va,
+        [OP_BURST] = (const void *)acc_burst, [OP_STORE] = (const void *)acc_str,
+        [OP_STRT] = (const void *)acc_strt,   [OP_STM] = (const void *)acc_stm,
+        [OP_ADD] = (const void *)acc_add,
     };
     bool reads = op->op == OP_LOAD || op->op == OP_LDRT || op->op == OP_LDM;
-    uint32_t b = reads ? (uint32_t)out->v : op->op == OP_ADD ? 64 : value;
+    uint32_t b = reads                ? (uint32_t)out->v
+                 : op->op == OP_ADD   ? 64
+                 : op->op == OP_BURST ? op->count
+                                      : value;
     enum trap_kind t =
-        op->user ? catch_user(fn[op->op], va, b, 0) : catch_call(fn[op->op], va, b, 0);
+        op->user ? catch_user(fn[op->op], va, b, POISON) : catch_call(fn[op->op], va, b, POISON);
     out->why = cause(t, va);
     out->words = op->op == OP_LDM ? 3 : 1;
     if (!reads)
@@ -185,6 +192,8 @@ static bool outcome_fits(const struct op *op, const struct slot *s, uint32_t s1,
     bool good = out->why == TRANSLATION && a != b; /* break before make */
     for (uint32_t k = a; k <= b && !good; k++)
         good = why_fits(op, &s->past[k % HISTORY], out);
+    if (op->op == OP_BURST)
+        return good && (out->why != FINE || out->v[0] != POISON);
     if (out->why == FINE && !writes(op))
         for (unsigned i = 0; i < out->words; i++)
             good &= value_fits(op, s, a, b, out, i);
@@ -425,7 +434,8 @@ static void step(unsigned cpu, const struct op *op)
             own[cpu].space = space;
             space_enter(space);
         }
-        for (uint32_t i = 0; i < op->count && !failure.taken; i++)
+        uint32_t n = op->op == OP_BURST ? op->count != 0 : op->count;
+        for (uint32_t i = 0; i < n && !failure.taken; i++)
             access_slot(cpu, op);
     }
 }
@@ -529,28 +539,52 @@ static void report(unsigned number)
              (unsigned)failure.want, (unsigned)failure.from, (unsigned)failure.to);
 }
 
+/* Programs are to run for so long; on a starved host the last ones are left out. */
+static uint64_t time_for_all(void)
+{
+    const uint32_t *at = blob.data;
+    uint64_t ms = 3000;
+    for (unsigned i = 0; i < blob.programs; i++) {
+        const struct program *p = (const struct program *)at;
+        ms += 3 * (uint64_t)p->ms;
+        at = (const uint32_t *)&p->op[p->ops];
+    }
+    return now() + ms * ticks_per_ms();
+}
+
+static void run_program(unsigned number, const uint32_t *at, unsigned n)
+{
+    load(at);
+    memset(own, 0, sizeof(own));
+    for (unsigned c = 0; c < n; c++)
+        own[c].seed = number * 0x9e3779b9u + c * 0x7f4a7c15u + 1;
+    barrier_init(&gate, cpus_used);
+    started = now();
+    deadline = started + (uint64_t)program->ms * ticks_per_ms();
+    smp_run_all(cpus_used, worker, NULL);
+    for (unsigned s = 0; s < program->slots; s++)
+        check_end(&slots[s]);
+    report(number);
+}
+
 void payload_main(void)
 {
     const uint32_t *at = blob.data;
     unsigned n = smp_start(MAX_CPUS);
+    uint64_t end;
     /* Written from outside: the compiler must not take it for the zero it sees. */
     __asm__ volatile("" : : "r"(&blob) : "memory");
     if (!blob.programs)
         bail("no program in the image; umbra-stress random writes them");
+    end = time_for_all();
     tables_make();
     gic_init_dist();
     for (unsigned i = 1; i <= blob.programs; i++) {
-        load(at);
-        memset(own, 0, sizeof(own));
-        for (unsigned c = 0; c < n; c++)
-            own[c].seed = i * 0x9e3779b9u + c * 0x7f4a7c15u + 1;
-        barrier_init(&gate, cpus_used);
-        started = now();
-        deadline = started + (uint64_t)program->ms * ticks_per_ms();
-        smp_run_all(cpus_used, worker, NULL);
-        for (unsigned s = 0; s < program->slots; s++)
-            check_end(&slots[s]);
-        report(i);
-        at = (const uint32_t *)&program->op[program->ops];
+        const struct program *p = (const struct program *)at;
+        if (i == 1 || now() < end)
+            run_program(i, at, n);
+        else
+            tap_skip("program", "the host is too slow");
+        at = (const uint32_t *)&p->op[p->ops];
     }
 }

@@ -50,6 +50,7 @@ enum op_kind {
     OP_LDRT,
     OP_LDM,
     OP_EXEC,
+    OP_BURST, /* op->count loads in a tight loop, which ends at poison */
     OP_STORE,
     OP_STRT,
     OP_STM,

@@ -12,16 +12,17 @@ makes shrinking simple. Text:
     0 device s1 all-is @0                  a device register over the RAM
     1 patch s0 =4                          a branch in the code is rewritten
     1 unmap s0 all-id @0
-    0 load s0 @2 user x8                   load ldrt ldm exec store strt stm add, so often
+    0 load s0 @2 user x8                   load ldrt ldm exec burst store strt stm add, so often
     0 space 2                              what follows runs in this address space
     0 pause 100
     * sync                                 all CPUs meet
 """
 
+import itertools
 import random
 import shlex
 import struct
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from . import catalog
 
@@ -34,7 +35,7 @@ SLOTS_MAX, CPUS_MAX = 8, 8
 # The order is that of enum op_kind in stress/guest/random.h; so are the other tables'.
 CHANGES = ("map", "unmap", "protect", "device", "patch")
 OTHERS = ("space", "pause", "sync")
-ACCESSES = ("load", "ldrt", "ldm", "exec", "store", "strt", "stm", "add")
+ACCESSES = ("load", "ldrt", "ldm", "exec", "burst", "store", "strt", "stm", "add")
 OPS = CHANGES + OTHERS + ACCESSES
 CLASSES = ("small", "large", "section", "super")
 KINDS = ("none", "rw", "ro", "priv", "device")
@@ -179,8 +180,9 @@ def _access(dice, slots, cpu, number, devices):
     names = [n for n in ACCESSES if (n != "exec" or slot.code) and (n != "add" or not devices)]
     if slot.code and dice.random() < 0.4:
         names = ["exec"]
-    return Op(cpu, dice.choice(names), number, dice.randrange(8), user=dice.random() < 0.4,
-              count=dice.choice((1, 1, 2, 4, 8, 16, 64)))
+    name = dice.choice(names)
+    return Op(cpu, name, number, dice.randrange(8), user=dice.random() < 0.4,
+              count=dice.choice((64, 256, 1024, 4096) if name == "burst" else (1, 1, 2, 4, 8, 16, 64)))
 
 
 def _other(dice, cpu):
@@ -189,17 +191,67 @@ def _other(dice, cpu):
     return Op(cpu, "pause", count=dice.choice((10, 100, 1000)))
 
 
-def generate(seed, smp):
-    """A program for at most so many CPUs, oftener for few. Exclusive accesses and devices never meet in one slot: what a
-    store-exclusive to a device does, an implementation defines."""
-    dice = random.Random(seed)
-    cpus = min(dice.choice((2, 2, 3, 4, smp)), smp)
+def _duel(dice, cpus):
+    """Few operations on one slot: CPU 0 changes it as fast as it can, the others are in it all the time."""
+    slot = Slot(dice.choices(CLASSES, (5, 2, 2, 1))[0], 0,
+                COMMON if dice.random() < 0.6 else dice.randrange(SPACES), dice.random() < 0.4)
+    names = ["map"] + [dice.choice(("map", "unmap", "protect")) for _ in range(dice.randint(1, 2))]
+    ops = []
+    for name in names:
+        op = _change(dice, [slot], 0)
+        while op.name != name or WAY_NAMES[op.way].split("-")[1] != "is":
+            op = _change(dice, [slot], 0)
+        ops.append(op)
+    for cpu in range(1, cpus):
+        made = [_access(dice, [slot], cpu, 0, False) for _ in range(dice.randint(1, 3))]
+        ops += [op if op.name == "burst" else replace(op, count=dice.choice((8, 32, 64))) for op in made]
+        ops += [Op(cpu, "burst", at=dice.randrange(8), count=4096)] * dice.randint(0, 1)
+    dice.shuffle(ops)
+    return Program([slot], ops)
+
+
+def _field(dice, cpus):
+    """Many slots that change seldom, so that what a change missed lasts, and accesses of all in between."""
+    slots = [Slot(dice.choices(CLASSES[:3], (6, 1, 1))[0], i % cpus,
+                  COMMON if dice.random() < 0.7 else dice.randrange(SPACES), dice.random() < 0.4)
+             for i in range(dice.choice((4, 6, 8)))]
+    ops = []
+    for number in range(len(slots)):
+        first = Op(slots[number].owner, "map", number, dice.randrange(8), kind="rw", frame=dice.randrange(2),
+                   leaf=dice.random() < 0.7, way=dice.choices(list(WAYS.values()), WAY_WEIGHTS)[0])
+        for op in (first, *(_change(dice, slots, number) for _ in range(dice.randint(1, 2)))):
+            ops.append((dice.random(), op))
+    for cpu, number in itertools.product(range(cpus), range(len(slots))):
+        for count in dice.sample((4, 8, 16, 32), 2):
+            ops.append((dice.random(), replace(_access(dice, slots, cpu, number, True), count=count)))
+        ops.append((dice.random(), Op(cpu, "burst", number, dice.randrange(8), dice.random() < 0.4,
+                                      count=dice.choice((256, 512, 1024)))))
+    by_address = [WAYS["mvaa-is"], WAYS["mva-is"]]
+    return Program(slots, [replace(op, way=dice.choice(by_address))
+                           if op.name in CHANGES and op.name != "patch" and dice.random() < 0.7 else op
+                           for _, op in sorted(ops, key=lambda pair: pair[0])])
+
+
+def _move(ops):
+    """Maps of a slot take its two frames in turn: what still goes to the old one is seen to be old."""
+    turn, moved = {}, []
+    for op in ops:
+        if op.name == "map":
+            turn[op.slot] = turn.get(op.slot, 0) + 1
+            op = replace(op, frame=turn[op.slot] % 2)
+        moved.append(op)
+    last = {op.slot: op for op in moved if op.name == "map"}
+    return moved + [replace(op, frame=1 - op.frame) for slot, op in last.items() if turn[slot] % 2]
+
+
+def _mixed(dice, cpus):
+    """Anything."""
     slots = _slots(dice, cpus)
     changes = []
     for number in range(len(slots)):
         mine = [_change(dice, slots, number) for _ in range(dice.randint(2, 8))]
         changes += mine if any(op.name == "map" for op in mine) else mine + [
-            Op(slots[number].owner, "map", number, kind="rw", way=0, frame=dice.randrange(2))]
+            Op(slots[number].owner, "map", number, kind="rw", way=0)]
     devices = {op.slot for op in changes if op.name == "device"}
     ops = list(changes)
     for _ in range(dice.randint(6, 12 * cpus)):
@@ -210,6 +262,16 @@ def generate(seed, smp):
         ops += [Op(EVERYBODY, "sync")] * dice.randint(1, 3)
     dice.shuffle(ops)
     return Program(slots, ops)
+
+
+def generate(seed, smp, devices=True):
+    """A program for at most so many CPUs, oftener for few. Exclusive accesses and devices never meet in one
+    slot: what a store-exclusive to a device does, an implementation defines."""
+    dice = random.Random(seed)
+    cpus = min(dice.choice((2, 2, 3, 4, smp)), smp)
+    shape = dice.random() if cpus > 1 else 1
+    made = _duel(dice, cpus) if shape < 0.2 else _field(dice, cpus) if shape < 0.6 else _mixed(dice, cpus)
+    return Program(made.slots, _move([op for op in made.ops if devices or op.name != "device"]))
 
 
 # ---- reading listings ----

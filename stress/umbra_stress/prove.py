@@ -47,7 +47,7 @@ TESTS = {
     "miss-softtlb": [("shootdown.arm", "soft")],
     "miss-jump-cache": [("inj_remap.arm", "soft"), ("inj_remap.arm", "spt")],
     "miss-fetch-cache": [("inj_remap.arm", "soft"), ("inj_remap.arm", "spt")],
-    "miss-leaf": [("inj_leaf.arm", "spt"), ("inj_leaf.arm", "soft")],
+    "miss-leaf": [("leaves.arm", "spt"), ("leaves.arm", "soft")],
     "skip-stale-mark": [("shootdown.arm", "spt")],
     "skip-stale-look": [("procs.arm", "spt"), ("inj_asid.arm", "spt")],
     "skip-revalidate": [("shootdown.arm", "spt")],
@@ -81,9 +81,8 @@ TESTS = {
 PROGRAMS = "programs"
 PROGRAM_TESTS = {fault: [(PROGRAMS, mode)] for fault, mode in {
     "skip-remote-drop": "spt", "skip-request": "soft", "drop-wrong-asid": "spt",
-    "skip-generation-check": "spt", "miss-softtlb": "soft", "miss-leaf": "spt", "skip-stale-mark": "spt",
-    "keep-mapping": "spt-tight", "stale-code": "soft", "skip-own-drain": "soft",
-    "skip-write-protect": "spt"}.items()}
+    "skip-generation-check": "spt", "miss-softtlb": "soft", "miss-leaf": "spt",
+    "stale-code": "soft"}.items()}
 
 
 @dataclass
@@ -189,7 +188,8 @@ class Prover:
             seconds = time.monotonic() - start
             if outcome.verdict != "pass":
                 check_struck(fault, outcome)
-                return (seconds, outcome.why[0]) if seconds <= LIMIT else None
+                sign = re.sub(r"^program \d+ operation \d+: CPU \d+ ", "one ", outcome.why[0])
+                return (seconds, sign) if seconds <= LIMIT else None
         return None
 
     def attempt(self, fault, rule, test, smp):

@@ -75,8 +75,11 @@ class Runner:
 
 
 def bunch(seed, cpus):
-    """The programs of one boot."""
-    return [program.generate(f"{seed}/{i}", cpus) for i in range(BUNCH)]
+    """The programs of one boot. An emulator may treat an instruction that has met a device differently from
+    then on, and all programs share the instructions that access memory: so there are devices in one boot of
+    four."""
+    devices = random.Random(seed).random() < 0.25
+    return [program.generate(f"{seed}/{i}", cpus, devices) for i in range(BUNCH)]
 
 
 def make_cell(dice, modes, smp):

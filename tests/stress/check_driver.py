@@ -301,13 +301,15 @@ class Driver(unittest.TestCase):
         self.assertEqual(status, 0, out)
         self.assertRegex(out, r"ok 1 - random\S* - smp3 seed \d+: 12 programs")
         again = self.random_with(f"printf '{GOOD}'", "-seed", "5", "-smp", "3")[1]
-        self.assertEqual(re.findall("seed [0-9]+", out), re.findall("seed [0-9]+", again))
+        # How many boots there is time for is up to the host.
+        for one, other in zip(re.findall("seed [0-9]+", out), re.findall("seed [0-9]+", again)):
+            self.assertEqual(one, other)
 
     def test_random_shrinks_to_what_fails(self):
         """Guilty is a store-multiple of CPU 1 with a count of 77, which the test puts in by hand."""
         guilty = program.Op(1, "stm", 0, count=77)
         made = program.generate
-        program.generate = lambda seed, smp: program.Program(
+        program.generate = lambda seed, smp, devices: program.Program(
             made(seed, smp).slots, made(seed, smp).ops[:9] + ([guilty] if seed.endswith("/7") else []))
         self.addCleanup(setattr, program, "generate", made)
         pattern = "".join(f"\\x{byte:02x}" for byte in guilty.pack())
