@@ -364,6 +364,10 @@ static const struct option {
     {"nic", "KIND", options_parse_nic,
      "a network card: user[,hostfwd=tcp::PORT-:PORT], tap,ifname=NAME|fd=N, none; [,mac=]"},
     {"netdev", "KIND", options_parse_netdev, "the network of -device virtio-net-device,netdev=ID"},
+    {"virtfs", "OPTS", options_parse_virtfs,
+     "share a folder: local,path=DIR,mount_tag=TAG,security_model=none|mapped-xattr[,readonly=on]"},
+    {"fsdev", "OPTS", options_parse_fsdev,
+     "the folder of -device virtio-9p-device,fsdev=ID,mount_tag="},
     {"serial", "DEV", parse_serial,
      "mon:stdio (default), stdio, null, pty, file:PATH, unix:PATH[,server=on][,wait=off]"},
     {"monitor", "DEV", options_parse_monitor,
@@ -502,6 +506,7 @@ void options_free(struct options *o)
     for (unsigned i = 0; i < o->vm.nnets; i++) {
         options_free_net(&o->vm.net[i]);
     }
+    options_free_shares(o);
     free(o->vm.dumpdtb);
     options_free_chardevs(o);
 }

@@ -40,6 +40,10 @@ void options_free_chardevs(struct options *o);
 /* After the last option: who uses the terminal. */
 int options_settle_console(struct options *o) MUST_CHECK;
 int options_add_device(struct options *o, const char *driver, const char *options) MUST_CHECK;
+/* options_share.c */
+int options_parse_fsdev(struct options *o, const char *value) MUST_CHECK;
+int options_parse_virtfs(struct options *o, const char *value) MUST_CHECK;
+void options_free_shares(struct options *o);
 /* options_net.c */
 int options_parse_netdev(struct options *o, const char *value) MUST_CHECK;
 int options_parse_nic(struct options *o, const char *value) MUST_CHECK;

@@ -9,6 +9,7 @@
 #include "dev/bus.h"
 #include "io/net.h"
 #include "mmu/mmu.h"
+#include "p9/p9.h"
 #include "vcpu/vcpu.h"
 
 #include <pthread.h>
@@ -21,6 +22,10 @@ struct virtio_mmio;
 struct vm_drive {
     char *id, *file;
     bool readonly, snapshot;
+};
+struct vm_share {
+    char *id, *path;
+    struct p9_config config; /* path: the one above */
 };
 struct vm_device {
     char *driver;  /* "virtio-blk-device", ... */
@@ -44,6 +49,8 @@ struct vm_options {
     const char *serial;     /* "stdio", "null", "file:...", "unix:..." */
     struct vm_drive drive[32];
     unsigned ndrives;
+    struct vm_share share[8];
+    unsigned nshares;
     struct vm_device device[32];
     unsigned ndevices;
     bool no_reboot;         /* -action reboot=shutdown */

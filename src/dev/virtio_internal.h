@@ -179,7 +179,7 @@ void virtio_options_free(struct virtio_option *table);
 
 /* ---- the devices ---- */
 extern const struct virtio_class virtio_blk_class, virtio_net_class, virtio_rng_class,
-    virtio_console_class;
+    virtio_console_class, virtio_9p_class;
 /* "-device virtconsole": the port of a virtio-serial-device that was created before. Reports its
    own errors. */
 int virtio_console_connect(struct vm *vm, const struct vm_device *dev) MUST_CHECK;

@@ -269,7 +269,8 @@ static void slot_write(void *opaque, struct vcpu *v, uint64_t off, uint64_t valu
 static const struct bus_ops slot_ops = {.read = slot_read, .write = slot_write, .max_size = 4};
 
 static const struct virtio_class *const classes[] = {&virtio_blk_class, &virtio_net_class,
-                                                     &virtio_rng_class, &virtio_console_class};
+                                                     &virtio_rng_class, &virtio_console_class,
+                                                     &virtio_9p_class};
 
 static int create_device(struct vm *vm, const struct vm_device *dev, struct virtio_device **out)
 {
@@ -281,8 +282,9 @@ static int create_device(struct vm *vm, const struct vm_device *dev, struct virt
     if (strcmp(dev->driver, "virtconsole") == 0) {
         return virtio_console_connect(vm, dev);
     }
-    log_error("-device %s: unknown driver; accepted: %s, %s, %s, %s, virtconsole", dev->driver,
-              classes[0]->driver, classes[1]->driver, classes[2]->driver, classes[3]->driver);
+    log_error("-device %s: unknown driver; accepted: %s, %s, %s, %s, %s, virtconsole", dev->driver,
+              classes[0]->driver, classes[1]->driver, classes[2]->driver, classes[3]->driver,
+              classes[4]->driver);
     return -EINVAL;
 }
 

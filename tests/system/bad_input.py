@@ -127,6 +127,14 @@ def refusals(files):
     yield "nic-tap-fd", kernel + ["-nic", "tap,fd=0"], "fd=0.*tap"
     yield "nic-netdev-missing", kernel + ["-device", "virtio-net-device,netdev=nobody"], "nobody"
     yield "nic-mac", kernel + ["-nic", "user,mac=01:02"], "01:02.*52:54"
+    share = ["-virtfs", f"local,path={files.missing},mount_tag=t,security_model=none"]
+    yield "share-missing", kernel + share, "missing.*No such file"
+    yield "share-file", kernel + ["-virtfs", f"local,path={files.disk},mount_tag=t,"
+                                  "security_model=none"], "Not a directory"
+    yield "share-model", kernel + ["-virtfs", "local,path=/tmp,mount_tag=t"], "security_model"
+    yield "share-kind", kernel + ["-virtfs", "synth,mount_tag=t"], "synth.*local"
+    yield "share-tag", kernel + ["-virtfs", "local,path=/tmp,security_model=none"], "mount_tag"
+    yield "share-unnamed", kernel + ["-device", "virtio-9p-device,fsdev=x,mount_tag=t"], "id=x"
     yield "global-unknown", kernel + ["-global", "virtio-mmio.shiny=1"], "shiny.*force-legacy"
     yield "drive-snapshot-missing", kernel + disk + \
         [f"if=none,id=d,format=raw,snapshot=on,file={files.missing}"], "missing.*No such file"
