@@ -17,6 +17,7 @@
 #include "gdb/gdb.h"
 #include "io/io.h"
 #include "io/terminal.h"
+#include "semihosting/semihosting.h"
 #include "tcg/tcg.h"
 #include "vcpu/arm.h"
 #include "vcpu/exclusive.h"
@@ -133,6 +134,9 @@ static int create_parts(struct vm *vm)
     if (err == 0) {
         err = create_vcpus(vm);
     }
+    if (err == 0 && vm->opt->semihosting.on) {
+        err = semihosting_create(vm, &vm->semihosting);
+    }
     if (err == 0) {
         err = board_create(vm);
     }
@@ -166,6 +170,7 @@ void vm_destroy(struct vm *vm)
         io_loop_stop(vm->io);
     }
     board_destroy(vm);
+    semihosting_destroy(vm->semihosting);
     for (unsigned i = 0; i < VCPU_MAX; i++) {
         vcpu_destroy(vm->cpu[i]);
     }
@@ -345,7 +350,7 @@ static enum vm_stop_reason wait_while_off(const struct run *r)
 
 static int exit_status(const struct vm *vm, enum vm_stop_reason why)
 {
-    if (why == VM_SIGNAL) {
+    if (why == VM_SIGNAL || why == VM_GUEST_EXIT) {
         return vm->exit_status;
     }
     return why != VM_FATAL ? 0 : vm->exit_status != 0 ? vm->exit_status : 1;

@@ -32,6 +32,20 @@ struct vm_device {
     char *options; /* the rest of -device, "drive=d0,..." or NULL */
 };
 
+/* -chardev */
+struct vm_chardev {
+    char *id;
+    char *spec;         /* as -monitor and -serial spell it */
+    bool mux, monitor;  /* mux=on; a monitor of -mon shares it */
+};
+
+/* -semihosting-config */
+struct vm_semihosting {
+    bool on, user;  /* also calls of unprivileged code */
+    bool to_stdout; /* console output; else stderr */
+    char *args;     /* the program's command line, or NULL */
+};
+
 /* -action watchdog= */
 enum vm_watchdog_action {
     VM_WATCHDOG_RESET, VM_WATCHDOG_SHUTDOWN, VM_WATCHDOG_POWEROFF, VM_WATCHDOG_PAUSE,
@@ -67,12 +81,15 @@ struct vm_options {
     uint64_t tb_size;       /* code cache bytes of each vCPU; 0 = default */
     const char *gdb;        /* "tcp::1234", "unix:..." or NULL */
     bool paused;            /* -S */
+    struct vm_semihosting semihosting;
+    const struct vm_chardev *chardev;
+    unsigned nchardevs;
 };
 
 /* VM_SHUTDOWN and VM_RESET are the guest's. */
 enum vm_stop_reason {
     VM_RUNNING, VM_SHUTDOWN, VM_RESET, VM_SIGNAL, VM_FATAL, VM_RESET_MONITOR, VM_QUIT_CONSOLE,
-    VM_QUIT_MONITOR, VM_WATCHDOG_OFF,
+    VM_QUIT_MONITOR, VM_WATCHDOG_OFF, VM_GUEST_EXIT,
 };
 
 #define VM_VIRTIO_SLOTS 32
@@ -116,11 +133,12 @@ struct vm {
     uint32_t boot_r1, boot_r2;
     struct irq_line ppi_vtimer[VCPU_MAX], ppi_ptimer[VCPU_MAX], ppi_pmu[VCPU_MAX];
     _Atomic uint32_t stop;  /* enum vm_stop_reason; vCPUs leave when it is not VM_RUNNING */
+    struct semihosting *semihosting; /* NULL: off */
     struct vm_pause pause;
     struct vm_debug debug;
     struct vm_control control;
     int stop_fd;            /* eventfd: `stop` changed; the main thread waits on it */
-    int exit_status;
+    _Atomic int exit_status;
 };
 
 /* Reports its own errors; -errno. */

@@ -279,10 +279,11 @@ static int create_device(struct vm *vm, const struct vm_device *dev, struct virt
             return classes[i]->create(vm, dev, out);
         }
     }
-    if (strcmp(dev->driver, "virtconsole") == 0) {
+    if (strcmp(dev->driver, "virtconsole") == 0 || strcmp(dev->driver, "virtserialport") == 0) {
         return virtio_console_connect(vm, dev);
     }
-    log_error("-device %s: unknown driver; accepted: %s, %s, %s, %s, %s, virtconsole", dev->driver,
+    log_error("-device %s: unknown driver; accepted: %s, %s, %s, %s, %s, virtconsole, "
+              "virtserialport", dev->driver,
               classes[0]->driver, classes[1]->driver, classes[2]->driver, classes[3]->driver,
               classes[4]->driver);
     return -EINVAL;
