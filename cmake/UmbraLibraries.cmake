@@ -10,6 +10,7 @@ pkg_check_modules(CAPSTONE REQUIRED IMPORTED_TARGET capstone)
 pkg_check_modules(HWLOC REQUIRED IMPORTED_TARGET hwloc)
 pkg_check_modules(ZLIB REQUIRED IMPORTED_TARGET zlib)
 pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET jansson)
+pkg_check_modules(NBD REQUIRED IMPORTED_TARGET libnbd)
 pkg_check_modules(MICROHTTPD REQUIRED IMPORTED_TARGET libmicrohttpd)
 pkg_check_modules(JEMALLOC IMPORTED_TARGET jemalloc)
 pkg_check_modules(CRITERION IMPORTED_TARGET criterion)
@@ -30,5 +31,5 @@ target_include_directories(umbra_libraries SYSTEM INTERFACE "${FDT_INCLUDE_DIR}"
     "${SLIRP_INCLUDE_DIR}")
 target_link_libraries(umbra_libraries INTERFACE
     PkgConfig::URCU PkgConfig::CAPSTONE PkgConfig::HWLOC PkgConfig::ZLIB
-    PkgConfig::JANSSON PkgConfig::MICROHTTPD
+    PkgConfig::JANSSON PkgConfig::MICROHTTPD PkgConfig::NBD
     "${FDT_LIBRARY}" "${SLIRP_LIBRARY}" Threads::Threads m)

@@ -359,7 +359,8 @@ static const struct option {
     {"dtb", "FILE", parse_dtb, "device tree to use instead of the board's own"},
     {"dumpdtb", "FILE", parse_dumpdtb, "write the device tree to FILE and quit"},
     {"drive", "OPTS", options_parse_drive,
-     "file=PATH[,format=raw][,if=none|virtio][,id=ID][,readonly=on][,snapshot=on]"},
+     "file=PATH|nbd://HOST/NAME[,format=raw|qcow2][,if=none|virtio][,id=ID][,readonly=on]"
+     "[,snapshot=on]"},
     {"device", "DRIVER", options_parse_device, "add a device: DRIVER[,drive=ID][,...]"},
     {"nic", "KIND", options_parse_nic,
      "a network card: user[,hostfwd=tcp::PORT-:PORT], tap,ifname=NAME|fd=N, none; [,mac=]"},

@@ -22,6 +22,7 @@ struct virtio_mmio;
 struct vm_drive {
     char *id, *file;
     bool readonly, snapshot;
+    bool qcow2;
 };
 struct vm_share {
     char *id, *path;

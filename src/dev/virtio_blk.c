@@ -126,7 +126,8 @@ static int open_drive(struct vm *vm, const char *id, struct block **out)
         if (strcmp(opt->drive[i].id, id) == 0) {
             return block_open(id, opt->drive[i].file,
                               (opt->drive[i].readonly ? BLOCK_READONLY : 0u) |
-                                  (opt->drive[i].snapshot ? BLOCK_SNAPSHOT : 0u),
+                                  (opt->drive[i].snapshot ? BLOCK_SNAPSHOT : 0u) |
+                                  (opt->drive[i].qcow2 ? BLOCK_QCOW2 : 0u),
                               out);
         }
     }

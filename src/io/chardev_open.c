@@ -26,8 +26,8 @@
 #include <unistd.h>
 
 static const char accepted[] =
-    "stdio, null, none, pty, testdev, file:PATH, unix:PATH[,server=on|off][,wait=on|off], or one of "
-    "them after mon: for a console with a monitor";
+    "stdio, null, none, pty, testdev, file:PATH, unix:PATH[,server=on|off][,wait=on|off], or one "
+    "of them after mon: for a console with a monitor";
 
 bool chardev_spec_valid(const char *spec, const char **why)
 {

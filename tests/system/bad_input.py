@@ -106,8 +106,8 @@ def refusals(files):
     yield "gdb-port", kernel + ["-gdb", "tcp::99999"], "99999.*tcp:"
     yield "gdb-path", kernel + ["-gdb", f"unix:{files.missing}/socket"], "missing.*No such file"
     yield "log-mask-unknown", kernel + ["-d", "everything"], "everything.*in_asm"
-    yield "drive-format", kernel + disk + [f"if=none,id=d,format=qcow2,file={files.disk}"], \
-        "qcow2.*raw"
+    yield "drive-format", kernel + disk + [f"if=none,id=d,format=vmdk,file={files.disk}"], \
+        "vmdk.*raw"
     yield "drive-missing", kernel + disk + [f"if=none,id=d,format=raw,file={files.missing}"], \
         "missing.*No such file"
     yield "drive-folder", kernel + disk + [f"if=none,id=d,format=raw,file={files.folder}"], \
