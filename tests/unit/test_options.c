@@ -560,8 +560,8 @@ Test(options, shares_and_semihosting)
 {
     struct options o;
 
-    cr_assert_eq(parse("-kernel k -virtfs local,path=/a,,b,mount_tag=t,security_model=mapped,readonly "
-                       "-semihosting-config enable=on,arg=one,arg=two",
+    cr_assert_eq(parse("-kernel k -virtfs local,path=/a,,b,mount_tag=t,security_model=mapped,"
+                       "readonly -semihosting-config enable=on,arg=one,arg=two",
                        &o),
                  0);
     cr_assert_eq(o.vm.nshares, 1);
