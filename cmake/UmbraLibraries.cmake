@@ -10,6 +10,7 @@ pkg_check_modules(CAPSTONE REQUIRED IMPORTED_TARGET capstone)
 pkg_check_modules(HWLOC REQUIRED IMPORTED_TARGET hwloc)
 pkg_check_modules(ZLIB REQUIRED IMPORTED_TARGET zlib)
 pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET jansson)
+pkg_check_modules(NBD REQUIRED IMPORTED_TARGET libnbd)
 pkg_check_modules(MICROHTTPD REQUIRED IMPORTED_TARGET libmicrohttpd)
 pkg_check_modules(PNG REQUIRED IMPORTED_TARGET libpng)
 pkg_check_modules(VNCSERVER REQUIRED IMPORTED_TARGET libvncserver)
@@ -32,5 +33,6 @@ target_include_directories(umbra_libraries SYSTEM INTERFACE "${FDT_INCLUDE_DIR}"
     "${SLIRP_INCLUDE_DIR}")
 target_link_libraries(umbra_libraries INTERFACE
     PkgConfig::URCU PkgConfig::CAPSTONE PkgConfig::HWLOC PkgConfig::ZLIB
-    PkgConfig::JANSSON PkgConfig::MICROHTTPD PkgConfig::PNG PkgConfig::VNCSERVER
+    PkgConfig::JANSSON PkgConfig::MICROHTTPD PkgConfig::NBD PkgConfig::PNG
+    PkgConfig::VNCSERVER
     "${FDT_LIBRARY}" "${SLIRP_LIBRARY}" Threads::Threads m)

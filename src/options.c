@@ -220,7 +220,7 @@ static int parse_serial(struct options *o, const char *value)
 {
     const char *why;
 
-    if (!chardev_spec_valid(value, &why)) {
+    if (strncmp(value, "chardev:", 8) != 0 && !chardev_spec_valid(value, &why)) {
         return bad_value("serial", value, why);
     }
     if (o->vm.serial != NULL) {
@@ -358,19 +358,29 @@ static const struct option {
     {"dtb", "FILE", parse_dtb, "device tree to use instead of the board's own"},
     {"dumpdtb", "FILE", parse_dumpdtb, "write the device tree to FILE and quit"},
     {"drive", "OPTS", options_parse_drive,
-     "file=PATH[,format=raw][,if=none|virtio][,id=ID][,readonly=on][,snapshot=on]"},
+     "file=PATH|nbd://HOST/NAME[,format=raw|qcow2][,if=none|virtio][,id=ID][,readonly=on]"
+     "[,snapshot=on]"},
     {"device", "DRIVER", options_parse_device, "add a device: DRIVER[,drive=ID][,...]"},
     {"nic", "KIND", options_parse_nic,
      "a network card: user[,hostfwd=tcp::PORT-:PORT], tap,ifname=NAME|fd=N, none; [,mac=]"},
     {"netdev", "KIND", options_parse_netdev, "the network of -device virtio-net-device,netdev=ID"},
+    {"virtfs", "OPTS", options_parse_virtfs,
+     "share a folder: local,path=DIR,mount_tag=TAG,security_model=none|mapped-xattr[,readonly=on]"},
+    {"fsdev", "OPTS", options_parse_fsdev,
+     "the folder of -device virtio-9p-device,fsdev=ID,mount_tag="},
+    {"semihosting", NULL, options_parse_semihosting_on,
+     "serve semihosting calls (files, exit status)"},
+    {"semihosting-config", "OPTS", options_parse_semihosting,
+     "enable=on[,target=native][,userspace=on][,chardev=ID][,arg=WORD]..."},
     {"serial", "DEV", parse_serial,
-     "mon:stdio (default), stdio, null, pty, file:PATH, unix:PATH[,server=on][,wait=off]"},
+     "mon:stdio (default), stdio, null, pty, file:PATH, unix:PATH[,server=on][,wait=off], "
+     "chardev:ID"},
     {"monitor", "DEV", options_parse_monitor,
      "monitor for people: stdio, pty, none, unix:PATH or tcp:HOST:PORT[,server=on][,wait=off]"},
     {"qmp", "DEV", options_parse_qmp, "JSON control socket, at the same places"},
     {"qmp-pretty", "DEV", options_parse_qmp_pretty, NULL},
     {"chardev", "OPTS", options_parse_chardev,
-     "BACKEND,id=ID[,...] for -mon: socket (path= or host=, port=), stdio, pty, null, file"},
+     "BACKEND,id=ID[,...]: socket (path= or host=, port=), stdio, pty, null, file, testdev"},
     {"mon", "OPTS", options_parse_mon, "chardev=ID[,mode=readline|control][,pretty=on|off]"},
     {"metrics", "PORT", options_parse_metrics, "counters for Prometheus at [HOST:]PORT"},
     {"global", "PROP", parse_global, "virtio-mmio.force-legacy=true|false (default false)"},
@@ -502,6 +512,8 @@ void options_free(struct options *o)
     for (unsigned i = 0; i < o->vm.nnets; i++) {
         options_free_net(&o->vm.net[i]);
     }
+    options_free_shares(o);
+    free(o->vm.semihosting.args);
     free(o->vm.dumpdtb);
     options_free_chardevs(o);
 }

@@ -13,16 +13,11 @@
 enum options_action { OPTIONS_RUN, OPTIONS_HELP, OPTIONS_VERSION };
 
 #define OPTIONS_CHARDEVS 16
-struct options_chardev {
-    char *id;
-    char *spec; /* as -monitor and -serial spell it */
-};
-
 struct options {
     struct vm_options vm;
     struct monitor_options monitor;
-    struct options_chardev chardev[OPTIONS_CHARDEVS];
-    unsigned nchardevs;
+    struct vm_chardev chardev[OPTIONS_CHARDEVS];
+    unsigned nchardevs; /* vm.chardev points to them */
     char *name; /* what vm.name points to */
     enum options_action action;
     unsigned log_mask;

@@ -24,6 +24,7 @@ static bool switch_value(const char *value, bool *out)
 
 struct drive_parse {
     struct vm_drive drive;
+    bool has_format;
     bool attach; /* if=virtio: a device comes with it */
 };
 
@@ -38,8 +39,10 @@ static int drive_key(struct drive_parse *d, struct options_list *l)
         return *slot != NULL ? 0 : -ENOMEM;
     }
     if (strcmp(key, "format") == 0) {
-        if (strcmp(value, "raw") != 0) {
-            log_error("-drive format=%s: not supported; accepted: raw", value);
+        d->has_format = true;
+        d->drive.qcow2 = strcmp(value, "qcow2") == 0;
+        if (!d->drive.qcow2 && strcmp(value, "raw") != 0) {
+            log_error("-drive format=%s: not supported; accepted: raw, qcow2", value);
             return -EINVAL;
         }
         return 0;
@@ -66,7 +69,7 @@ static int drive_key(struct drive_parse *d, struct options_list *l)
         }
         return 0;
     }
-    log_error("-drive: unknown option %s; accepted: file=, format=raw, if=none|virtio, id=, "
+    log_error("-drive: unknown option %s; accepted: file=, format=raw|qcow2, if=none|virtio, id=, "
               "readonly=on|off, snapshot=on|off",
               key);
     return -EINVAL;
@@ -92,6 +95,11 @@ static int add_drive(struct options *o, struct drive_parse *d)
     if (d->drive.file == NULL || d->drive.file[0] == '\0') {
         log_error("-drive: file= is missing");
         return -EINVAL;
+    }
+    size_t len = strlen(d->drive.file);
+    if (!d->has_format && len > 6 && strcmp(d->drive.file + len - 6, ".qcow2") == 0 &&
+        strncmp(d->drive.file, "nbd", 3) != 0) {
+        d->drive.qcow2 = true;
     }
     if (o->vm.ndrives == ARRAY_SIZE(o->vm.drive)) {
         log_error("-drive: more than %zu drives", ARRAY_SIZE(o->vm.drive));

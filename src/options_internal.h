@@ -36,6 +36,8 @@ int options_parse_mon(struct options *o, const char *value) MUST_CHECK;
 int options_parse_metrics(struct options *o, const char *value) MUST_CHECK;
 int options_parse_action(struct options *o, const char *value) MUST_CHECK;
 int options_parse_name(struct options *o, const char *value) MUST_CHECK;
+/* A -chardev by its id, or NULL. */
+const struct vm_chardev *options_find_chardev(const struct options *o, const char *id);
 void options_free_chardevs(struct options *o);
 /* After the last option: who uses the terminal. */
 int options_settle_console(struct options *o) MUST_CHECK;
@@ -44,6 +46,13 @@ int options_add_device(struct options *o, const char *driver, const char *option
 int options_parse_display(struct options *o, const char *value) MUST_CHECK;
 /* What follows "simple-framebuffer", or NULL. */
 int options_parse_framebuffer(struct options *o, const char *value) MUST_CHECK;
+/* options_share.c */
+int options_parse_fsdev(struct options *o, const char *value) MUST_CHECK;
+int options_parse_virtfs(struct options *o, const char *value) MUST_CHECK;
+void options_free_shares(struct options *o);
+/* options_semihosting.c */
+int options_parse_semihosting_on(struct options *o, const char *value) MUST_CHECK;
+int options_parse_semihosting(struct options *o, const char *value) MUST_CHECK;
 /* options_net.c */
 int options_parse_netdev(struct options *o, const char *value) MUST_CHECK;
 int options_parse_nic(struct options *o, const char *value) MUST_CHECK;

@@ -61,12 +61,12 @@ int options_parse_metrics(struct options *o, const char *value)
 struct chardev_parse {
     const char *backend;
     char *id, *path, *host, *port;
-    bool server, wait;
+    bool server, wait, mux;
 };
 
 static const char chardev_forms[] =
     "socket,id=ID,path=PATH or host=HOST,port=PORT[,server=on|off][,wait=on|off]; "
-    "stdio|pty|null,id=ID; file,id=ID,path=PATH";
+    "stdio|pty|null|testdev,id=ID; file,id=ID,path=PATH; [,mux=on|off]";
 
 static bool is_on(const char *value, bool *out)
 {
@@ -95,6 +95,12 @@ static bool chardev_key(struct chardev_parse *c, const struct options_list *l)
     if (strcmp(l->key, "wait") == 0) {
         return is_on(l->value, &c->wait);
     }
+    if (strcmp(l->key, "mux") == 0) {
+        return is_on(l->value, &c->mux);
+    }
+    if (strcmp(l->key, "signal") == 0) { /* keys are the guest's, as always */
+        return is_on(l->value, &ignored);
+    }
     return strcmp(l->key, "nodelay") == 0 && is_on(l->value, &ignored);
 }
 
@@ -112,13 +118,13 @@ static char *chardev_spec(const struct chardev_parse *c)
     } else if (strcmp(c->backend, "file") == 0 && c->path != NULL) {
         n = asprintf(&spec, "file:%s", c->path);
     } else if (strcmp(c->backend, "stdio") == 0 || strcmp(c->backend, "pty") == 0 ||
-               strcmp(c->backend, "null") == 0) {
+               strcmp(c->backend, "null") == 0 || strcmp(c->backend, "testdev") == 0) {
         n = asprintf(&spec, "%s", c->backend);
     }
     return n >= 0 ? spec : NULL;
 }
 
-static const struct options_chardev *find_chardev(const struct options *o, const char *id)
+const struct vm_chardev *options_find_chardev(const struct options *o, const char *id)
 {
     for (unsigned i = 0; i < o->nchardevs; i++) {
         if (strcmp(o->chardev[i].id, id) == 0) {
@@ -132,7 +138,7 @@ static int add_chardev(struct options *o, struct chardev_parse *c, const char *v
 {
     if (c->id == NULL) {
         log_error("-chardev %s: id= is missing", value);
-    } else if (find_chardev(o, c->id) != NULL) {
+    } else if (options_find_chardev(o, c->id) != NULL) {
         log_error("-chardev %s: the id %s is used twice", value, c->id);
     } else if (o->nchardevs == OPTIONS_CHARDEVS) {
         log_error("-chardev %s: more than %d of them", value, OPTIONS_CHARDEVS);
@@ -142,7 +148,8 @@ static int add_chardev(struct options *o, struct chardev_parse *c, const char *v
             log_error("-chardev %s: not supported; accepted: %s", value, chardev_forms);
             return -EINVAL;
         }
-        o->chardev[o->nchardevs++] = (struct options_chardev){.id = c->id, .spec = spec};
+        o->chardev[o->nchardevs++] = (struct vm_chardev){.id = c->id, .spec = spec,
+                                                             .mux = c->mux};
         c->id = NULL;
         return 0;
     }
@@ -189,7 +196,7 @@ void options_free_chardevs(struct options *o)
 int options_parse_mon(struct options *o, const char *value)
 {
     struct options_list l = {.rest = value};
-    const struct options_chardev *c = NULL;
+    const struct vm_chardev *c = NULL;
     enum monitor_mode mode = MONITOR_HUMAN;
     bool pretty = false, ok = true;
 
@@ -197,7 +204,7 @@ int options_parse_mon(struct options *o, const char *value)
         const char *v = l.value != NULL ? l.value : "";
         if (strcmp(l.key, "chardev") == 0 || l.value == NULL) {
             const char *id = l.value != NULL ? v : l.key;
-            c = find_chardev(o, id);
+            c = options_find_chardev(o, id);
             ok = c != NULL;
         } else if (strcmp(l.key, "mode") == 0) {
             mode = strcmp(v, "control") == 0 ? MONITOR_CONTROL : MONITOR_HUMAN;
@@ -214,6 +221,10 @@ int options_parse_mon(struct options *o, const char *value)
                   "[,mode=readline|control][,pretty=on|off]",
                   value);
         return -EINVAL;
+    }
+    if (c->mux && mode == MONITOR_HUMAN) { /* perhaps the serial port's: options_settle_console() */
+        o->chardev[c - o->chardev].monitor = true;
+        return 0;
     }
     return add_monitor(o, "mon", c->spec, mode, pretty);
 }
@@ -316,6 +327,48 @@ static bool is_stdio(const char *spec)
     return strcmp(spec, "stdio") == 0 || strcmp(spec, "mon:stdio") == 0;
 }
 
+/* -serial chardev:ID: that back end, with the monitor that shares it. */
+static int settle_serial_chardev(struct options *o)
+{
+    const char *id = o->vm.serial;
+
+    o->vm.chardev = o->chardev;
+    o->vm.nchardevs = o->nchardevs;
+    if (id == NULL || strncmp(id, "chardev:", 8) != 0) {
+        return 0;
+    }
+    const struct vm_chardev *c = options_find_chardev(o, id + 8);
+    if (c == NULL) {
+        log_error("-serial %s: there is no -chardev with that id", id);
+        return -EINVAL;
+    }
+    struct vm_chardev *mine = &o->chardev[c - o->chardev];
+    if (mine->monitor) {
+        char *shared;
+        if (asprintf(&shared, "mon:%s", mine->spec) < 0) {
+            return -ENOMEM;
+        }
+        free(mine->spec);
+        mine->spec = shared;
+        mine->monitor = false;
+    }
+    o->vm.serial = mine->spec;
+    return 0;
+}
+
+/* mux=on without a serial port there: the monitor has it alone. */
+static int settle_muxed_monitors(struct options *o)
+{
+    int err = 0;
+
+    for (unsigned i = 0; err == 0 && i < o->nchardevs; i++) {
+        if (o->chardev[i].monitor) {
+            err = add_monitor(o, "mon", o->chardev[i].spec, MONITOR_HUMAN, false);
+        }
+    }
+    return err;
+}
+
 /*
  * Without -serial the console has the terminal, with a monitor behind Ctrl-A c unless -monitor says
  * where that is; a monitor on stdio leaves the serial port unconnected.
@@ -324,6 +377,14 @@ int options_settle_console(struct options *o)
 {
     unsigned users = 0;
     bool human = false;
+    int err = settle_serial_chardev(o);
+
+    if (err == 0) {
+        err = settle_muxed_monitors(o);
+    }
+    if (err != 0) {
+        return err;
+    }
 
     for (unsigned i = 0; i < o->monitor.n; i++) {
         users += is_stdio(o->monitor.at[i].spec);

@@ -17,6 +17,7 @@
 #include "gdb/gdb.h"
 #include "io/io.h"
 #include "io/terminal.h"
+#include "semihosting/semihosting.h"
 #include "tcg/tcg.h"
 #include "vcpu/arm.h"
 #include "vcpu/exclusive.h"
@@ -134,6 +135,9 @@ static int create_parts(struct vm *vm)
     if (err == 0) {
         err = create_vcpus(vm);
     }
+    if (err == 0 && vm->opt->semihosting.on) {
+        err = semihosting_create(vm, &vm->semihosting);
+    }
     if (err == 0) {
         err = board_create(vm);
     }
@@ -168,6 +172,7 @@ void vm_destroy(struct vm *vm)
     }
     display_destroy(vm->display); /* while the devices that draw for it exist */
     board_destroy(vm);
+    semihosting_destroy(vm->semihosting);
     for (unsigned i = 0; i < VCPU_MAX; i++) {
         vcpu_destroy(vm->cpu[i]);
     }
@@ -347,7 +352,7 @@ static enum vm_stop_reason wait_while_off(const struct run *r)
 
 static int exit_status(const struct vm *vm, enum vm_stop_reason why)
 {
-    if (why == VM_SIGNAL) {
+    if (why == VM_SIGNAL || why == VM_GUEST_EXIT) {
         return vm->exit_status;
     }
     return why != VM_FATAL ? 0 : vm->exit_status != 0 ? vm->exit_status : 1;

@@ -11,6 +11,7 @@
 #include "display/serve.h"
 #include "io/net.h"
 #include "mmu/mmu.h"
+#include "p9/p9.h"
 #include "vcpu/vcpu.h"
 
 #include <pthread.h>
@@ -23,10 +24,29 @@ struct virtio_mmio;
 struct vm_drive {
     char *id, *file;
     bool readonly, snapshot;
+    bool qcow2;
+};
+struct vm_share {
+    char *id, *path;
+    struct p9_config config; /* path: the one above */
 };
 struct vm_device {
     char *driver;  /* "virtio-blk-device", ... */
     char *options; /* the rest of -device, "drive=d0,..." or NULL */
+};
+
+/* -chardev */
+struct vm_chardev {
+    char *id;
+    char *spec;         /* as -monitor and -serial spell it */
+    bool mux, monitor;  /* mux=on; a monitor of -mon shares it */
+};
+
+/* -semihosting-config */
+struct vm_semihosting {
+    bool on, user;  /* also calls of unprivileged code */
+    bool to_stdout; /* console output; else stderr */
+    char *args;     /* the program's command line, or NULL */
 };
 
 /* -action watchdog= */
@@ -46,6 +66,8 @@ struct vm_options {
     const char *serial;     /* "stdio", "null", "file:...", "unix:..." */
     struct vm_drive drive[32];
     unsigned ndrives;
+    struct vm_share share[8];
+    unsigned nshares;
     struct vm_device device[32];
     unsigned ndevices;
     bool no_reboot;         /* -action reboot=shutdown */
@@ -64,12 +86,15 @@ struct vm_options {
     bool paused;            /* -S */
     struct display_framebuffer framebuffer; /* -device simple-framebuffer; width 0: none */
     struct display_options display;
+    struct vm_semihosting semihosting;
+    const struct vm_chardev *chardev;
+    unsigned nchardevs;
 };
 
 /* VM_SHUTDOWN and VM_RESET are the guest's. */
 enum vm_stop_reason {
     VM_RUNNING, VM_SHUTDOWN, VM_RESET, VM_SIGNAL, VM_FATAL, VM_RESET_MONITOR, VM_QUIT_CONSOLE,
-    VM_QUIT_MONITOR, VM_WATCHDOG_OFF,
+    VM_QUIT_MONITOR, VM_WATCHDOG_OFF, VM_GUEST_EXIT,
 };
 
 #define VM_VIRTIO_SLOTS 32
@@ -114,11 +139,12 @@ struct vm {
     uint32_t boot_r1, boot_r2;
     struct irq_line ppi_vtimer[VCPU_MAX], ppi_ptimer[VCPU_MAX], ppi_pmu[VCPU_MAX];
     _Atomic uint32_t stop;  /* enum vm_stop_reason; vCPUs leave when it is not VM_RUNNING */
+    struct semihosting *semihosting; /* NULL: off */
     struct vm_pause pause;
     struct vm_debug debug;
     struct vm_control control;
     int stop_fd;            /* eventfd: `stop` changed; the main thread waits on it */
-    int exit_status;
+    _Atomic int exit_status;
 };
 
 /* Reports its own errors; -errno. */

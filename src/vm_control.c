@@ -27,6 +27,7 @@ static const struct {
     [VM_SIGNAL] = {"host-signal", false, 2},
     [VM_FATAL] = {"host-error", false, 2},
     [VM_WATCHDOG_OFF] = {"guest-shutdown", true, 1},
+    [VM_GUEST_EXIT] = {"guest-shutdown", true, 2},
 };
 
 const char *const vm_watchdog_name[] = {
@@ -115,6 +116,12 @@ void vm_watchdog(struct vm *vm)
     case VM_WATCHDOG_DEBUG: log_warn("the guest's watchdog has run out"); break;
     case VM_WATCHDOG_NONE: break;
     }
+}
+
+void vm_guest_exit(struct vm *vm, int status)
+{
+    atomic_store(&vm->exit_status, status);
+    vm_request_stop(vm, VM_GUEST_EXIT);
 }
 
 const char *vm_state_name(struct vm *vm)

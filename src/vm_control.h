@@ -33,6 +33,8 @@ bool vm_cont(struct vm *vm);
 void vm_powerdown(struct vm *vm);
 /* The guest has let its watchdog run out: do what -action watchdog= says. */
 void vm_watchdog(struct vm *vm);
+/* The guest ends the emulator with this status (semihosting, chardev testdev). */
+void vm_guest_exit(struct vm *vm, int status);
 extern const char *const vm_watchdog_name[]; /* of the actions, ends with NULL */
 
 /* "running", "paused", "prelaunch", "debug" (paused by another part, such as a debugger) or

@@ -92,11 +92,12 @@ static uint64_t blk_features(const struct virtio_blk *b)
     uint64_t f = VIRTIO_BLK_F_SEG_MAX | VIRTIO_BLK_F_BLK_SIZE | VIRTIO_BLK_F_FLUSH |
                  VIRTIO_BLK_F_TOPOLOGY | VIRTIO_BLK_F_CONFIG_WCE;
 
+    f |= b->config.num_queues > 1 ? VIRTIO_BLK_F_MQ : 0;
     return f | (block_readonly(b->drive) ? VIRTIO_BLK_F_RO
                                          : VIRTIO_BLK_F_DISCARD | VIRTIO_BLK_F_WRITE_ZEROES);
 }
 
-static void fill_config(struct virtio_blk *b)
+static void fill_config(struct virtio_blk *b, unsigned queues)
 {
     b->config = (struct virtio_blk_config){
         .capacity = block_sectors(b->drive),
@@ -105,7 +106,7 @@ static void fill_config(struct virtio_blk *b)
         .physical_block_exp = PHYSICAL_EXP,
         .min_io_size = 1u << PHYSICAL_EXP,
         .writeback = 1,
-        .num_queues = 1,
+        .num_queues = (uint16_t)queues,
         .max_discard_sectors = VIRTIO_BLK_RANGE_MAX,
         .max_discard_seg = VIRTIO_BLK_RANGES,
         .discard_sector_alignment = 1u << PHYSICAL_EXP,
@@ -126,7 +127,8 @@ static int open_drive(struct vm *vm, const char *id, struct block **out)
         if (strcmp(opt->drive[i].id, id) == 0) {
             return block_open(id, opt->drive[i].file,
                               (opt->drive[i].readonly ? BLOCK_READONLY : 0u) |
-                                  (opt->drive[i].snapshot ? BLOCK_SNAPSHOT : 0u),
+                                  (opt->drive[i].snapshot ? BLOCK_SNAPSHOT : 0u) |
+                                  (opt->drive[i].qcow2 ? BLOCK_QCOW2 : 0u),
                               out);
         }
     }
@@ -153,22 +155,43 @@ static int set_up(struct virtio_blk *b, struct vm *vm, const char *drive, const 
     return open_drive(vm, drive, &b->drive);
 }
 
+/* num-queues= */
+static int parse_queues(const char *s, unsigned *queues)
+{
+    char *end = NULL;
+    unsigned long n = s != NULL ? strtoul(s, &end, 10) : 1;
+
+    if (s != NULL && (*s < '1' || *s > '9' || *end != '\0' || n > VIRTIO_BLK_QUEUES)) {
+        log_error("-device virtio-blk-device: num-queues=%s: accepted: 1 to %u", s,
+                  VIRTIO_BLK_QUEUES);
+        return -EINVAL;
+    }
+    *queues = (unsigned)n;
+    return 0;
+}
+
 static int blk_create(struct vm *vm, const struct vm_device *dev, struct virtio_device **out)
 {
-    struct virtio_option option[] = {{"drive", NULL}, {"serial", NULL}, {NULL, NULL}};
+    struct virtio_option option[] = {{"drive", NULL}, {"serial", NULL}, {"num-queues", NULL},
+                                     {NULL, NULL}};
+    unsigned queues = 1;
     struct virtio_blk *b = calloc(1, sizeof *b);
     int err = b == NULL ? -ENOMEM : virtio_options_read(dev, option);
 
     if (err == 0) {
-        err = set_up(b, vm, option[0].value, option[1].value);
+        err = parse_queues(option[2].value, &queues);
+        if (err == 0) {
+            err = set_up(b, vm, option[0].value, option[1].value);
+        }
         virtio_options_free(option);
     }
     if (err != 0) {
         free(b);
         return err;
     }
+    fill_config(b, queues);
     virtio_device_init(&b->dev, &virtio_blk_class, vm, blk_features(b));
-    fill_config(b);
+    b->dev.nqueues = queues;
     b->job.fn = run_job;
     *out = &b->dev;
     return 0;

@@ -13,10 +13,12 @@
 #define VIRTIO_BLK_F_FLUSH ((uint64_t)1 << 9)
 #define VIRTIO_BLK_F_TOPOLOGY ((uint64_t)1 << 10)
 #define VIRTIO_BLK_F_CONFIG_WCE ((uint64_t)1 << 11)
+#define VIRTIO_BLK_F_MQ ((uint64_t)1 << 12)
 #define VIRTIO_BLK_F_DISCARD ((uint64_t)1 << 13)
 #define VIRTIO_BLK_F_WRITE_ZEROES ((uint64_t)1 << 14)
 
 #define VIRTIO_BLK_QUEUE_MAX 256u
+#define VIRTIO_BLK_QUEUES 8u             /* at most */
 #define VIRTIO_BLK_RANGES 16u            /* of one discard or write zeroes request */
 #define VIRTIO_BLK_RANGE_MAX (1u << 22)  /* sectors of one range */
 

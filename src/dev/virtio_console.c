@@ -1,62 +1,60 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * virtio-console with one port. "-device virtio-serial-device" is the device, "-device
- * virtconsole,chardev=BACKEND" gives its port a back end, spelled as for -serial. Without one,
- * output goes nowhere. Virtio 1.2, 5.3.
+ * virtio-console: up to 15 ports, each with a back end. This file moves the bytes of the ports and
+ * is the device ("-device virtio-serial-device"); the control queues are virtio_console_control.c,
+ * the ports' own options virtio_console_port.c. Virtio 1.2, 5.3.
  *
- * Threads: the queues are served on the I/O thread, where the back end calls us too. Lock: the
- * device's; inside it the back end's, which is a leaf. Input waits in a small buffer until the
- * driver gives us room; while that is full the back end is not read. Output the back end does not
+ * Threads: the queues are served on the I/O thread, where the back ends call us too. Lock: the
+ * device's; inside it a back end's, which is a leaf. Input waits in a small buffer until the
+ * driver gives us room; while that is full the back end is not read. Output a back end does not
  * take stays in its chain.
  */
-#include "virtio_internal.h"
+#include "virtio_console.h"
 
-#include "base/log.h"
 #include "io/chardev.h"
 #include "vm.h"
+#include "vm_control.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define CONSOLE_F_EMERG_WRITE ((uint64_t)1 << 2)
 #define CONSOLE_QUEUE_MAX 64
-#define INPUT_SIZE 4096u
 #define SERVE_MAX 65536u /* bytes of output before others get their turn */
-
-enum { QUEUE_INPUT, QUEUE_OUTPUT };
-
-struct console_config {
-    uint16_t cols, rows;
-    uint32_t max_nr_ports, emerg_wr;
-};
-
-struct virtio_console {
-    struct virtio_device dev;
-    struct console_config config;
-    struct chardev *chr; /* NULL: nothing connected */
-    /* ---- the device's lock ---- */
-    uint8_t input[INPUT_SIZE];
-    size_t input_len;
-    uint64_t sent;       /* bytes of the chain in front that are out */
-};
 
 static struct virtio_console *to_console(struct virtio_device *d)
 {
     return container_of(d, struct virtio_console, dev);
 }
 
-/* ---- output ---- */
-/* Bytes of the chain from con->sent on; false: the back end is full. */
-static bool send_chain(struct virtio_console *con, unsigned *budget)
+/* ---- which queues are whose ---- */
+static unsigned input_queue(const struct console_port *p)
 {
-    const struct virtio_chain *c = &con->dev.chain;
+    return p->nr == 0 ? 0 : 2 * p->nr + 2;
+}
+
+/* The port of a queue that is not a control queue. */
+static struct console_port *port_of(struct virtio_console *con, unsigned q)
+{
+    return &con->port[q < 2 ? 0 : (q - 2) / 2];
+}
+
+bool virtio_console_ready(const struct console_port *p)
+{
+    return !(p->con->dev.features & CONSOLE_F_MULTIPORT) || p->guest_open;
+}
+
+/* ---- output ---- */
+/* Bytes of the chain from p->sent on; false: the back end is full. */
+static bool send_chain(struct console_port *p, unsigned *budget)
+{
+    const struct virtio_chain *c = &p->con->dev.chain;
     uint8_t buf[1024];
 
-    while (con->sent < c->out_len && *budget > 0) {
-        size_t n = virtio_iov_read(c->iov, c->nout, con->sent, buf, sizeof buf);
-        size_t taken = con->chr != NULL ? chardev_write(con->chr, buf, n) : n;
-        con->sent += taken;
+    while (p->sent < c->out_len && *budget > 0) {
+        size_t n = virtio_iov_read(c->iov, c->nout, p->sent, buf, sizeof buf);
+        size_t taken = p->chr != NULL ? chardev_write(p->chr, buf, n) : n;
+        p->sent += taken;
         *budget -= n < *budget ? (unsigned)n : *budget;
         if (taken < n) {
             return false;
@@ -65,9 +63,10 @@ static bool send_chain(struct virtio_console *con, unsigned *budget)
     return true;
 }
 
-static void serve_output(struct virtio_console *con, struct virtio_queue *q)
+static void serve_output(struct console_port *p, unsigned qi)
 {
-    struct virtio_device *d = &con->dev;
+    struct virtio_device *d = &p->con->dev;
+    struct virtio_queue *q = &d->queue[qi];
     unsigned bytes = SERVE_MAX, chains = q->num;
     bool pushed = false, room = true;
 
@@ -80,39 +79,42 @@ static void serve_output(struct virtio_console *con, struct virtio_queue *q)
             chains--;
             continue;
         }
-        room = send_chain(con, &bytes);
-        if (con->sent < d->chain.out_len) {
+        room = send_chain(p, &bytes);
+        if (p->sent < d->chain.out_len) {
             virtio_queue_unpop(q);
             continue;
         }
         virtio_queue_push(d, q, d->chain.head, 0);
-        con->sent = 0;
+        p->sent = 0;
         chains--;
         pushed = true;
     }
     if (pushed) {
         virtio_queue_signal(d, q);
     }
-    /* A full back end calls console_sent(). */
+    /* A full back end calls port_sent(). */
     if (room && (bytes == 0 || chains == 0)) {
-        virtio_device_again(d, QUEUE_OUTPUT);
+        virtio_device_again(d, qi);
     }
 }
 
-static void console_sent(void *opaque)
+static void port_sent(void *opaque)
 {
-    virtio_device_kick(opaque, QUEUE_OUTPUT);
+    struct console_port *p = opaque;
+
+    virtio_device_kick(&p->con->dev, input_queue(p) + 1);
 }
 
 /* ---- input ---- */
-static void serve_input(struct virtio_console *con, struct virtio_queue *q)
+static void serve_input(struct console_port *p)
 {
-    struct virtio_device *d = &con->dev;
+    struct virtio_device *d = &p->con->dev;
+    struct virtio_queue *q = &d->queue[input_queue(p)];
     const struct virtio_chain *c = &d->chain;
     bool pushed = false;
 
     /* Notified when it matters: when the driver adds room while there is input. */
-    while (con->input_len > 0) {
+    while (p->input_len > 0 && virtio_console_ready(p)) {
         if (!virtio_queue_pop(d, q)) {
             if (virtio_queue_listen(d, q) && virtio_device_running(d)) {
                 continue;
@@ -120,11 +122,11 @@ static void serve_input(struct virtio_console *con, struct virtio_queue *q)
             break;
         }
         const struct iovec *in = c->iov + c->nout;
-        size_t n = virtio_iov_write(in, c->nin, 0, con->input, con->input_len);
+        size_t n = virtio_iov_write(in, c->nin, 0, p->input, p->input_len);
         virtio_iov_written(d->vm, in, c->nin, n);
         virtio_queue_push(d, q, c->head, (uint32_t)n);
-        con->input_len -= n;
-        memmove(con->input, con->input + n, con->input_len);
+        p->input_len -= n;
+        memmove(p->input, p->input + n, p->input_len);
         pushed = true;
         if (n == 0) {
             virtio_guest_error(d, "no room in a receive buffer");
@@ -133,43 +135,74 @@ static void serve_input(struct virtio_console *con, struct virtio_queue *q)
     }
     if (pushed) {
         virtio_queue_signal(d, q);
-        if (con->chr != NULL) {
-            chardev_accept_input(con->chr);
+        if (p->chr != NULL) {
+            chardev_accept_input(p->chr);
         }
     }
 }
 
-static size_t console_room(void *opaque)
+static size_t port_room(void *opaque)
 {
-    struct virtio_device *d = opaque;
+    struct console_port *p = opaque;
 
-    pthread_mutex_lock(&d->lock);
-    size_t n = INPUT_SIZE - to_console(d)->input_len;
-    pthread_mutex_unlock(&d->lock);
+    pthread_mutex_lock(&p->con->dev.lock);
+    size_t n = CONSOLE_INPUT - p->input_len;
+    pthread_mutex_unlock(&p->con->dev.lock);
     return n;
 }
 
-static void console_receive(void *opaque, const uint8_t *buf, size_t len)
+static void port_receive(void *opaque, const uint8_t *buf, size_t len)
 {
-    struct virtio_device *d = opaque;
-    struct virtio_console *con = to_console(d);
+    struct console_port *p = opaque;
+    struct virtio_device *d = &p->con->dev;
 
     pthread_mutex_lock(&d->lock);
-    size_t room = INPUT_SIZE - con->input_len;
+    size_t room = CONSOLE_INPUT - p->input_len;
     size_t n = len < room ? len : room;
-    memcpy(con->input + con->input_len, buf, n);
-    con->input_len += n;
+    memcpy(p->input + p->input_len, buf, n);
+    p->input_len += n;
     pthread_mutex_unlock(&d->lock);
-    virtio_device_kick(d, QUEUE_INPUT);
+    virtio_device_kick(d, input_queue(p));
+}
+
+static void port_quit(void *opaque, int status)
+{
+    vm_guest_exit(((struct console_port *)opaque)->con->dev.vm, status);
+}
+
+void virtio_console_attach(struct console_port *p, struct chardev *chr)
+{
+    const struct chardev_user user = {.room = port_room,
+                                      .receive = port_receive,
+                                      .sent = port_sent,
+                                      .quit = port_quit,
+                                      .opaque = p};
+
+    p->chr = chr;
+    chardev_attach(chr, &user);
+}
+
+void virtio_console_opened(struct console_port *p)
+{
+    virtio_device_again(&p->con->dev, input_queue(p));
 }
 
 /* ---- device ---- */
 static void console_serve(struct virtio_device *d, unsigned q)
 {
-    if (q == QUEUE_INPUT) {
-        serve_input(to_console(d), &d->queue[q]);
+    struct virtio_console *con = to_console(d);
+
+    if (q == CONSOLE_CONTROL_IN || q == CONSOLE_CONTROL_OUT) {
+        if (d->features & CONSOLE_F_MULTIPORT) {
+            virtio_console_control(con, q);
+        }
+        return;
+    }
+    struct console_port *p = port_of(con, q);
+    if (q == input_queue(p)) {
+        serve_input(p);
     } else {
-        serve_output(to_console(d), &d->queue[q]);
+        serve_output(p, q);
     }
 }
 
@@ -177,22 +210,27 @@ static void console_reset(struct virtio_device *d)
 {
     struct virtio_console *con = to_console(d);
 
-    con->sent = 0;
-    con->input_len = 0;
-    if (con->chr != NULL) {
-        chardev_accept_input(con->chr);
+    for (unsigned i = 0; i < CONSOLE_PORTS; i++) {
+        struct console_port *p = &con->port[i];
+        p->sent = 0;
+        p->input_len = 0;
+        p->guest_open = false;
+        p->news = 0;
+        if (p->chr != NULL) {
+            chardev_accept_input(p->chr);
+        }
     }
 }
 
 static void console_config_write(struct virtio_device *d, unsigned off, uint64_t value,
                                  unsigned len)
 {
-    struct virtio_console *con = to_console(d);
+    struct chardev *chr = to_console(d)->port[0].chr;
     uint8_t c = (uint8_t)value;
 
     if (off != offsetof(struct console_config, emerg_wr)) {
         virtio_guest_error(d, "%u-byte write to configuration offset 0x%x", len, off);
-    } else if (con->chr != NULL && chardev_write(con->chr, &c, 1) == 0) {
+    } else if (chr != NULL && chardev_write(chr, &c, 1) == 0) {
         virtio_guest_error(d, "emergency character 0x%x lost", c);
     }
 }
@@ -206,8 +244,13 @@ static int console_create(struct vm *vm, const struct vm_device *dev, struct vir
     if (con == NULL) {
         return err != 0 ? err : -ENOMEM;
     }
-    virtio_device_init(&con->dev, &virtio_console_class, vm, CONSOLE_F_EMERG_WRITE);
-    con->config.max_nr_ports = 1;
+    virtio_device_init(&con->dev, &virtio_console_class, vm,
+                       CONSOLE_F_EMERG_WRITE | CONSOLE_F_MULTIPORT);
+    for (unsigned i = 0; i < CONSOLE_PORTS; i++) {
+        con->port[i].con = con;
+        con->port[i].nr = i;
+    }
+    con->config.max_nr_ports = CONSOLE_PORTS;
     con->dev.config = (const uint8_t *)&con->config;
     con->dev.config_size = sizeof con->config;
     *out = &con->dev;
@@ -218,82 +261,18 @@ static void console_destroy(struct virtio_device *d)
 {
     struct virtio_console *con = to_console(d);
 
-    chardev_close(con->chr);
+    for (unsigned i = 0; i < CONSOLE_PORTS; i++) {
+        chardev_close(con->port[i].chr);
+        free(con->port[i].name);
+    }
     virtio_device_fini(d);
     free(con);
-}
-
-/* ---- virtconsole ---- */
-static bool is_terminal(const char *spec)
-{
-    return spec != NULL && (strcmp(spec, "stdio") == 0 || strcmp(spec, "mon:stdio") == 0);
-}
-
-static int connect_port(struct virtio_console *con, const char *spec)
-{
-    const struct chardev_user user = {.room = console_room,
-                                      .receive = console_receive,
-                                      .sent = console_sent,
-                                      .opaque = &con->dev};
-    const char *why;
-
-    if (!chardev_spec_valid(spec, &why)) {
-        log_error("-device virtconsole: chardev=%s: not supported; accepted: %s", spec, why);
-        return -EINVAL;
-    }
-    if (is_terminal(spec) && is_terminal(con->dev.vm->opt->serial)) {
-        log_error("-device virtconsole: chardev=%s: the terminal is the serial port's; give that "
-                  "another one with -serial",
-                  spec);
-        return -EBUSY;
-    }
-    int err = chardev_open(con->dev.vm->io, spec, &con->chr);
-    if (err == 0) {
-        chardev_attach(con->chr, &user);
-    }
-    return err;
-}
-
-/* The device created last: slots are filled from the highest down. */
-static struct virtio_console *find_console(const struct vm *vm)
-{
-    for (unsigned i = 0; i < VM_VIRTIO_SLOTS; i++) {
-        struct virtio_device *d = virtio_mmio_device(vm, i);
-        if (d != NULL && d->cls == &virtio_console_class) {
-            return to_console(d);
-        }
-    }
-    return NULL;
-}
-
-int virtio_console_connect(struct vm *vm, const struct vm_device *dev)
-{
-    struct virtio_option option[] = {{"chardev", NULL}, {NULL, NULL}};
-    struct virtio_console *con = find_console(vm);
-    int err = virtio_options_read(dev, option);
-
-    if (err != 0) {
-        return err;
-    }
-    if (con == NULL || con->chr != NULL) {
-        log_error("-device virtconsole: %s",
-                  con == NULL ? "needs -device virtio-serial-device before it"
-                              : "the port of virtio-serial-device is taken");
-        err = -EINVAL;
-    } else if (option[0].value == NULL) {
-        log_error("-device virtconsole: chardev= is missing");
-        err = -EINVAL;
-    } else {
-        err = connect_port(con, option[0].value);
-    }
-    virtio_options_free(option);
-    return err;
 }
 
 const struct virtio_class virtio_console_class = {
     .driver = "virtio-serial-device",
     .id = 3,
-    .nqueues = 2,
+    .nqueues = 2 * CONSOLE_PORTS + 2,
     .queue_max = CONSOLE_QUEUE_MAX,
     .create = console_create,
     .destroy = console_destroy,

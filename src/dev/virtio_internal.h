@@ -23,7 +23,7 @@ struct vm;
 struct vm_device;
 struct virtio_device;
 
-#define VIRTIO_QUEUES 17u     /* as many as any device has: network, 8 pairs and control */
+#define VIRTIO_QUEUES 32u     /* as many as any device has: console, 15 ports and control */
 #define VIRTIO_CHAIN_MAX 1024u /* segments of one chain, host's IOV_MAX */
 
 /* Reserved feature bits (chapter 6); ANY_LAYOUT is for legacy drivers only. */
@@ -179,10 +179,10 @@ void virtio_options_free(struct virtio_option *table);
 
 /* ---- the devices ---- */
 extern const struct virtio_class virtio_blk_class, virtio_net_class, virtio_rng_class,
-    virtio_console_class, virtio_gpu_class, virtio_keyboard_class, virtio_tablet_class,
-    virtio_touch_class;
-/* "-device virtconsole": the port of a virtio-serial-device that was created before. Reports its
-   own errors. */
+    virtio_console_class, virtio_9p_class, virtio_gpu_class, virtio_keyboard_class,
+    virtio_tablet_class, virtio_touch_class;
+/* "-device virtconsole" and virtserialport: a port of the virtio-serial-device that was created
+   before. Reports its own errors. */
 int virtio_console_connect(struct vm *vm, const struct vm_device *dev) MUST_CHECK;
 
 /* ---- virtio_mmio.c ---- */

@@ -270,8 +270,9 @@ static const struct bus_ops slot_ops = {.read = slot_read, .write = slot_write, 
 
 static const struct virtio_class *const classes[] = {&virtio_blk_class, &virtio_net_class,
                                                      &virtio_rng_class, &virtio_console_class,
-                                                     &virtio_gpu_class, &virtio_keyboard_class,
-                                                     &virtio_tablet_class, &virtio_touch_class};
+                                                     &virtio_9p_class, &virtio_gpu_class,
+                                                     &virtio_keyboard_class, &virtio_tablet_class,
+                                                     &virtio_touch_class};
 
 static int unknown_driver(const char *driver)
 {
@@ -281,8 +282,9 @@ static int unknown_driver(const char *driver)
     for (size_t i = 0; i < ARRAY_SIZE(classes) && n < sizeof known; i++) {
         n += (size_t)snprintf(known + n, sizeof known - n, "%s, ", classes[i]->driver);
     }
-    log_error("-device %s: unknown driver; accepted: %svirtconsole, simple-framebuffer", driver,
-              known);
+    log_error("-device %s: unknown driver; accepted: %svirtconsole, virtserialport, "
+              "simple-framebuffer",
+              driver, known);
     return -EINVAL;
 }
 
@@ -293,7 +295,7 @@ static int create_device(struct vm *vm, const struct vm_device *dev, struct virt
             return classes[i]->create(vm, dev, out);
         }
     }
-    if (strcmp(dev->driver, "virtconsole") == 0) {
+    if (strcmp(dev->driver, "virtconsole") == 0 || strcmp(dev->driver, "virtserialport") == 0) {
         return virtio_console_connect(vm, dev);
     }
     return unknown_driver(dev->driver);

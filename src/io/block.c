@@ -238,14 +238,18 @@ void block_close(struct block *b)
     }
     stop_threads(b);
     block_snapshot_close(b);
-    if (b->fd >= 0) {
+    if (b->fd >= 0 || (b->nbd != NULL && b->bytes > 0)) {
         int err = block_file_flush(b);
         if (err != 0) {
             log_error("drive %s: %s may lack what was written last: %s", b->id, b->file,
                       strerror(-err));
         }
+    }
+    if (b->fd >= 0) {
         close(b->fd);
     }
+    block_nbd_close(b);
+    pthread_mutex_destroy(&b->nbd_lock);
     pthread_cond_destroy(&b->settled);
     pthread_cond_destroy(&b->work);
     pthread_mutex_destroy(&b->lock);

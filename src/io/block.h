@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Drives: host files or block devices with raw contents, read and written asynchronously by a
- * small pool of threads for each drive. Requests carry host addresses (the flat view of guest
- * RAM), which the kernel reads and writes directly. Requests that are in the queue together run in
- * any order; a flush makes durable every write that was done (its callback called) before the
- * flush was submitted.
+ * Drives: host files or block devices with raw contents, NBD servers and qcow2 images; read and
+ * written asynchronously by a small pool of threads for each drive. Requests carry host
+ * addresses (the flat view of guest RAM), which the kernel reads and writes directly. Requests
+ * that are in the queue together run in any order; a flush makes durable every write that was
+ * done (its callback called) before the flush was submitted.
  */
 #pragma once
 
@@ -50,12 +50,14 @@ struct block_job {
 
 enum {
     BLOCK_READONLY = 1, /* the guest may only read */
+    BLOCK_QCOW2 = 4,    /* served by qemu-nbd */
     BLOCK_SNAPSHOT = 2, /* the file is only read, what the guest writes is forgotten in the end */
 };
 
 /*
- * Open and lock `file`: for us alone, or among readers when it is only read; `id` is its name in
- * messages. Errors but -ENOMEM are reported here.
+ * Open and lock `file`, or connect to an NBD server when it is a URI (block_nbd.c): for us
+ * alone, or among readers when it is only read; `id` is its name in messages. Errors but -ENOMEM
+ * are reported here.
  */
 int block_open(const char *id, const char *file, unsigned flags, struct block **out) MUST_CHECK;
 /* Finish what is queued, make it durable, close. */

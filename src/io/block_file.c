@@ -74,6 +74,9 @@ static int read_beyond_end(const struct block *b, struct block_transfer *t, uint
 int block_file_move(struct block *b, int fd, enum block_op op, struct block_transfer *t,
                     uint64_t bytes, uint32_t epoch)
 {
+    if (b->nbd != NULL && fd == b->fd) {
+        return block_nbd_move(b, op, t, bytes, epoch);
+    }
     while (bytes > 0) {
         size_t cut;
         unsigned n = slice(t, bytes, &cut);
@@ -200,7 +203,9 @@ static int run_ranges(struct block *b, const struct block_request *r, uint32_t e
         if (g->length == 0) {
             continue;
         }
-        if (r->op == BLOCK_ZERO) {
+        if (b->nbd != NULL && !has_overlay(b)) {
+            err = block_nbd_range(b, r->op, g, r->unmap);
+        } else if (r->op == BLOCK_ZERO) {
             err = zero_range(b, g, r->unmap, epoch);
             if (err == 0 && has_overlay(b)) {
                 block_snapshot_mark(b, g->offset, g->length);
@@ -220,7 +225,13 @@ int block_file_flush(struct block *b)
     if (durable >= writes || has_overlay(b)) {
         return 0;
     }
-    while (fdatasync(b->fd) != 0) {
+    if (b->nbd != NULL) {
+        int err = block_nbd_flush(b);
+        if (err != 0) {
+            return err;
+        }
+    }
+    while (b->nbd == NULL && fdatasync(b->fd) != 0) {
         if (errno != EINTR) {
             return -errno;
         }

@@ -17,6 +17,9 @@ struct block {
     bool readonly, snapshot;
     int overlay;      /* what the guest writes, with snapshot=on; else -1 */
     _Atomic uint64_t *overlay_map; /* a bit for each sector: it is in the overlay */
+    struct nbd_handle *nbd; /* instead of fd; NULL: a file */
+    uint8_t *nbd_buffer;    /* nbd_lock */
+    pthread_mutex_t nbd_lock;
     uint64_t bytes;   /* size of the file when it was opened */
     uint64_t sectors;
 
@@ -58,6 +61,15 @@ int block_file_move(struct block *b, int fd, enum block_op op, struct block_tran
                     uint64_t bytes, uint32_t epoch);
 /* Say that a request failed, not too often. */
 void block_file_report(struct block *b, const struct block_request *r, int err);
+
+/* block_nbd.c: the same for NBD; 0 or -errno. */
+bool block_nbd_is_uri(const char *file);
+int block_nbd_open(struct block *b, bool qcow2) MUST_CHECK; /* reports its own errors but -ENOMEM */
+void block_nbd_close(struct block *b);
+int block_nbd_move(struct block *b, enum block_op op, struct block_transfer *t, uint64_t bytes,
+                   uint32_t epoch);
+int block_nbd_flush(struct block *b);
+int block_nbd_range(struct block *b, enum block_op op, const struct block_range *g, bool unmap);
 
 /* block_snapshot.c */
 int block_snapshot_open(struct block *b) MUST_CHECK; /* reports its own errors but -ENOMEM */

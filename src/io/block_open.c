@@ -108,6 +108,7 @@ static struct block *allocate(const char *id, const char *file, unsigned flags)
     b->tail = &b->head;
     b->job_tail = &b->job_head;
     pthread_mutex_init(&b->lock, NULL);
+    pthread_mutex_init(&b->nbd_lock, NULL);
     pthread_cond_init(&b->work, NULL);
     pthread_cond_init(&b->settled, NULL);
     b->id = strdup(id);
@@ -119,6 +120,19 @@ static struct block *allocate(const char *id, const char *file, unsigned flags)
     return b;
 }
 
+static int open_raw(struct block *b)
+{
+    int err = open_file(b);
+
+    if (err == 0) {
+        err = check_kind(b);
+    }
+    if (err == 0) {
+        err = lock_file(b);
+    }
+    return err == 0 ? measure(b) : err;
+}
+
 int block_open(const char *id, const char *file, unsigned flags, struct block **out)
 {
     struct block *b = allocate(id, file, flags);
@@ -126,16 +140,8 @@ int block_open(const char *id, const char *file, unsigned flags, struct block **
     if (b == NULL) {
         return -ENOMEM;
     }
-    int err = open_file(b);
-    if (err == 0) {
-        err = check_kind(b);
-    }
-    if (err == 0) {
-        err = lock_file(b);
-    }
-    if (err == 0) {
-        err = measure(b);
-    }
+    bool nbd = (flags & BLOCK_QCOW2) != 0 || block_nbd_is_uri(file);
+    int err = nbd ? block_nbd_open(b, (flags & BLOCK_QCOW2) != 0) : open_raw(b);
     if (err == 0 && b->snapshot) {
         err = block_snapshot_open(b);
     }

@@ -17,6 +17,7 @@ struct chardev_user {
     void (*receive)(void *opaque, const uint8_t *buf, size_t len); /* len <= room() */
     void (*sent)(void *opaque);             /* there is room for output again */
     void (*escape)(void *opaque, char key); /* Ctrl-A and a key that means us; NULL: no escapes */
+    void (*quit)(void *opaque, int status); /* "testdev": end the emulator. Any thread; NULL: no */
     void *opaque;
 };
 
@@ -32,7 +33,8 @@ struct chardev_sharer {
 };
 
 /*
- * "stdio", "null", "file:PATH", "unix:PATH[,server=on|off][,wait=on|off]" (also the older
+ * "stdio", "null", "testdev" (what is written ends the emulator, chardev_testdev.c), "file:PATH",
+ * "unix:PATH[,server=on|off][,wait=on|off]" (also the older
  * ",server", ",nowait"), "pty". With "mon:" before it, it knows the Ctrl-A keys and may be shared
  * with a monitor; "stdio" always knows the keys. Errors are reported here. May wait for a client
  * when asked to.

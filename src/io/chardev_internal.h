@@ -40,6 +40,8 @@ struct chardev {
     bool flush_posted;       /* chardev_flush() is on its way, or waits for EPOLLOUT */
     bool user_waits;         /* a write was cut short */
     bool discard;            /* nobody can read it: no client, broken pipe, disk full */
+    bool testdev;
+    uint32_t test_arg;       /* testdev: digits so far */
     _Atomic bool input_stopped;
 };
 
@@ -56,6 +58,9 @@ bool chardev_keys_room(const struct chardev *c);
 void chardev_keys(struct chardev *c, const uint8_t *buf, size_t len);
 /* Give the front end what it has room for; false: it has none and something waits. */
 bool chardev_keys_deliver(struct chardev *c);
+
+/* chardev_testdev.c */
+void chardev_testdev(struct chardev *c, const uint8_t *buf, size_t len);
 
 /* chardev.c: (re)start and stop watching a connected fd; I/O thread or before it runs. */
 int chardev_connect_fd(struct chardev *c, int fd) MUST_CHECK;

@@ -26,12 +26,12 @@
 #include <unistd.h>
 
 static const char accepted[] =
-    "stdio, null, none, pty, file:PATH, unix:PATH[,server=on|off][,wait=on|off], or one of them "
-    "after mon: for a console with a monitor";
+    "stdio, null, none, pty, testdev, file:PATH, unix:PATH[,server=on|off][,wait=on|off], or one "
+    "of them after mon: for a console with a monitor";
 
 bool chardev_spec_valid(const char *spec, const char **why)
 {
-    static const char *const word[] = {"stdio", "null", "none", "pty"};
+    static const char *const word[] = {"stdio", "null", "none", "pty", "testdev"};
 
     *why = accepted;
     spec += strncmp(spec, "mon:", 4) == 0 ? 4 : 0;
@@ -54,7 +54,8 @@ static int open_parts(struct chardev *c, const char *spec)
     if (c->escapes && (c->typed = malloc(CHARDEV_TYPED)) == NULL) {
         return -ENOMEM;
     }
-    if (strcmp(spec, "null") == 0 || strcmp(spec, "none") == 0) {
+    c->testdev = strcmp(spec, "testdev") == 0;
+    if (c->testdev || strcmp(spec, "null") == 0 || strcmp(spec, "none") == 0) {
         return 0;
     }
     c->ring = malloc(CHARDEV_RING);

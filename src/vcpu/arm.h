@@ -36,6 +36,8 @@ void arm_dump_registers_stopped(struct vcpu *v, FILE *f);
 void arm_psr_name(uint32_t psr, char out[32]);
 
 /* ---- exceptions (arm_exception.c) ---- */
+/* The execution flags of the next instruction: the IT state goes on. */
+uint32_t arm_it_advance(uint32_t flags);
 /* Take v->exc (set by vcpu_raise) or, with ARM_EXC_IRQ/FIQ, an interrupt: LR, SPSR, mode, vector.
    r[15] is the address of the faulting / next instruction as vcpu_raise leaves it (the address of
    the instruction itself). */

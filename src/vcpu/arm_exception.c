@@ -54,7 +54,7 @@ static void log_entry(const struct vcpu *v, enum arm_exception e)
 }
 
 /* ITAdvance(): SVC completes as an instruction, so its saved state is that of the next one. */
-static uint32_t it_advance(uint32_t flags)
+uint32_t arm_it_advance(uint32_t flags)
 {
     uint32_t it = (flags & EXEC_IT_MASK) >> EXEC_IT_SHIFT;
 
@@ -72,7 +72,7 @@ void arm_exception_take(struct vcpu *v, enum arm_exception e)
     log_entry(v, e);
     record_fault(v, e);
     if (e == ARM_EXC_SVC)
-        v->exec_flags = it_advance(v->exec_flags);
+        v->exec_flags = arm_it_advance(v->exec_flags);
     spsr = arm_cpsr_read(v);
     mask = 1u << 7 | (x->mask_a ? 1u << 8 : 0) | (x->mask_f ? 1u << 6 : 0);
     arm_cpsr_write(v, x->mode | mask, 0x1f | mask);

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/rcu.h"
 #include "mmu/mmu.h"
+#include "semihosting/semihosting.h"
 #include "tcg/tcg.h"
 #include "vcpu/arm.h"
 #include "vcpu/vcpu_internal.h"
@@ -177,6 +178,12 @@ static void park(struct vcpu *v)
     debug_apply(v);
 }
 
+static void take_exception(struct vcpu *v)
+{
+    if (!v->vm->semihosting || !semihosting_call(v))
+        arm_exception_take(v, v->exc);
+}
+
 static void step(struct vcpu *v)
 {
     uint32_t pc = v->r[15];
@@ -185,7 +192,7 @@ static void step(struct vcpu *v)
     if (why == TCG_EXIT_POLL && v->r[15] == pc)
         return;
     if (why == TCG_EXIT_EXCEPTION)
-        arm_exception_take(v, v->exc);
+        take_exception(v);
     debug_stop(v, why == TCG_EXIT_WATCH ? DEBUG_WATCH : DEBUG_STEPPED);
 }
 
@@ -203,7 +210,7 @@ static void handle_exit(struct vcpu *v, enum tcg_exit why)
 {
     switch (why) {
     case TCG_EXIT_EXCEPTION:
-        arm_exception_take(v, v->exc);
+        take_exception(v);
         break;
     case TCG_EXIT_WFI:
         vcpu_wait_for_interrupt(v);

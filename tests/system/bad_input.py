@@ -106,8 +106,8 @@ def refusals(files):
     yield "gdb-port", kernel + ["-gdb", "tcp::99999"], "99999.*tcp:"
     yield "gdb-path", kernel + ["-gdb", f"unix:{files.missing}/socket"], "missing.*No such file"
     yield "log-mask-unknown", kernel + ["-d", "everything"], "everything.*in_asm"
-    yield "drive-format", kernel + disk + [f"if=none,id=d,format=qcow2,file={files.disk}"], \
-        "qcow2.*raw"
+    yield "drive-format", kernel + disk + [f"if=none,id=d,format=vmdk,file={files.disk}"], \
+        "vmdk.*raw"
     yield "drive-missing", kernel + disk + [f"if=none,id=d,format=raw,file={files.missing}"], \
         "missing.*No such file"
     yield "drive-folder", kernel + disk + [f"if=none,id=d,format=raw,file={files.folder}"], \
@@ -140,6 +140,14 @@ def refusals(files):
     yield "framebuffer-room", kernel + ["-m", "4M", "-device", "simple-framebuffer"], "4 MiB.*-m"
     yield "gpu-option", kernel + ["-device", "virtio-gpu-device,shiny=1"], "shiny.*xres"
     yield "gpu-size", kernel + ["-device", "virtio-gpu-device,xres=9000"], "9000.*8192"
+    share = ["-virtfs", f"local,path={files.missing},mount_tag=t,security_model=none"]
+    yield "share-missing", kernel + share, "missing.*No such file"
+    yield "share-file", kernel + ["-virtfs", f"local,path={files.disk},mount_tag=t,"
+                                  "security_model=none"], "Not a directory"
+    yield "share-model", kernel + ["-virtfs", "local,path=/tmp,mount_tag=t"], "security_model"
+    yield "share-kind", kernel + ["-virtfs", "synth,mount_tag=t"], "synth.*local"
+    yield "share-tag", kernel + ["-virtfs", "local,path=/tmp,security_model=none"], "mount_tag"
+    yield "share-unnamed", kernel + ["-device", "virtio-9p-device,fsdev=x,mount_tag=t"], "id=x"
     yield "global-unknown", kernel + ["-global", "virtio-mmio.shiny=1"], "shiny.*force-legacy"
     yield "drive-snapshot-missing", kernel + disk + \
         [f"if=none,id=d,format=raw,snapshot=on,file={files.missing}"], "missing.*No such file"

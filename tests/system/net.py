@@ -116,14 +116,16 @@ def free_port():
 class Guest:
     """A running emulator whose output is read line by line."""
 
-    def __init__(self, scratch, script, network, disk=None, fds=()):
+    def __init__(self, scratch, script, network, disk=None, fds=(), reboots=False,
+                 script_disk=None):
         path = Path(scratch) / "script"
         text = ("#!/bin/sh\n" + script).encode()
         path.write_bytes(text + b"\0" * (65536 - len(text)))
+        path = script_disk or path
         emulator = shlex.split(os.environ.get("UMBRA") or str(boot.ROOT / "build/release/umbra"))
         command = emulator + ["-M", "virt", "-cpu", "cortex-a15", "-smp", "2", "-m", "256",
-                              "-nographic", "-no-reboot", "-kernel", GUEST / "vmlinuz",
-                              "-initrd", GUEST / "initrd.img"]
+                              "-nographic"] + ([] if reboots else ["-no-reboot"])
+        command += ["-kernel", GUEST / "vmlinuz", "-initrd", GUEST / "initrd.img"]
         append = "console=ttyAMA0 umbra.script=auto"
         if disk:
             append += " root=LABEL=umbra rw"

@@ -12,6 +12,7 @@
 
 #include "board_internal.h"
 #include "vcpu/arm.h"
+#include "vm_control.h"
 
 static unsigned features = ARM_FEAT_PMU;
 
@@ -40,6 +41,12 @@ void mmu_dma_written(struct vm *vm, gpa_t gpa, uint64_t len)
     (void)vm;
     (void)gpa;
     (void)len;
+}
+
+void vm_guest_exit(struct vm *vm, int status)
+{
+    (void)vm;
+    (void)status;
 }
 
 static struct vm vm;

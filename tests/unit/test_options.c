@@ -397,7 +397,7 @@ static const struct {
     {"-kernel k -accel kvm", {"kvm", "tcg"}},
     {"-kernel k -accel tcg,tb-size=0", {"tb-size"}},
     {"-kernel k -accel tcg,thread=single", {"single", "multi"}},
-    {"-kernel k -drive file=x,format=qcow2", {"qcow2", "raw"}},
+    {"-kernel k -drive file=x,format=vmdk", {"vmdk", "qcow2", "raw"}},
     {"-kernel k -drive file=x,if=sd", {"sd", "virtio"}},
     {"-kernel k -drive file=x,cache=none", {"cache", "readonly"}},
     {"-kernel k -drive file=x,readonly=maybe", {"maybe", "on"}},
@@ -405,6 +405,16 @@ static const struct {
     {"-kernel k -drive id=d", {"file="}},
     {"-kernel k -drive file=x,id=d -drive file=y,id=d", {"d", "twice"}},
     {"-kernel k -device ,drive=d", {"-device"}},
+    {"-kernel k -virtfs local,path=/x,mount_tag=t", {"security_model", "mapped-xattr"}},
+    {"-kernel k -virtfs local,path=/x,mount_tag=t,security_model=loose", {"loose", "none"}},
+    {"-kernel k -virtfs local,path=/x,security_model=none", {"mount_tag"}},
+    {"-kernel k -fsdev local,path=/x,security_model=none", {"id="}},
+    {"-kernel k -fsdev local,id=a,path=/x,security_model=none,mount_tag=t", {"mount_tag", "id="}},
+    {"-kernel k -fsdev proxy,id=a", {"proxy", "local"}},
+    {"-kernel k -serial chardev:nobody", {"nobody", "-chardev"}},
+    {"-kernel k -semihosting-config enable=maybe", {"maybe", "on|off"}},
+    {"-kernel k -semihosting-config target=gdb", {"gdb", "native"}},
+    {"-kernel k -semihosting-config chardev=nobody", {"nobody", "-chardev"}},
 };
 
 Test(options, refusals_name_the_culprit)
@@ -523,4 +533,50 @@ Test(options, what_follows)
     options_free(&o);
     cr_expect(strstr(message_of("-kernel k -action watchdog=bark"), "reset|shutdown"));
     cr_expect(strstr(message_of("-kernel k -M virt,watchdog=maybe"), "on, off"));
+}
+
+Test(options, chardevs_by_id)
+{
+    struct options o;
+
+    cr_assert_eq(parse("-kernel k -serial chardev:c -chardev file,id=c,path=/tmp/x", &o), 0);
+    cr_expect_str_eq(o.vm.serial, "file:/tmp/x");
+    cr_expect_eq(o.vm.nchardevs, 1);
+    cr_expect_str_eq(o.vm.chardev[0].id, "c");
+    options_free(&o);
+    cr_assert_eq(parse("-kernel k -chardev stdio,id=c,mux=on,signal=off -mon chardev=c "
+                       "-serial chardev:c",
+                       &o),
+                 0);
+    cr_expect_str_eq(o.vm.serial, "mon:stdio");
+    cr_expect_eq(o.monitor.n, 0, "it is behind the console");
+    options_free(&o);
+    cr_assert_eq(parse("-kernel k -chardev stdio,id=c,mux=on -mon chardev=c -serial null", &o), 0);
+    cr_expect_eq(o.monitor.n, 1);
+    options_free(&o);
+}
+
+Test(options, shares_and_semihosting)
+{
+    struct options o;
+
+    cr_assert_eq(parse("-kernel k -virtfs local,path=/a,,b,mount_tag=t,security_model=mapped,"
+                       "readonly -semihosting-config enable=on,arg=one,arg=two",
+                       &o),
+                 0);
+    cr_assert_eq(o.vm.nshares, 1);
+    cr_expect_str_eq(o.vm.share[0].config.path, "/a,b");
+    cr_expect_eq(o.vm.share[0].config.security, P9_MAPPED);
+    cr_expect(o.vm.share[0].config.readonly);
+    cr_expect_str_eq(o.vm.device[0].driver, "virtio-9p-device");
+    cr_expect(o.vm.semihosting.on);
+    cr_expect_str_eq(o.vm.semihosting.args, "one two");
+    options_free(&o);
+    cr_assert_eq(parse("-kernel k -drive file=a.qcow2 -drive file=b.img,format=qcow2 "
+                       "-drive file=c.qcow2,format=raw -drive file=nbd://h/d.qcow2",
+                       &o),
+                 0);
+    cr_expect(o.vm.drive[0].qcow2 && o.vm.drive[1].qcow2);
+    cr_expect_not(o.vm.drive[2].qcow2 || o.vm.drive[3].qcow2);
+    options_free(&o);
 }

@@ -598,3 +598,27 @@ Test(virtio_blk, locks)
     cr_expect_eq(lock_file(fd, F_WRLCK), 0, "released");
     close(fd);
 }
+
+Test(virtio_blk, several_queues)
+{
+    uint16_t queues;
+
+    cr_expect_eq(rig_device("virtio-blk-device", "drive=d,num-queues=9"), -EINVAL);
+    cr_expect_eq(rig_device("virtio-blk-device", "drive=d,num-queues=0"), -EINVAL);
+    cr_assert_eq(rig_device("virtio-blk-device", "drive=d,num-queues=3"), 0);
+    cr_expect(device_features() & (uint64_t)1 << 12);
+    queues = (uint16_t)test_read(vm.bus, NULL, SLOT + R_CONFIG + 34, 2);
+    cr_expect_eq(queues, 3);
+    cr_assert(negotiate(F_V1 | (uint64_t)1 << 12));
+    struct gqueue q[3];
+    for (unsigned i = 0; i < 3; i++) {
+        q[i] = queue_set_up(i, 16, RAM_BASE + 0x20000 + 0x8000 * i);
+    }
+    wr(R_QSEL, 3);
+    cr_expect_eq(rd(R_QMAX), 0);
+    driver_ok();
+    for (unsigned i = 0; i < 30; i++) {
+        cr_expect_eq(request(&q[i % 3], T_IN, i, 512), S_OK);
+        cr_expect_eq(*(uint8_t *)ram(DATA), disk_byte(512 * i));
+    }
+}

@@ -96,7 +96,7 @@ Test(virtio_small, console_output_and_input)
     char text[16] = "";
 
     cr_expect_eq(rd(R_DEVICE_ID), 3);
-    cr_expect_eq(rd(R_CONFIG + 4), 1, "one port");
+    cr_expect_eq(rd(R_CONFIG + 4), 15, "ports");
     struct gqueue in, out;
     start_pair(0, 8, &in, &out);
     memcpy(ram(DATA), "hello", 5);
@@ -177,7 +177,7 @@ Test(virtio_small, console_with_a_slow_driver)
 Test(virtio_small, console_mistakes)
 {
     struct vm_device port = {.driver = (char *)(uintptr_t)"virtconsole"};
-    char none[] = "chardev=null", odd[] = "chardev=pigeon", unknown[] = "nr=1";
+    char none[] = "chardev=null", odd[] = "chardev=pigeon", unknown[] = "colour=1";
 
     port.options = none;
     cr_expect_eq(virtio_mmio_create(&vm, 1, SLOT + 0x200, &(struct irq_line){0}, &port), -EINVAL,
@@ -189,10 +189,114 @@ Test(virtio_small, console_mistakes)
     cr_expect_eq(virtio_mmio_create(&vm, 1, SLOT + 0x200, &(struct irq_line){0}, &port), -EINVAL);
     port.options = none;
     cr_assert_eq(virtio_mmio_create(&vm, 1, SLOT + 0x200, &(struct irq_line){0}, &port), 0);
-    cr_expect_eq(virtio_mmio_create(&vm, 2, SLOT + 0x400, &(struct irq_line){0}, &port), -EINVAL,
-                 "the port is taken");
+    char taken[] = "chardev=null,nr=0", high[] = "chardev=null,nr=15";
+    port.options = taken;
+    cr_expect_eq(virtio_mmio_create(&vm, 2, SLOT + 0x400, &(struct irq_line){0}, &port), -EINVAL);
+    port.options = high;
+    cr_expect_eq(virtio_mmio_create(&vm, 2, SLOT + 0x400, &(struct irq_line){0}, &port), -EINVAL);
     /* Output nobody reads. */
     struct gqueue in, out;
     start_pair(0, 8, &in, &out);
     round_trip(&out, &(struct gdesc){DATA, 1 << 20, 0, 0}, 1);
+}
+
+/* ---- several ports ---- */
+#define F_MULTIPORT ((uint64_t)1 << 1)
+#define CONTROL (DATA + 0x10000)
+enum { C_READY = 0, C_ADD = 1, C_PORT_READY = 3, C_CONSOLE = 4, C_OPEN = 6, C_NAME = 7 };
+
+struct control {
+    uint32_t id;
+    uint16_t event, value;
+};
+static struct gqueue control_in, control_out;
+
+static void say(uint32_t id, uint16_t event, uint16_t value)
+{
+    memcpy(ram(CONTROL), &(struct control){id, event, value}, sizeof(struct control));
+    round_trip(&control_out, &(struct gdesc){CONTROL, 8, 0, 0}, 1);
+}
+
+static void hear(uint32_t id, uint16_t event, const char *name)
+{
+    struct control c;
+    uint32_t size = round_trip(&control_in, &(struct gdesc){CONTROL, 64, D_WRITE, 0}, 1);
+
+    memcpy(&c, ram(CONTROL), sizeof c);
+    cr_expect_eq(size, 8 + strlen(name));
+    cr_expect(c.id == id && c.event == event && c.value == 1, "%u %u %u for %u %u", c.id, c.event,
+              c.value, id, event);
+    cr_expect_eq(memcmp((char *)ram(CONTROL) + 8, name, strlen(name)), 0);
+}
+
+Test(virtio_small, ports)
+{
+    int fd = connect_console();
+    char options[] = "chardev=null,name=org.test,nr=3";
+    struct vm_device port = {.driver = (char *)(uintptr_t)"virtserialport", .options = options};
+
+    cr_assert_eq(virtio_mmio_create(&vm, 2, SLOT + 0x400, &(struct irq_line){0}, &port), 0);
+    cr_assert(device_features() & F_MULTIPORT);
+    cr_assert(negotiate(F_V1 | F_MULTIPORT));
+    struct gqueue in = queue_set_up(0, 8, RAM_BASE);
+    control_in = queue_set_up(2, 8, RAM_BASE + 0x8000);
+    control_out = queue_set_up(3, 8, RAM_BASE + 0x10000);
+    struct gqueue out3 = queue_set_up(9, 8, RAM_BASE + 0x18000);
+    driver_ok();
+    say(UINT32_MAX, C_READY, 1);
+    hear(0, C_ADD, "");
+    hear(3, C_ADD, "");
+    say(3, C_PORT_READY, 1);
+    hear(3, C_NAME, "org.test");
+    hear(3, C_OPEN, "");
+    say(0, C_PORT_READY, 1);
+    hear(0, C_CONSOLE, "");
+    hear(0, C_OPEN, "");
+    round_trip(&out3, &(struct gdesc){DATA, 100, 0, 0}, 1);
+    /* Input waits until somebody has the port open. */
+    publish(&in, put_chain(&in, &(struct gdesc){DATA, 100, D_WRITE, 0}, 1));
+    wr(R_NOTIFY, 0);
+    cr_assert_eq(write(fd, "early", 5), 5);
+    usleep(50000);
+    cr_expect_eq(used_idx(&in), 0, "nobody listens yet");
+    say(0, C_OPEN, 1);
+    uint32_t got;
+    take_used(&in, &got);
+    cr_expect_eq(got, 5);
+    cr_expect_eq(memcmp(ram(DATA), "early", 5), 0);
+    /* Nonsense. */
+    say(99, C_OPEN, 1);
+    say(2, C_PORT_READY, 1);
+    say(UINT32_MAX, 77, 3);
+    round_trip(&control_out, &(struct gdesc){CONTROL, 3, 0, 0}, 1);
+    for (unsigned i = 0; i < 100; i++) {
+        say(UINT32_MAX, C_READY, 1);
+    }
+    hear(0, C_ADD, "");
+    hear(3, C_ADD, "");
+    close(fd);
+    unlink(path);
+}
+
+/* ---- testdev ---- */
+Test(virtio_small, testdev)
+{
+    char options[] = "chardev=ctd";
+    struct vm_chardev chardev = {.id = (char *)(uintptr_t)"ctd",
+                                 .spec = (char *)(uintptr_t)"testdev"};
+    struct vm_device port = {.driver = (char *)(uintptr_t)"virtconsole", .options = options};
+
+    opt.chardev = &chardev;
+    opt.nchardevs = 1;
+    cr_assert_eq(rig_device("virtio-serial-device", ""), 0);
+    cr_assert_eq(virtio_mmio_create(&vm, 1, SLOT + 0x200, &(struct irq_line){0}, &port), 0);
+    struct gqueue in, out;
+    start_pair(0, 8, &in, &out);
+    memcpy(ram(DATA), "12x\n3", 5);
+    round_trip(&out, &(struct gdesc){DATA, 5, 0, 0}, 1);
+    usleep(20000);
+    cr_expect_eq(exit_status, -1);
+    memcpy(ram(DATA), "4q", 2);
+    round_trip(&out, &(struct gdesc){DATA, 2, 0, 0}, 1);
+    cr_expect(WAIT_FOR(exit_status == (34 << 1 | 1)), "%d", exit_status);
 }

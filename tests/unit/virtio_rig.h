@@ -22,6 +22,7 @@
 #include "dev/virtio.h"
 #include "io/io.h"
 #include "vm.h"
+#include "vm_control.h"
 
 #define SLOT 0x0a000000u
 #define RAM_BASE 0x40000000u
@@ -66,6 +67,14 @@ void mmu_dma_written(struct vm *v, gpa_t gpa, uint64_t len)
     cr_assert_eq(v, &vm);
     cr_assert_not_null(ram_ptr(&v->ram, gpa, len));
     atomic_fetch_add(&dma_notes, 1);
+}
+
+static _Atomic int exit_status = -1;
+
+void vm_guest_exit(struct vm *v, int status)
+{
+    cr_assert_eq(v, &vm);
+    atomic_store(&exit_status, status);
 }
 
 static void line_set(void *ctrl, unsigned n, bool level)

@@ -6,6 +6,7 @@
  * Threads: the translating vCPU thread.
  */
 #include "arm_internal.h"
+#include "semihosting/semihosting.h"
 #include "a32_branch_decode.h"
 #include "t16_branch_decode.h"
 #include "t32_branch_decode.h"
@@ -159,8 +160,10 @@ bool trans_IT(struct arm_ctx *s, const struct arg_IT *a)
 
 bool trans_SVC(struct arm_ctx *s, const struct arg_SVC *a)
 {
-    (void)a;
-    arm_raise(s, ARM_EXC_SVC, 0);
+    uint32_t semihosting = s->thumb ? 0xab : 0x123456;
+
+    /* SVC has no fault status: its place tells the run loop (semihosting/). */
+    arm_raise(s, ARM_EXC_SVC, a->imm == semihosting ? SEMIHOSTING_SVC : 0);
     return true;
 }
 

@@ -1,0 +1,200 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Drives that are qcow2 images or NBD servers, with qemu-img and qemu-nbd as peers.
+
+    nbd.py            all cases
+    nbd.py NAME...    some of them
+
+  qcow2     written, zeroed and discarded by the guest; the image is sound and holds what it should,
+            and no server is left
+  snapshot  what the guest writes to a qcow2 image is forgotten
+  uri       a server on a Unix socket
+  lost      the server dies: the guest sees I/O errors and goes on
+  wrong     no qemu-nbd, no server, a file that is no qcow2 image, a missing file: one sentence
+
+UMBRA is the emulator to test (default build/release/umbra).
+"""
+
+import hashlib
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import boot
+import net
+
+SIZE = 64 << 20
+SCRIPT = """
+md5sum </dev/vda | sed 's/^/TEST: before /'
+dd if=/dev/urandom of=/tmp/f bs=64k count=40 2>/dev/null
+dd if=/tmp/f of=/dev/vda bs=64k seek=16 conv=notrunc,fsync 2>&1 | grep copied
+md5sum </tmp/f | sed 's/^/TEST: wrote /'
+echo 3 >/proc/sys/vm/drop_caches
+dd if=/dev/vda bs=64k skip=16 count=40 2>/dev/null | md5sum | sed 's/^/TEST: read /'
+blkdiscard -o 33554432 -l 1048576 /dev/vda && echo 'TEST: discarded'
+echo "TEST: size $(cat /sys/block/vda/size)"
+"""
+
+
+def run(*command):
+    return subprocess.run([str(word) for word in command], check=True, capture_output=True,
+                          text=True)
+
+
+def image(scratch):
+    """A qcow2 image and the raw data that it was made of."""
+    raw, qcow2 = Path(scratch) / "raw", Path(scratch) / "disk.qcow2"
+    data = hashlib.sha256(b"umbra").digest() * 4096
+    raw.write_bytes(data + b"\0" * (SIZE - len(data)))
+    run("qemu-img", "convert", "-f", "raw", "-O", "qcow2", raw, qcow2)
+    return raw, qcow2
+
+
+def boot_with(scratch, script, drive):
+    guest = net.Guest(scratch, script, ["-drive", f"if=none,id=d,{drive}",
+                                        "-device", "virtio-blk-device,drive=d"])
+    return guest
+
+
+def servers(path):
+    """qemu-nbd processes that serve a file."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                words = (entry / "cmdline").read_bytes().split(b"\0")
+            except OSError:
+                continue
+            if words[0].endswith(b"qemu-nbd") and str(path).encode() in words:
+                found.append(int(entry.name))
+    return found
+
+
+def judge(text):
+    md5 = dict(re.findall(r"TEST: (wrote|read) (\w+)", text))
+    if not md5.get("wrote") or md5.get("wrote") != md5.get("read"):
+        return f"what was read is not what was written: {text[-800:]}"
+    return net.missing(text, f"TEST: size {SIZE // 512}", "TEST: discarded")
+
+
+def check_qcow2():
+    with tempfile.TemporaryDirectory(prefix="umbra-nbd-") as scratch:
+        raw, qcow2 = image(scratch)
+        guest = boot_with(scratch, SCRIPT, f"file={qcow2}")
+        problem = guest.end() or judge(guest.text)
+        if problem:
+            return problem
+        before = re.search(r"TEST: before (\w+)", guest.text).group(1)
+        if before != hashlib.md5(raw.read_bytes()).hexdigest():
+            return "the guest reads something else than the image holds"
+        time.sleep(0.5)
+        if servers(qcow2):
+            return "a qemu-nbd is left"
+        run("qemu-img", "check", qcow2)
+        out = Path(scratch) / "out"
+        run("qemu-img", "convert", "-f", "qcow2", "-O", "raw", qcow2, out)
+        data = out.read_bytes()[1 << 20:(1 << 20) + 40 * 65536]
+        wrote = re.search(r"TEST: wrote (\w+)", guest.text).group(1)
+        return None if hashlib.md5(data).hexdigest() == wrote else "the image lacks what was written"
+
+
+def check_snapshot():
+    with tempfile.TemporaryDirectory(prefix="umbra-nbd-") as scratch:
+        _, qcow2 = image(scratch)
+        before = qcow2.read_bytes()
+        guest = boot_with(scratch, SCRIPT, f"file={qcow2},format=qcow2,snapshot=on")
+        problem = guest.end() or judge(guest.text)
+        return problem or (None if qcow2.read_bytes() == before else "the image was written")
+
+
+def serve(scratch):
+    raw, _ = image(scratch)
+    path = Path(scratch) / "socket"
+    server = subprocess.Popen(["qemu-nbd", "-f", "raw", "-k", path, "-t", raw])
+    while not path.exists():
+        time.sleep(0.02)
+    return raw, server, f"file=nbd+unix:///?socket={path}"
+
+
+def check_uri():
+    with tempfile.TemporaryDirectory(prefix="umbra-nbd-") as scratch:
+        raw, server, drive = serve(scratch)
+        guest = boot_with(scratch, SCRIPT, drive)
+        problem = guest.end() or judge(guest.text)
+        server.terminate()
+        server.wait()
+        data = raw.read_bytes()[1 << 20:(1 << 20) + 40 * 65536]
+        if not problem and hashlib.md5(data).hexdigest() not in guest.text:
+            problem = "the server lacks what was written"
+        return problem
+
+
+def check_lost():
+    with tempfile.TemporaryDirectory(prefix="umbra-nbd-") as scratch:
+        _, server, drive = serve(scratch)
+        script = """
+dd if=/dev/vda of=/dev/null bs=4k count=1 && echo 'TEST: first'
+sleep 1.5
+dd if=/dev/vda of=/dev/null bs=4k skip=1000 count=1 iflag=direct || echo 'TEST: refused'
+echo x | dd of=/dev/vda conv=fsync || echo 'TEST: refused too'
+"""
+        guest = boot_with(scratch, script, drive)
+        guest.read_until("TEST: first")
+        server.kill()
+        server.wait()
+        guest.read_until("\0")
+        guest.timer.cancel()
+        if guest.process.wait() != 0:
+            return f"status {guest.process.returncode}: {guest.text[-300:]}"
+        return net.missing(guest.text, "TEST: refused", "TEST: refused too")
+
+
+def refused(arguments, pattern, env=None):
+    emulator = shlex.split(os.environ.get("UMBRA") or str(boot.ROOT / "build/release/umbra"))
+    result = subprocess.run(emulator + ["-kernel", str(net.GUEST / "vmlinuz"), "-serial", "null",
+                                        "-device", "virtio-blk-device,drive=d", "-drive", arguments],
+                            capture_output=True, text=True, timeout=30, check=False, env=env,
+                            stdin=subprocess.DEVNULL)
+    if result.returncode == 0 or not re.search(pattern, result.stderr):
+        return f"{arguments}: {result.returncode} {result.stderr!r}"
+    return None
+
+
+def check_wrong():
+    with tempfile.TemporaryDirectory(prefix="umbra-nbd-") as scratch:
+        raw, qcow2 = image(scratch)
+        return refused(f"if=none,id=d,file={qcow2}", "qemu-nbd is needed and not installed",
+                       {"PATH": "/nonexistent"}) or \
+            refused("if=none,id=d,file=nbd://127.0.0.1:1/x", "cannot connect") or \
+            refused(f"if=none,id=d,format=qcow2,file={raw}", "qemu-nbd cannot serve") or \
+            refused(f"if=none,id=d,file={scratch}/no.qcow2", "No such file")
+
+
+CASES = {"qcow2": check_qcow2, "snapshot": check_snapshot, "uri": check_uri, "lost": check_lost,
+         "wrong": check_wrong}
+
+
+def main():
+    if not shutil.which("qemu-nbd"):
+        sys.exit("nbd.py: no qemu-nbd on this host: run scripts/setup")
+    boot.need_guest([boot.Cell("initramfs", "armmp-lpae", 1, "spt")])
+    failed = 0
+    for name in sys.argv[1:] or CASES:
+        if name not in CASES:
+            sys.exit(f"nbd.py: unknown case {name}: {', '.join(CASES)}")
+        started = time.monotonic()
+        problem = CASES[name]()
+        failed += bool(problem)
+        print(f"FAIL {name}: {problem}" if problem else
+              f"ok {name} ({time.monotonic() - started:.1f} s)", flush=True)
+    sys.exit(1 if failed else 0)
+
+
+if __name__ == "__main__":
+    main()
