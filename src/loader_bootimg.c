@@ -84,7 +84,8 @@ static int read_new(const char *path, const struct blob *b, struct header *h)
     if (b->size < size) {
         return corrupt(path, "it ends within its header, at byte", (uint32_t)b->size);
     }
-    if (loader_le32(b->data + 20) != size) {
+    /* Early tools of version 3 wrote 1596 with the same layout. */
+    if (loader_le32(b->data + 20) < size || loader_le32(b->data + 20) > NEW_PAGE) {
         return corrupt(path, "its header size is", loader_le32(b->data + 20));
     }
     h->ramdisk_size = loader_le32(b->data + 12);

@@ -616,6 +616,7 @@ Test(loader, boot_image_damaged)
         damage(version, 8, 0, "without a kernel");
         if (version > 0) {
             damage(version, version <= 2 ? 1644 : 20, 0, "its header size is 0");
+            damage(version, version <= 2 ? 1644 : 20, 4097, "its header size is 4097");
         }
         if (version <= 2) {
             damage(version, 36, 0, "its page size is 0");
