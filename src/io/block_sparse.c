@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Drives from Android sparse images: a header and a list of chunks, each so many blocks of the drive
- * that are in the file, are one repeated word, or do not matter (AOSP system/core/libsparse,
+ * Drives from Android sparse images: a header and a list of chunks, each so many blocks of the
+ * drive that are in the file, are one repeated word, or do not matter (AOSP system/core/libsparse,
  * sparse_format.h). The list is read once, at start; then every read finds its chunk by halving.
  *
  * The format cannot take writes, so a drive from such a file is read-only or has an overlay

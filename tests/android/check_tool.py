@@ -374,9 +374,9 @@ time.sleep(60)
         words = line[line.index("-append") + 1]
         self.assertTrue(words.endswith("androidboot.hardware=ranchu my=word"), words)
         drives = [w for w in line if w.startswith("file=")]
-        self.assertEqual([w.split("id=")[1].split(",")[0] for w in drives], ["system", "cache", "userdata"])
-        self.assertIn("snapshot=on", drives[0])
-        self.assertNotIn("snapshot", drives[1] + drives[2])
+        self.assertEqual([w.split("id=")[1].split(",")[0] for w in drives], ["userdata", "cache", "system"])
+        self.assertIn("snapshot=on", drives[2])
+        self.assertNotIn("snapshot", drives[0] + drives[1])
 
     def test_dies(self):
         self.fake('print("Linux version 6", file=out, flush=True); print("umbra: no memory", file=sys.stderr); '

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Drives from Android sparse images: every kind of chunk reads as what it stands for, also across
- * chunks and under an overlay; damaged and hostile lists are refused in one sentence. SEED and ROUNDS
- * vary the random test.
+ * chunks and under an overlay; damaged and hostile lists are refused in one sentence. SEED and
+ * ROUNDS vary the random test.
  */
 #include <criterion/criterion.h>
 #include <errno.h>

@@ -65,7 +65,8 @@ def command(umbra, guest, options, disks, serial, control):
         line += ["-dtb", str(guest.dtb)]
     if old:
         line += ["-global", "virtio-mmio.force-legacy=true"]
-    for name in pieces.DISKS:
+    # Slots are filled from the highest address down and Linux finds the lowest first: vda comes last.
+    for name in reversed(pieces.DISKS):
         if name in disks:
             line += _drive(name, disks[name], "")
         elif name in guest.disks:
