@@ -34,14 +34,14 @@ def _knows(umbra, option):
     return option in done.stdout
 
 
-def display(umbra, kind):
+def display(umbra, kind, web_port):
     """Options for headless, window or web."""
     if kind == "headless":
         return ["-display", "none"]
     want = "sdl" if kind == "window" else "web"
-    if not _knows(umbra, f"{want}"):
+    if not _knows(umbra, want):
         raise Problem(f"this {umbra} has no -display {want}; --headless works")
-    return ["-display", "sdl" if kind == "window" else "web=0"]
+    return ["-display", want if kind == "window" else f"web={web_port}"]
 
 
 def kernel_words(guest, extra):
@@ -76,7 +76,7 @@ def command(umbra, guest, options, disks, serial, control):
     line += ["-name", guest.name.replace(",", " "), "-no-reboot"]
     if options.mmu:
         line += ["-mmu", options.mmu]
-    return line + display(umbra, options.display) + options.rest
+    return line + display(umbra, options.display, options.web_port) + options.rest
 
 
 def _drive(name, path, more):

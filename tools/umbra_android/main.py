@@ -35,6 +35,7 @@ def parse(arguments):
                    help="host port that leads to adbd (default 5555; 0: any free one)")
     for kind in ("window", "web", "headless"):
         p.add_argument(f"--{kind}", dest="display", action="store_const", const=kind, default="headless")
+    p.add_argument("--web-port", type=int, default=6080, metavar="P", help="of --web (default 6080)")
     p.add_argument("--wipe-data", action="store_true", help="forget what the guest wrote")
     p.add_argument("--data-size", type=int, default=1024, metavar="MIB", help="of a new userdata image")
     p.add_argument("--wait", action="store_true", help="stop when --until came; else the guest goes on")
@@ -134,7 +135,10 @@ def report(boot, options, reason):
         timeline.write(record, options.timeline)
     if reason is not None:
         print(f"umbra-android: {result}", file=sys.stderr)
-    elif not options.wait:
+        return
+    if options.display == "web":
+        print(last_lines(boot.errors, 1), flush=True)
+    if not options.wait:
         print(f"{boot.name} runs; adb connect 127.0.0.1:{options.adb_port}; Ctrl-C ends it", flush=True)
 
 
