@@ -45,6 +45,7 @@ struct board {
 
 struct board_images {
     gpa_t initrd, initrd_end; /* equal: none */
+    const char *cmdline; /* of a boot image, before that of -append; NULL: none */
 };
 
 /* board_framebuffer.c: -device simple-framebuffer */

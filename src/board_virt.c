@@ -240,17 +240,21 @@ static int place_dtb(struct vm *vm, const struct loader_kernel *k, gpa_t after)
     return 0;
 }
 
-static int load_initrd(struct vm *vm, gpa_t base, struct board_images *img)
+static int load_initrd(struct vm *vm, const struct loader_kernel *k, struct board_images *img)
 {
+    const struct ram low = board_low_ram(vm);
+    gpa_t base = loader_initrd_base(&low, k);
     int err = 0;
 
     img->initrd = img->initrd_end = base;
+    img->cmdline = k->boot.cmdline;
     if (vm->opt->initrd != NULL) {
-        struct ram low = board_low_ram(vm);
         err = loader_load_file(&low, "initrd", vm->opt->initrd, base, &img->initrd_end);
-        if (err == 0) {
-            mmu_dma_written(vm, base, img->initrd_end - base);
-        }
+    } else if (k->boot.ramdisk != NULL) {
+        err = loader_load_ramdisk(&low, vm->opt->kernel, &k->boot, base, &img->initrd_end);
+    }
+    if (err == 0 && img->initrd_end != base) {
+        mmu_dma_written(vm, base, img->initrd_end - base);
     }
     return err;
 }
@@ -270,13 +274,14 @@ int board_load(struct vm *vm)
         }
         mmu_dma_written(vm, k.low, k.end - k.low);
     }
-    err = load_initrd(vm, loader_initrd_base(&low, &k), &img);
+    err = load_initrd(vm, &k, &img);
     if (err == 0) {
         err = board_dt_patch(vm, &img);
     }
     if (err == 0) {
         err = place_dtb(vm, &k, img.initrd_end);
     }
+    loader_free_kernel(&k);
     vm->boot_pc = k.entry;
     vm->boot_r1 = UINT32_MAX; /* no machine number: a device tree is given */
     return err;

@@ -279,13 +279,35 @@ static int patch_seed(void *fdt, int chosen, const char *name, size_t size)
     return fdt_setprop(fdt, chosen, name, seed, (int)size);
 }
 
+/* The boot image's text first: of two values for one parameter the kernel takes the last. */
+static int patch_bootargs(void *fdt, int chosen, const char *first, const char *second)
+{
+    char *text;
+
+    if (first == NULL || first[0] == '\0' || second == NULL) {
+        const char *only = second != NULL ? second : first;
+        return only != NULL ? fdt_setprop_string(fdt, chosen, "bootargs", only) : 0;
+    }
+    if (asprintf(&text, "%s %s", first, second) < 0) {
+        return -FDT_ERR_INTERNAL;
+    }
+    int err = fdt_setprop_string(fdt, chosen, "bootargs", text);
+    free(text);
+    return err;
+}
+
+static size_t length(const char *text)
+{
+    return text != NULL ? strlen(text) : 0;
+}
+
 static int patch_chosen(void *fdt, const struct vm *vm, const struct board_images *img)
 {
     int chosen = subnode(fdt, 0, "chosen");
     int err = chosen < 0 ? chosen : 0;
 
-    if (err == 0 && vm->opt->append != NULL) {
-        err = fdt_setprop_string(fdt, chosen, "bootargs", vm->opt->append);
+    if (err == 0) {
+        err = patch_bootargs(fdt, chosen, img->cmdline, vm->opt->append);
     }
     if (err == 0 && img->initrd != img->initrd_end) {
         err = fdt_setprop_u64(fdt, chosen, "linux,initrd-start", img->initrd);
@@ -302,8 +324,8 @@ static int patch_chosen(void *fdt, const struct vm *vm, const struct board_image
 int board_dt_patch(struct vm *vm, const struct board_images *img)
 {
     struct board *b = vm->board;
-    size_t room = fdt_totalsize(b->dtb) + DT_PATCH_ROOM +
-                  (vm->opt->append != NULL ? strlen(vm->opt->append) : 0);
+    size_t room = fdt_totalsize(b->dtb) + DT_PATCH_ROOM + length(vm->opt->append) +
+                  length(img->cmdline);
     void *fdt = malloc(room);
     int err;
 

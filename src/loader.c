@@ -72,19 +72,43 @@ static int load_any(const struct ram *ram, const char *path, const struct blob *
 int loader_load_kernel(const struct ram *ram, const char *path, struct loader_kernel *out)
 {
     struct blob b;
+    struct loader_boot boot = {0};
     int err = loader_read_file("kernel", path, ram->size, &b);
 
     if (err != 0) {
         return err;
     }
-    if (loader_is_gzip(&b)) {
+    if (loader_is_bootimg(&b)) {
+        err = loader_open_bootimg(path, &b, &boot);
+    }
+    if (err == 0 && loader_is_gzip(&b)) {
         err = loader_gunzip(path, ram->size, &b);
     }
     if (err == 0) {
         err = load_any(ram, path, &b, out);
     }
     free(b.data);
-    return err;
+    if (err != 0) {
+        free(boot.ramdisk);
+        free(boot.cmdline);
+        return err;
+    }
+    out->boot = boot;
+    return 0;
+}
+
+void loader_free_kernel(struct loader_kernel *k)
+{
+    free(k->boot.ramdisk);
+    free(k->boot.cmdline);
+    k->boot = (struct loader_boot){0};
+}
+
+int loader_load_ramdisk(const struct ram *ram, const char *path, const struct loader_boot *boot,
+                        gpa_t gpa, gpa_t *end)
+{
+    *end = gpa + boot->ramdisk_size;
+    return loader_place(ram, "RAM disk of", path, gpa, boot->ramdisk, boot->ramdisk_size);
 }
 
 int loader_load_file(const struct ram *ram, const char *what, const char *path, gpa_t gpa,

@@ -25,6 +25,9 @@ int loader_load_elf(const struct ram *ram, const char *path, const struct blob *
 bool loader_is_zimage(const struct blob *b);
 int loader_load_zimage(const struct ram *ram, const char *path, const struct blob *b,
                        struct loader_kernel *out) MUST_CHECK;
+/* loader_bootimg.c: replace an Android boot image by the kernel in it. */
+bool loader_is_bootimg(const struct blob *b);
+int loader_open_bootimg(const char *path, struct blob *b, struct loader_boot *out) MUST_CHECK;
 /* Known formats of other machines, told apart so that the user learns what is wrong; NULL when
    none. */
 const char *loader_foreign_format(const struct blob *b);

@@ -132,6 +132,15 @@ const char *loader_foreign_format(const struct blob *b)
     if (has(b, 0, "\x28\xb5\x2f\xfd", 4)) {
         return "a zstd-compressed file (unpack it first)";
     }
+    if (has(b, 0, "\x02\x21\x4c\x18", 4) || has(b, 0, "\x04\x22\x4d\x18", 4)) {
+        return "an LZ4-compressed file (unpack it first)";
+    }
+    if (has(b, 0, "VNDRBOOT", 8)) {
+        return "an Android vendor_boot image, which has no kernel";
+    }
+    if (has(b, 0, "\x3a\xff\x26\xed", 4)) {
+        return "an Android sparse image of a disk";
+    }
     if (has(b, 0, "MZ", 2) && has(b, 4, "zimg", 4)) {
         return "an EFI zboot kernel of another architecture";
     }

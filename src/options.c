@@ -352,7 +352,7 @@ static const struct option {
     {"smp", "N", parse_smp, "number of CPUs, 1 to 8 (default 1)"},
     {"m", "SIZE", parse_memory, "RAM in MiB, or with suffix K, M, G (default 256M)"},
     {"accel", "tcg", parse_accel, "tcg[,thread=multi][,tb-size=MIB]: code cache of each CPU"},
-    {"kernel", "FILE", parse_kernel, "zImage, ELF or raw binary, also gzip'd"},
+    {"kernel", "FILE", parse_kernel, "zImage, ELF, raw binary, also gzip'd, or Android boot image"},
     {"initrd", "FILE", parse_initrd, "initial RAM disk"},
     {"append", "TEXT", parse_append, "kernel command line"},
     {"dtb", "FILE", parse_dtb, "device tree to use instead of the board's own"},

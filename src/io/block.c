@@ -238,6 +238,7 @@ void block_close(struct block *b)
     }
     stop_threads(b);
     block_snapshot_close(b);
+    block_sparse_close(b);
     if (b->fd >= 0 || (b->nbd != NULL && b->bytes > 0)) {
         int err = block_file_flush(b);
         if (err != 0) {

@@ -56,18 +56,30 @@ static void advance(struct block_transfer *t, uint64_t done)
     }
 }
 
-/* The file ended: what is left reads as zeroes if it lies in the filled-up last sector. */
-static int read_beyond_end(const struct block *b, struct block_transfer *t, uint64_t bytes)
+void block_file_fill(struct block_transfer *t, uint32_t word, uint64_t bytes)
 {
-    if (t->offset < b->bytes) {
-        return -ENODATA;
-    }
     while (bytes > 0) {
         uint64_t n = t->iov->iov_len < bytes ? t->iov->iov_len : bytes;
-        memset(t->iov->iov_base, 0, n);
+        uint8_t *p = t->iov->iov_base;
+        if (word == (word & 0xff) * 0x01010101u) {
+            memset(p, (int)(word & 0xff), n);
+        } else {
+            for (uint64_t i = 0; i < n; i++) {
+                p[i] = (uint8_t)(word >> (t->offset + i) % 4 * 8);
+            }
+        }
         advance(t, n);
         bytes -= n;
     }
+}
+
+/* The file ended: what is left reads as zeroes if it lies in the filled-up last sector. */
+static int read_beyond_end(const struct block *b, struct block_transfer *t, uint64_t bytes)
+{
+    if (b->sparse != NULL || t->offset < b->bytes) {
+        return -ENODATA;
+    }
+    block_file_fill(t, 0, bytes);
     return 0;
 }
 
@@ -103,6 +115,12 @@ int block_file_move(struct block *b, int fd, enum block_op op, struct block_tran
     return 0;
 }
 
+int block_file_base_read(struct block *b, struct block_transfer *t, uint64_t bytes, uint32_t epoch)
+{
+    return b->sparse != NULL ? block_sparse_read(b, t, bytes, epoch)
+                             : block_file_move(b, b->fd, BLOCK_READ, t, bytes, epoch);
+}
+
 static bool has_overlay(const struct block *b)
 {
     return b->overlay_map != NULL;
@@ -120,8 +138,11 @@ static int transfer(struct block *b, struct block_request *r, uint32_t epoch)
     if (r->op == BLOCK_READ && has_overlay(b)) {
         return block_snapshot_read(b, &t, epoch);
     }
-    int err = block_file_move(b, target(b), r->op, &t, t.left, epoch);
-    if (err == 0 && r->op == BLOCK_WRITE && has_overlay(b)) {
+    if (r->op == BLOCK_READ) {
+        return block_file_base_read(b, &t, t.left, epoch);
+    }
+    int err = block_file_move(b, target(b), BLOCK_WRITE, &t, t.left, epoch);
+    if (err == 0 && has_overlay(b)) {
         block_snapshot_mark(b, r->offset, r->length);
     }
     return err;

@@ -15,12 +15,13 @@ struct block {
     char *id, *file;
     int fd;
     bool readonly, snapshot;
+    struct block_sparse *sparse; /* NULL: the file's bytes are the drive's */
     int overlay;      /* what the guest writes, with snapshot=on; else -1 */
     _Atomic uint64_t *overlay_map; /* a bit for each sector: it is in the overlay */
     struct nbd_handle *nbd; /* instead of fd; NULL: a file */
     uint8_t *nbd_buffer;    /* nbd_lock */
     pthread_mutex_t nbd_lock;
-    uint64_t bytes;   /* size of the file when it was opened */
+    uint64_t bytes;   /* size of the file when it was opened, or what a sparse one stands for */
     uint64_t sectors;
 
     _Atomic uint64_t writes;             /* changes of the file that are done */
@@ -59,6 +60,10 @@ struct block_transfer {
 /* The next `bytes` of it, from or to fd. */
 int block_file_move(struct block *b, int fd, enum block_op op, struct block_transfer *t,
                     uint64_t bytes, uint32_t epoch);
+/* The next `bytes` of it become a repeated little-endian word; its offset is a multiple of 4. */
+void block_file_fill(struct block_transfer *t, uint32_t word, uint64_t bytes);
+/* The next `bytes` of it from the drive's own file, whatever its format. */
+int block_file_base_read(struct block *b, struct block_transfer *t, uint64_t bytes, uint32_t epoch);
 /* Say that a request failed, not too often. */
 void block_file_report(struct block *b, const struct block_request *r, int err);
 
@@ -70,6 +75,11 @@ int block_nbd_move(struct block *b, enum block_op op, struct block_transfer *t, 
                    uint32_t epoch);
 int block_nbd_flush(struct block *b);
 int block_nbd_range(struct block *b, enum block_op op, const struct block_range *g, bool unmap);
+
+/* block_sparse.c: is it a sparse image; then read its list. Reports its own errors but -ENOMEM. */
+int block_sparse_open(struct block *b) MUST_CHECK;
+void block_sparse_close(struct block *b);
+int block_sparse_read(struct block *b, struct block_transfer *t, uint64_t bytes, uint32_t epoch);
 
 /* block_snapshot.c */
 int block_snapshot_open(struct block *b) MUST_CHECK; /* reports its own errors but -ENOMEM */

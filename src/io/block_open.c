@@ -86,12 +86,17 @@ static int measure(struct block *b)
     }
     b->bytes = (uint64_t)end;
     b->sectors = b->bytes / BLOCK_SECTOR + (b->bytes % BLOCK_SECTOR != 0);
+    return 0;
+}
+
+/* Not for a sparse image, which is of whole blocks whatever size its file has. */
+static void warn_of_partial_sector(const struct block *b)
+{
     if (b->bytes % BLOCK_SECTOR != 0) {
         log_warn("drive %s: the size of %s, %" PRIu64 " bytes, is no multiple of 512; the guest "
                  "sees the last sector filled up with zeroes",
                  b->id, b->file, b->bytes);
     }
-    return 0;
 }
 
 static struct block *allocate(const char *id, const char *file, unsigned flags)
@@ -130,7 +135,10 @@ static int open_raw(struct block *b)
     if (err == 0) {
         err = lock_file(b);
     }
-    return err == 0 ? measure(b) : err;
+    if (err == 0) {
+        err = measure(b);
+    }
+    return err == 0 ? block_sparse_open(b) : err;
 }
 
 int block_open(const char *id, const char *file, unsigned flags, struct block **out)
@@ -146,6 +154,7 @@ int block_open(const char *id, const char *file, unsigned flags, struct block **
         err = block_snapshot_open(b);
     }
     if (err == 0) {
+        warn_of_partial_sector(b);
         err = block_start_threads(b);
         if (err != 0) {
             log_error("drive %s: cannot start a thread: %s", id, strerror(-err));

@@ -83,8 +83,8 @@ int block_snapshot_read(struct block *b, struct block_transfer *t, uint32_t epoc
     while (err == 0 && t->left > 0) {
         bool overlay;
         uint64_t n = same_place(b, t->offset / BLOCK_SECTOR, t->left / BLOCK_SECTOR, &overlay);
-        err = block_file_move(b, overlay ? b->overlay : b->fd, BLOCK_READ, t, n * BLOCK_SECTOR,
-                              epoch);
+        err = overlay ? block_file_move(b, b->overlay, BLOCK_READ, t, n * BLOCK_SECTOR, epoch)
+                      : block_file_base_read(b, t, n * BLOCK_SECTOR, epoch);
     }
     return err;
 }

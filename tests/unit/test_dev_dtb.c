@@ -53,6 +53,14 @@ static struct vm vm;
 static struct vm_options opt;
 static struct board board;
 
+static const struct board_images *with_initrd(gpa_t first, gpa_t end)
+{
+    static struct board_images images;
+
+    images = (struct board_images){.initrd = first, .initrd_end = end};
+    return &images;
+}
+
 static void make(unsigned ncpus, uint64_t ram_size)
 {
     board = (struct board){0};
@@ -110,7 +118,7 @@ Test(dtb, well_formed_for_every_number_of_cpus)
         opt = (struct vm_options){.append = "console=ttyAMA0"};
         make(n, (uint64_t)n << 30);
         cr_assert_eq(board_dt_create(&vm), 0);
-        cr_assert_eq(board_dt_patch(&vm, &(struct board_images){0x48000000, 0x48123456}), 0);
+        cr_assert_eq(board_dt_patch(&vm, with_initrd(0x48000000, 0x48123456)), 0);
         cr_assert_eq(fdt_check_full(board.dtb, board.dtb_size), 0);
         cr_expect_lt(board.dtb_size, 32768);
         check_with_dtc();
@@ -135,7 +143,7 @@ Test(dtb, describes_the_board)
     opt = (struct vm_options){.append = "a b=\"c\""};
     make(2, 1u << 30);
     cr_assert_eq(board_dt_create(&vm), 0);
-    cr_assert_eq(board_dt_patch(&vm, &(struct board_images){0x48000000, 0x48123456}), 0);
+    cr_assert_eq(board_dt_patch(&vm, with_initrd(0x48000000, 0x48123456)), 0);
     CELLS("/intc@8000000", "reg", 0, 0x08000000, 0, 0x10000, 0, 0x08010000, 0, 0x10000);
     CELLS("/intc@8000000/v2m@8020000", "reg", 0, 0x08020000, 0, 0x1000);
     CELLS("/pl011@9000000", "reg", 0, 0x09000000, 0, 0x1000);
@@ -169,7 +177,7 @@ Test(dtb, no_pmu_node_without_one)
     make(1, 1u << 28);
     cr_assert_eq(board_dt_create(&vm), 0);
     cr_expect_lt(fdt_path_offset(board.dtb, "/pmu"), 0);
-    cr_assert_eq(board_dt_patch(&vm, &(struct board_images){0x44000000, 0x44000000}), 0);
+    cr_assert_eq(board_dt_patch(&vm, with_initrd(0x44000000, 0x44000000)), 0);
     int len;
     cr_expect_null(prop("/chosen", "bootargs", &len));
     cr_expect_null(prop("/chosen", "linux,initrd-start", &len));
@@ -184,13 +192,13 @@ Test(dtb, seeds_differ_at_each_start)
     opt = (struct vm_options){0};
     make(1, 1u << 28);
     cr_assert_eq(board_dt_create(&vm), 0);
-    cr_assert_eq(board_dt_patch(&vm, &(struct board_images){0, 0}), 0);
+    cr_assert_eq(board_dt_patch(&vm, with_initrd(0, 0)), 0);
     memcpy(first, prop("/chosen", "rng-seed", &len), sizeof first);
-    cr_assert_eq(board_dt_patch(&vm, &(struct board_images){0, 0}), 0);
+    cr_assert_eq(board_dt_patch(&vm, with_initrd(0, 0)), 0);
     cr_expect_arr_neq(first, prop("/chosen", "rng-seed", &len), sizeof first);
     size_t size = board.dtb_size;
     for (unsigned i = 0; i < 20; i++) {
-        cr_assert_eq(board_dt_patch(&vm, &(struct board_images){0, 0}), 0);
+        cr_assert_eq(board_dt_patch(&vm, with_initrd(0, 0)), 0);
     }
     cr_expect_eq(board.dtb_size, size, "reboots do not make it grow");
     free(board.dtb);
@@ -230,7 +238,7 @@ Test(dtb, user_tree_gets_memory_and_arguments)
 
     put(buf, small_tree(buf, sizeof buf, 1, 1));
     cr_assert_eq(board_dt_create(&vm), 0);
-    cr_assert_eq(board_dt_patch(&vm, &(struct board_images){0x44000000, 0x44000100}), 0);
+    cr_assert_eq(board_dt_patch(&vm, with_initrd(0x44000000, 0x44000100)), 0);
     CELLS("/memory@40000000", "reg", 0x40000000, 1u << 28);
     cr_expect_str_eq(prop("/chosen", "bootargs", &len), "hello");
     cr_expect_eq(fdt_check_full(board.dtb, board.dtb_size), 0);
@@ -245,11 +253,11 @@ Test(dtb, user_tree_that_cannot_hold_the_memory)
     put(buf, small_tree(buf, sizeof buf, 1, 1));
     vm.ram.size = (uint64_t)8 << 30;
     cr_assert_eq(board_dt_create(&vm), 0);
-    cr_expect_lt(board_dt_patch(&vm, &(struct board_images){0, 0}), 0);
+    cr_expect_lt(board_dt_patch(&vm, with_initrd(0, 0)), 0);
     free(board.dtb);
     put(buf, small_tree(buf, sizeof buf, 9, 1));
     cr_assert_eq(board_dt_create(&vm), 0);
-    cr_expect_lt(board_dt_patch(&vm, &(struct board_images){0, 0}), 0);
+    cr_expect_lt(board_dt_patch(&vm, with_initrd(0, 0)), 0);
     free(board.dtb);
     unlink(path);
 }
@@ -273,7 +281,7 @@ Test(dtb, damaged_user_trees_are_refused_or_harmless)
         }
         put(bad, size);
         if (board_dt_create(&vm) == 0) {
-            int err = board_dt_patch(&vm, &(struct board_images){0, 0});
+            int err = board_dt_patch(&vm, with_initrd(0, 0));
             cr_expect(err <= 0);
         }
         free(board.dtb);

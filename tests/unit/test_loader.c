@@ -500,3 +500,146 @@ Test(loader, other_files)
     cr_assert_eq(truncate(path, 0), 0);
     cr_expect_lt(loader_load_file(&ram, "initrd", path, RAM_BASE, &end), 0, "empty");
 }
+
+/* ---- Android boot image ---- */
+#define KERNEL 8192u
+#define RAMDISK 5000u
+
+static uint8_t boot_image[65536];
+
+/* Kernel and RAM disk behind a header of that version; returns the size. */
+static size_t make_boot_image(unsigned version, uint32_t page)
+{
+    static const uint32_t header_size[] = {0, 1648, 1660, 1580, 1584};
+    uint8_t *h = boot_image;
+    bool old = version <= 2;
+
+    memset(h, 0, sizeof boot_image);
+    memcpy(h, "ANDROID!", 8);
+    put32(h + 8, KERNEL);
+    put32(h + (old ? 16 : 12), RAMDISK);
+    put32(h + 40, version);
+    if (old) {
+        put32(h + 36, page);
+        memset(h + 64, 'a', 512); /* no NUL before the second part */
+        strcpy((char *)h + 608, " b=c");
+    } else {
+        strcpy((char *)h + 44, "d=e");
+    }
+    if (version > 0) {
+        put32(h + (old ? 1644 : 20), header_size[version]);
+    }
+    make_zimage(h + page, KERNEL);
+    uint8_t *ramdisk = h + page + (KERNEL + page - 1) / page * page;
+    for (unsigned i = 0; i < RAMDISK; i++) {
+        ramdisk[i] = (uint8_t)(i * 11 + 1);
+    }
+    return (size_t)(ramdisk - h) + RAMDISK;
+}
+
+static void expect_boot_image(unsigned version, uint32_t page)
+{
+    struct loader_kernel k;
+    gpa_t end, at = RAM_BASE + 8 * MIB;
+    size_t size = make_boot_image(version, page);
+
+    put_file(boot_image, size);
+    cr_assert_eq(load_from(path, &k), 0, "version %u: %s", version, message);
+    cr_expect_eq(k.kind, LOADER_ZIMAGE);
+    cr_expect_eq(k.end - k.low, KERNEL);
+    cr_expect_arr_eq(ram.flat + 0x10000, boot_image + page, KERNEL);
+    cr_assert_eq(k.boot.ramdisk_size, RAMDISK);
+    cr_assert_eq(loader_load_ramdisk(&ram, path, &k.boot, at, &end), 0);
+    cr_expect_eq(end, at + RAMDISK);
+    cr_expect_arr_eq(ram.flat + 8 * MIB, boot_image + size - RAMDISK, RAMDISK);
+    if (version <= 2) {
+        cr_expect_eq(strlen(k.boot.cmdline), 516);
+        cr_expect_str_eq(k.boot.cmdline + 511, "a b=c");
+    } else {
+        cr_expect_str_eq(k.boot.cmdline, "d=e");
+    }
+    loader_free_kernel(&k);
+}
+
+Test(loader, boot_image)
+{
+    for (unsigned version = 0; version <= 4; version++) {
+        expect_boot_image(version, 4096);
+    }
+    expect_boot_image(0, 2048);
+    expect_boot_image(2, 16384);
+    /* A vendor's device tree table instead of the version. */
+    make_boot_image(0, 2048);
+    put32(boot_image + 40, 1 << 20);
+    struct loader_kernel k;
+    put_file(boot_image, sizeof boot_image);
+    cr_assert_eq(load_from(path, &k), 0);
+    loader_free_kernel(&k);
+}
+
+Test(loader, boot_image_ramdisk_does_not_fit)
+{
+    struct loader_kernel k;
+    gpa_t end;
+
+    put_file(boot_image, make_boot_image(0, 2048));
+    cr_assert_eq(load_from(path, &k), 0);
+    cr_expect_eq(loader_load_ramdisk(&ram, path, &k.boot, RAM_BASE + ram.size - RAMDISK + 1, &end),
+                 -ENOSPC);
+    loader_free_kernel(&k);
+}
+
+static void damage(unsigned version, uint32_t at, uint32_t value, const char *word)
+{
+    size_t size = make_boot_image(version, 4096);
+
+    put32(boot_image + at, value);
+    put_file(boot_image, size);
+    expect_refusal("damaged boot image", word);
+}
+
+Test(loader, boot_image_damaged)
+{
+    for (unsigned version = 0; version <= 4; version++) {
+        size_t size = make_boot_image(version, 4096);
+        put_file(boot_image, 1500);
+        expect_refusal("cut in the header", "within its header, at byte 1500");
+        put_file(boot_image, 41);
+        expect_refusal("cut early", "within its header, at byte 41");
+        put_file(boot_image, size - 1);
+        expect_refusal("cut in the RAM disk", "its RAM disk of 5000 bytes");
+        put_file(boot_image, 4096 + 100);
+        expect_refusal("cut in the kernel", "its kernel of 8192 bytes");
+        damage(version, 8, 0xffffffff, "its kernel of 4294967295 bytes");
+        damage(version, 8, 0xfffff001, "its kernel of");
+        damage(version, version <= 2 ? 16 : 12, 0xffffffff, "its RAM disk of 4294967295 bytes");
+        damage(version, 8, 0, "without a kernel");
+        if (version > 0) {
+            damage(version, version <= 2 ? 1644 : 20, 0, "its header size is 0");
+            damage(version, version <= 2 ? 1644 : 20, 4097, "its header size is 4097");
+        }
+        if (version <= 2) {
+            damage(version, 36, 0, "its page size is 0");
+            damage(version, 36, 4095, "its page size is 4095");
+            damage(version, 36, 0x80000000, "its page size is 2147483648");
+        }
+    }
+    damage(0, 40, 5, "header version 5");
+    damage(0, 40, 1023, "header version 1023");
+}
+
+Test(loader, boot_image_of_another_machine)
+{
+    size_t size = make_boot_image(2, 4096);
+
+    memset(boot_image + 4096, 0, KERNEL);
+    memcpy(boot_image + 4096 + 0x38, "ARM\x64", 4);
+    put_file(boot_image, size);
+    expect_refusal("arm64", "arm64");
+    memcpy(boot_image, "VNDRBOOT", 8);
+    put_file(boot_image, size);
+    expect_refusal("vendor_boot", "vendor_boot");
+    put32(boot_image, 0xed26ff3a);
+    put_file(boot_image, size);
+    expect_refusal("sparse", "sparse");
+}
