@@ -165,7 +165,7 @@ static int read_chunk(const struct block *b, struct block_sparse *s, struct curs
 
 static int read_list(struct block *b, struct block_sparse *s)
 {
-    struct cursor c;
+    struct cursor c = {0};
     int err = read_header(b, &c);
 
     while (err == 0 && c.left > 0) {
