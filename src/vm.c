@@ -115,11 +115,12 @@ static int create_base(struct vm *vm)
     struct mmu_options mmu = vm->opt->mmu;
     mmu.cpus = vm->opt->smp;
     err = mmu_create(vm, &mmu);
-    if (err != 0) {
+    if (err == -ENOSPC) {
+        log_error("too little address space for windows (ulimit -v); -mmu soft needs none");
+    } else if (err != 0) {
         log_error("cannot set up guest memory translation: %s", strerror(-err));
-        return err;
     }
-    return display_create(vm->io, &vm->display);
+    return err != 0 ? err : display_create(vm->io, &vm->display);
 }
 
 static int create_parts(struct vm *vm)

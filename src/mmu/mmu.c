@@ -132,10 +132,8 @@ int spt_create(struct vm *vm, const struct mmu_options *o)
         log_warn("too little address space for windows (ulimit -v): the guest runs slower");
         return 0;
     }
-    if (!windows) {
-        log_error("too little address space for windows (ulimit -v); -mmu soft needs none");
-        return -ENOMEM;
-    }
+    if (!windows)
+        return -ENOSPC;
     s = mmu_zalloc(sizeof(*s));
     if (!s)
         return -ENOMEM;

@@ -42,6 +42,7 @@ struct mmu_options {
 };
 /* Parse the value of -mmu; on an unknown one -EINVAL and *why names what is accepted. */
 int mmu_options_parse(struct mmu_options *o, const char *value, const char **why) MUST_CHECK;
+/* -ENOSPC: no address space for windows, which the mode cannot do without. */
 int mmu_create(struct vm *vm,
                const struct mmu_options *o) MUST_CHECK; /* process-wide state; -errno */
 void mmu_destroy(struct vm *vm);

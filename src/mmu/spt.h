@@ -58,7 +58,7 @@ struct spt_vcpu {
     struct churn_entry churn[CHURN_ENTRIES]; /* owner only */
 };
 
-int spt_create(struct vm *vm, const struct mmu_options *o) MUST_CHECK; /* -errno */
+int spt_create(struct vm *vm, const struct mmu_options *o) MUST_CHECK; /* as mmu_create() */
 void spt_destroy(struct vm *vm);
 int spt_vcpu_create(struct vcpu *v) MUST_CHECK;
 /* Windows that each of so many vCPUs can have in the address space of this process; 0: too few. */
