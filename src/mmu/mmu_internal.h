@@ -95,7 +95,8 @@ struct window;
 /* Where the user code of a context runs in -mmu auto (tier.c). */
 struct tier {
     uint64_t user_ticks; /* host ticks in user mode */
-    uint64_t cost_us;    /* of fills */
+    uint64_t cost_us;    /* of fills, and of drops by maintenance */
+    uint64_t recent_ticks, recent_drops; /* the same time and drops, halved again and again */
     uint8_t demotions;
     bool windowed;
 };

@@ -26,6 +26,8 @@ static bool drop_va(struct vcpu *v, struct window *w, gva_t va)
         return false;
     pthread_mutex_lock(&w->lock);
     n = window_drop_locked(w, va, size);
+    if (n)
+        atomic_fetch_add_explicit(&w->maintained, 1, memory_order_relaxed);
     pthread_mutex_unlock(&w->lock);
     STAT_ADD(&stats_vcpu[v->index], spt_drops, n);
     return n;

@@ -279,6 +279,7 @@ static struct window *user_window(struct vcpu *v, const struct context *c)
     if (!w)
         return NULL;
     s->nuser++;
+    w->drops_paid = atomic_load_explicit(&w->maintained, memory_order_relaxed);
     atomic_store(w->tag, WINDOW_USED | WINDOW_USER | c->key.asid);
     return w;
 }

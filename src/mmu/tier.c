@@ -26,6 +26,9 @@
 #define SHARE        4    /* fills may cost one part in this many of the time in user mode */
 #define FAULT_US     10   /* a host fault with its fill */
 #define FILL_US      5    /* a fill without */
+#define DROP_US      60   /* maintenance that drops a page: the call, and whom it holds up */
+#define DROPS_MIN    64   /* fewer lately are no storm */
+#define RECENT_US    64000
 #define SHIFT_MAX    10
 #define CALIBRATE_NS 200000
 
@@ -89,7 +92,12 @@ static void account(struct vcpu *v, struct context *c)
     uint64_t now = __rdtsc();
 
     c->tier.user_ticks += now - v->mmu->user_since;
+    c->tier.recent_ticks += now - v->mmu->user_since;
     v->mmu->user_since = now;
+    if (c->tier.recent_ticks > RECENT_US * v->vm->mmu->spt->ticks_per_us) {
+        c->tier.recent_ticks /= 2;
+        c->tier.recent_drops /= 2;
+    }
 }
 
 void tier_leave_user(struct vcpu *v)
@@ -99,15 +107,43 @@ void tier_leave_user(struct vcpu *v)
     v->mmu->user_since = 0;
 }
 
+/*
+ * Did maintenance by any vCPU drop something since the last fault? In a storm each drop is followed
+ * by a fault; a burst, such as a large block of memory that is moved, counts once.
+ */
+static bool dropped_since(struct vcpu *v)
+{
+    struct window *w = v->mmu->spt->cur[0];
+    uint32_t all = w ? atomic_load_explicit(&w->maintained, memory_order_relaxed) : 0;
+
+    if (!w || all == w->drops_paid)
+        return false;
+    w->drops_paid = all;
+    return true;
+}
+
+/* More than its share over its life; or, whatever its life was, in a storm of maintenance now. */
+static bool too_dear(const struct vcpu *v, const struct tier *t)
+{
+    uint64_t us = v->vm->mmu->spt->ticks_per_us;
+
+    return t->cost_us * SHARE * us > t->user_ticks ||
+           (t->recent_drops >= DROPS_MIN &&
+            t->recent_drops * DROP_US * SHARE * us > t->recent_ticks);
+}
+
 void tier_note_fault(struct vcpu *v)
 {
     struct context *c = v->mmu->current;
     struct tier *t = &c->tier;
+    bool dropped = dropped_since(v);
 
-    t->cost_us += FAULT_US;
+    t->cost_us += FAULT_US + (dropped ? DROP_US : 0);
+    t->recent_drops += dropped;
     account(v, c);
-    if (!t->windowed || t->cost_us * SHARE * v->vm->mmu->spt->ticks_per_us <= t->user_ticks)
+    if (!t->windowed || !too_dear(v, t))
         return;
+    t->recent_drops = 0;
     t->windowed = false;
     if (t->demotions < SHIFT_MAX)
         t->demotions++;

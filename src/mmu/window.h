@@ -49,6 +49,7 @@ struct window {
         *tag; /* WINDOW_* | ASID; those of a vCPU lie together, since a TLBI looks at all */
     _Atomic uint32_t current; /* generated code of the owner may use it */
     _Atomic uint64_t last_used;
+    uint32_t drops_paid; /* `maintained` when the tier of its context last looked; owner only */
     uint64_t ng_context; /* serial of the context its non-global pages belong to; owner only */
 
     struct window *next_retired; /* reclaim.c */
@@ -58,6 +59,7 @@ struct window {
     _Atomic uint32_t mapped; /* pages */
     _Atomic uint32_t stale;  /* must be revalidated before it is used again; set without the lock */
     _Atomic uint32_t evicting;
+    _Atomic uint32_t maintained; /* operations by address that dropped something */
     bool disabled;     /* inaccessible as a whole, its VMAs still there: rebuild before use */
     _Atomic bool lost; /* its range went to somebody else while idle: never used again */
     _Atomic uint64_t vmas;

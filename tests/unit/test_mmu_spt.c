@@ -618,6 +618,24 @@ Test(spt, user_code_that_keeps_faulting_moves_back, .init = NULL)
     cr_expect(!(v->exec_flags & EXEC_WINDOW), "not again after 10 ms: the next try waits longer");
 }
 
+/* However long it has run well: another CPU drops its page faster than windows are worth. */
+Test(spt, user_code_in_a_storm_of_maintenance_moves_back, .init = NULL)
+{
+    unsigned n;
+
+    organise((struct mmu_options){.tiered = true});
+    space(v, 1);
+    run_user_for_us(20000);
+    v->mmu->current->tier.user_ticks = UINT64_C(1000000000) * v->vm->mmu->spt->ticks_per_us;
+    for (n = 0; n < 20000 && v->mmu->current->tier.windowed; n++) {
+        v->mmu->current->tier.recent_ticks = 0; /* as above */
+        load(VA, USER);
+        mmu_tlbi(v, TLBI_VA, VA, 1, false);
+    }
+    cr_expect_geq(n, 32, "a few drops are no storm");
+    cr_expect_lt(n, 200);
+}
+
 Test(spt, what_a_kernel_touches_of_user_memory_stays_out_of_its_window, .init = NULL)
 {
     organise((struct mmu_options){.tiered = true});
