@@ -17,9 +17,9 @@
 
 #include <string.h>
 
-#define SCTLR_KEY       (SCTLR_M | SCTLR_WXN | SCTLR_UWXN | SCTLR_EE | SCTLR_TRE | SCTLR_AFE)
-#define ASID_SHIFT_LONG 48
-#define TTBCR_A1        (1u << 22)
+#define SCTLR_KEY        (SCTLR_M | SCTLR_WXN | SCTLR_UWXN | SCTLR_EE | SCTLR_TRE | SCTLR_AFE)
+#define ASID_SHIFT_LONG  48
+#define TTBCR_A1         (1u << 22)
 #define TTBCR_EPD0_SHIFT 7
 
 /* With the MMU off all registers but SCTLR.M are irrelevant: one context serves all. */

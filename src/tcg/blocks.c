@@ -268,7 +268,6 @@ void tcg_jump_cache_flush_page(struct vcpu *v, gva_t va)
     gva_t first = va & GUEST_PAGE_MASK;
 
     fetch_cache_drop(v, first);
-
     for (gva_t pc = first; pc < first + GUEST_PAGE_SIZE; pc += 4) {
         struct jump_cache_entry *e = &v->jump_cache[jump_cache_index(pc)];
 

@@ -249,7 +249,7 @@ static void change_global(unsigned cpu, uint32_t r)
     isb();
     fill(global.frame[global.cur], POISON << 16);
     global.cur ^= 1;
-    fill(global.frame[global.cur], 0x600d0000 | ((old >> 2) + 1));
+    fill(global.frame[global.cur], 0x600d0000 | (((old >> 2) + 1) & 0xffff));
     set_global(true);
     dmb();
     global.state = (old & ~3u) + GEN;
@@ -318,7 +318,8 @@ static void visit_global(unsigned cpu, bool user)
     uint32_t got = this_cpu()->result;
     dmb();
     bool stable = s1 == global.state && !(s1 & CHANGING);
-    if (t != TRAP_NONE ? stable : got >> 16 != 0x600d || (stable && (got & 0xffff) != (s1 >> 2)))
+    bool current = (got & 0xffff) == (s1 >> 2 & 0xffff);
+    if (t != TRAP_NONE ? stable : got >> 16 != 0x600d || (stable && !current))
         count(cpu, BAD_GLOBAL);
 }
 
