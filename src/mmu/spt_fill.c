@@ -227,9 +227,9 @@ enum mmu_fault_action mmu_spt_fault(struct vcpu *v, hva_t addr, bool is_write, u
     uint64_t offset = addr - v->win_base[privileged];
     int err;
 
-    /* A guard: the address wrapped or the access straddles the end. */
+    /* A guard: the address wrapped or the access straddles the end, and the next one may, too. */
     if (offset >> GUEST_VA_BITS)
-        return MMU_FAULT_SLOW;
+        return MMU_FAULT_SOFT;
     f.gva = offset & GUEST_PAGE_MASK;
     f.w = v->mmu->spt->cur[privileged];
     if (!f.w) {

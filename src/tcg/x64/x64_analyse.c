@@ -57,7 +57,7 @@ static void fold_address(struct x64_ctx *c, ir_ref i)
     if (n->type != IR_I32 || c->val[a].uses != c->val[a].addresses)
         return;
     int64_t d = n->op == IR_ADD ? (int32_t)k : -(int64_t)(int32_t)k;
-    if (d < -ADDR_DISP_MAX || d > ADDR_DISP_MAX || x64_node(c, n->arg[0])->op == IR_CONST)
+    if (d < ADDR_DISP_MIN || d > ADDR_DISP_MAX || x64_node(c, n->arg[0])->op == IR_CONST)
         return;
     v->base = n->arg[0];
     v->adisp = (int32_t)d;

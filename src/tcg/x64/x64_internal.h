@@ -29,8 +29,13 @@
 #define FRAME_XMM         (FRAME_SPILL + FRAME_SPILL_SLOTS * 8)
 #define FRAME_BYTES       (FRAME_XMM + 16 * 16 + 8) /* +8: six pushes and the return address */
 
-/* Displacement folded into an access; the window guards are 64 KiB. */
+/*
+ * Displacement folded into an access; the window guards are 64 KiB. The largest negative one is
+ * small: a table at the end of the address space, indexed by a small number (the vectors at
+ * 0xffff0000 do that at each exception), must not begin below the window.
+ */
 #define ADDR_DISP_MAX     61440
+#define ADDR_DISP_MIN     (-4096)
 
 #define STATE(field)      ((int32_t)offsetof(struct vcpu, field) - VCPU_BIAS)
 
