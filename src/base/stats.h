@@ -33,6 +33,7 @@
     X(spt_evictions, "SPT windows evicted for the VMA budget") \
     X(sites_patched, "access sites sent to the soft TLB") \
     X(sites_unpatched, "access sites returned to their window") \
+    X(sites_settled, "access sites that stay on the soft TLB") \
     X(spt_promotions, "address spaces whose user code moved to windows") \
     X(spt_demotions, "address spaces whose user code moved back to the soft TLB") \
     X(spt_faults, "host faults taken in generated code") \

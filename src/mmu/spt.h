@@ -104,7 +104,7 @@ bool churn_forgives(struct vcpu *v, gva_t gva); /* an access proved hot: may it 
 uint64_t tier_ticks_per_us(void); /* of the host's time-stamp counter; measured once */
 void tier_enter_user(struct vcpu *v);
 void tier_leave_user(struct vcpu *v);
-void tier_note_fault(struct vcpu *v); /* user code took a host fault and had a page filled */
+void tier_note_fault(struct vcpu *v, bool filled); /* user code took a host fault */
 
 /* ---- prefill (spt_record.c); owner ---- */
 int record_create(struct vcpu *v, struct spt_vcpu *s) MUST_CHECK;

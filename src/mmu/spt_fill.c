@@ -244,14 +244,18 @@ enum mmu_fault_action mmu_spt_fault(struct vcpu *v, hva_t addr, bool is_write, u
     err = fill(&f);
     if (log_on(LOG_MMU))
         log_fault(&f, offset, err);
-    if (!privileged && !err) {
+    if (!privileged && !err)
         record_note(v, f.gva);
-        if (tiered && !(memop & MEMOP_PRIV))
-            tier_note_fault(v);
-    }
+    if (!privileged && tiered && !(memop & MEMOP_PRIV))
+        tier_note_fault(v, !err);
     if (!err)
         return MMU_FAULT_RETRY;
     return err == -EFAULT || err == -EAGAIN ? MMU_FAULT_SLOW : MMU_FAULT_SOFT;
+}
+
+bool mmu_is_tiered(const struct vcpu *v)
+{
+    return v->mmu->spt && v->vm->mmu->spt->opt.tiered;
 }
 
 bool mmu_spt_promote(struct vcpu *v, gva_t gva, bool is_write, uint32_t memop)
@@ -259,6 +263,7 @@ bool mmu_spt_promote(struct vcpu *v, gva_t gva, bool is_write, uint32_t memop)
     bool privileged = is_privileged(memop);
     struct fill f = {.v = v,
                      .privileged = privileged,
+                     .refuse_nonglobal = privileged && mmu_is_tiered(v),
                      .access = is_write ? MMU_WRITE : MMU_READ,
                      .w = v->mmu->spt->cur[privileged],
                      .gva = gva & GUEST_PAGE_MASK};

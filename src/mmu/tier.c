@@ -22,9 +22,10 @@
 
 #include <x86intrin.h>
 
-#define PROMOTE_US   8000 /* user time before the first promotion; break-even of a typical one */
+#define PROMOTE_US   16000 /* user time before the first promotion; break-even of a typical one */
 #define SHARE        4    /* fills may cost one part in this many of the time in user mode */
-#define FAULT_US     10   /* a host fault with its fill */
+#define FAULT_US     10    /* a host fault with its fill */
+#define ABORT_US     5     /* a host fault that ends in an abort of the guest */
 #define FILL_US      5    /* a fill without */
 #define DROP_US      60   /* maintenance that drops a page: the call, and whom it holds up */
 #define DROPS_MIN    64   /* fewer lately are no storm */
@@ -127,18 +128,18 @@ static bool too_dear(const struct vcpu *v, const struct tier *t)
 {
     uint64_t us = v->vm->mmu->spt->ticks_per_us;
 
-    return t->cost_us * SHARE * us > t->user_ticks ||
+    return t->cost_us * (SHARE + 1) * us > t->user_ticks ||
            (t->recent_drops >= DROPS_MIN &&
             t->recent_drops * DROP_US * SHARE * us > t->recent_ticks);
 }
 
-void tier_note_fault(struct vcpu *v)
+void tier_note_fault(struct vcpu *v, bool filled)
 {
     struct context *c = v->mmu->current;
     struct tier *t = &c->tier;
-    bool dropped = dropped_since(v);
+    bool dropped = filled && dropped_since(v);
 
-    t->cost_us += FAULT_US + (dropped ? DROP_US : 0);
+    t->cost_us += (filled ? FAULT_US : ABORT_US) + (dropped ? DROP_US : 0);
     t->recent_drops += dropped;
     account(v, c);
     if (!t->windowed || !too_dear(v, t))

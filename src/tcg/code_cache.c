@@ -95,4 +95,5 @@ void code_cache_empty(struct tcg *t)
     t->nblocks = 0;
     memset(t->hash, 0, sizeof(t->hash));
     memset(t->page_hash, 0, sizeof(t->page_hash));
+    memset(&t->settled, 0, sizeof(t->settled));
 }

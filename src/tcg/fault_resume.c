@@ -8,8 +8,9 @@
  * page not worth a mapping) makes its site a jump to its slow path, which begins with the soft TLB.
  * Such sites are sampled: every SAMPLE_PERIOD-th hit of a vCPU's soft-TLB stubs counts for the site
  * it comes from, and a site with enough samples has its page mapped and becomes a window access
- * again. Each return doubles what the next one takes, so a site that alternates settles in the soft
- * TLB, where it costs a few nanoseconds more, instead of a host fault now and then.
+ * again. Each return, and each sample whose page has no place in the window either, doubles what the
+ * next one takes. After a few of them the site has settled: its block is translated anew, with the
+ * soft TLB's lookup inline, and stays so until the cache is emptied.
  */
 #include "base/log.h"
 #include "base/stats.h"
@@ -19,7 +20,25 @@
 
 #define PF_WRITE      2u /* page-fault error code, bit 1 */
 #define SAMPLE_PERIOD 1024
-#define LEVEL_MAX     12
+#define SETTLE_LEVEL  3
+
+/* The block is dead, and gone on with until it ends. */
+static void settle(struct vcpu *v, struct tb *tb, const struct tcg_site *site)
+{
+    uint32_t k = settled_index(tb->gpa + (site->pc - (uint32_t)tb->pc));
+
+    v->tcg->settled.bits[k / 64] |= UINT64_C(1) << (k % 64);
+    STAT_INC(&stats_vcpu[v->index], sites_settled);
+    if (!tb->dead)
+        tb_invalidate(v, tb);
+}
+
+static void level_up(struct vcpu *v, struct tb *tb, struct tcg_site *site)
+{
+    site->score = 0;
+    if (++site->level == SETTLE_LEVEL)
+        settle(v, tb, site);
+}
 
 static void patch(struct vcpu *v, struct tb *tb, struct tcg_site *site)
 {
@@ -27,9 +46,7 @@ static void patch(struct vcpu *v, struct tb *tb, struct tcg_site *site)
 
     x64_patch_site_to_slow(code_rx_to_rw(v->tcg, rx), rx, tb->code + site->slow_off, site->old);
     site->patched = true;
-    site->score = 0;
-    if (site->level < LEVEL_MAX)
-        site->level++;
+    level_up(v, tb, site);
     STAT_INC(&stats_vcpu[v->index], sites_patched);
 }
 
@@ -87,4 +104,6 @@ void tcg_soft_sampled(struct vcpu *v, gva_t gva, uintptr_t ra)
     site->score = 0;
     if (mmu_spt_promote(v, gva, site->kind == SITE_STORE, site->memop))
         unpatch(v, tb, site);
+    else
+        level_up(v, tb, site);
 }

@@ -90,9 +90,25 @@ struct tcg_jump_slot {
 
 #define TCG_MAX_SITES 2048
 #define TCG_MAX_SLOTS 8
+/*
+ * Instructions whose accesses have settled in the soft TLB (fault_resume.c): a bit for each, by a
+ * hash of the physical address. One that shares another's bit loses a little speed.
+ */
+#define SETTLED_BITS 18
+struct settled {
+    uint64_t bits[(1u << SETTLED_BITS) / 64];
+};
+static inline uint32_t settled_index(gpa_t insn)
+{
+    return (uint32_t)((insn >> 1) * UINT64_C(0x9e3779b97f4a7c15) >> (64 - SETTLED_BITS));
+}
+
 struct x64_options {
     const struct x64_stubs *stubs; /* of the cache the code is for; NULL: slow paths call C code */
-    bool soft_mmu;           /* memory accesses through the soft TLB; else through SPT windows */
+    bool soft_mmu;      /* memory accesses through the soft TLB; else through SPT windows */
+    bool soft_ldrt;     /* unprivileged accesses of privileged code through the soft TLB */
+    const struct settled *settled; /* as well as these; NULL: none */
+    gpa_t gpa;                     /* of the block, for them */
     void *tb;                /* stored to v->exit_tb by unlinked exits */
     unsigned link_page_bits; /* 12: direct links inside the page; those into others have a guard */
 };

@@ -62,6 +62,7 @@ struct tcg {
     struct ir_block *ir;
     bool jump_cache_used; /* entries were made since the jump cache was last emptied */
     struct tcg_site sites[TCG_MAX_SITES];
+    struct settled settled; /* emptied together with the cache */
     bool stepping;       /* blocks of one instruction, breakpoints ignored */
     gpa_t next_page_gpa; /* set by the front end's next_page call */
 };

@@ -110,6 +110,9 @@ static int make_code(struct vcpu *v, struct tb *tb)
     struct x64_options o = {
         .stubs = &t->stubs,
         .soft_mmu = !(tb->exec_flags & EXEC_WINDOW),
+        .soft_ldrt = mmu_is_tiered(v),
+        .settled = &t->settled,
+        .gpa = tb->gpa,
         .tb = tb,
         .link_page_bits = INJECT(LINK_ACROSS_PAGES) ? 32 : GUEST_PAGE_BITS};
     struct x64_result r = {.site = t->sites};

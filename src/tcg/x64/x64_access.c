@@ -233,11 +233,22 @@ static void soft_access(struct x64_ctx *c, ir_ref i, struct x64_slow *slow)
     }
 }
 
+static bool wants_soft(const struct x64_ctx *c, uint32_t memop)
+{
+    uint32_t k;
+    if (c->o->soft_mmu || (c->o->soft_ldrt && c->b->privileged && (memop & MEMOP_USER)))
+        return true;
+    if (!c->o->settled)
+        return false;
+    k = settled_index(c->o->gpa + (c->pc - (uint32_t)c->b->pc));
+    return c->o->settled->bits[k / 64] >> (k % 64) & 1;
+}
+
 void x64_emit_access(struct x64_ctx *c, ir_ref i)
 {
     const struct ir_node *n = x64_node(c, i);
     struct x64_slow *slow = x64_slow_new(c, SLOW_ACCESS, i);
-    if (c->o->soft_mmu)
+    if (wants_soft(c, (uint32_t)n->imm))
         soft_access(c, i, slow);
     else
         spt_access(c, i, slow);
