@@ -236,7 +236,9 @@ void jump_cache_insert(struct vcpu *v, struct tb *tb)
 
     v->tcg->jump_cache_used = true;
     v->jump_cache[jump_cache_index(pc)] = (struct jump_cache_entry){
-        .pc = pc,
+        .pc = (uint32_t)pc,
+        .gpa_page =
+            tb->page[1] == NO_PAGE ? (uint32_t)(tb->gpa >> GUEST_PAGE_BITS) : UINT32_MAX,
         .key = tb->exec_flags | v->jump_tag,
         .code = tb->code,
         .tb = tb,

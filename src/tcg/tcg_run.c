@@ -149,14 +149,34 @@ static struct tb *enter_in_jump_cache(struct vcpu *v, struct tb *tb)
     return tb;
 }
 
+#define KEY_CONTEXT (UINT64_C(0xffff) << 32)
+
+/*
+ * An entry of another translation context serves this one, too, when the PC is fetched from the same
+ * physical page here: the kernel in the next process, and all after a flush of the whole TLB. Its block is
+ * alive, since the generations are the same. Without the hash table, whose lines are cold.
+ */
+static bool adopt_entry(struct vcpu *v, struct jump_cache_entry *e)
+{
+    struct mmu_fetch f;
+
+    if (e->pc != v->r[15] || (e->key ^ cache_key(v)) & ~KEY_CONTEXT || log_on(LOG_EXEC) ||
+        !mmu_fetch_page(v, v->r[15], &f) || f.gpa >> GUEST_PAGE_BITS != e->gpa_page)
+        return false;
+    e->key = cache_key(v);
+    return true;
+}
+
 /* The block for the state PC; NULL: prefetch abort pending. */
 static struct tb *lookup(struct vcpu *v)
 {
-    const struct jump_cache_entry *e = &v->jump_cache[jump_cache_index(v->r[15])];
+    struct jump_cache_entry *e = &v->jump_cache[jump_cache_index(v->r[15])];
 
     if (e->pc == v->r[15] && e->key == cache_key(v))
         return e->tb;
     STAT_INC(&stats_vcpu[v->index], lookups);
+    if (adopt_entry(v, e))
+        return e->tb;
     return enter_in_jump_cache(v, find_or_translate(v, false));
 }
 

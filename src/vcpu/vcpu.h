@@ -94,8 +94,9 @@ struct softtlb_entry {
 #define SOFTTLB_BANK 0x155u
 
 struct jump_cache_entry {
-    uint64_t pc;
-    uint64_t key; /* exec_flags | jump_tag */
+    uint32_t pc;
+    uint32_t gpa_page; /* physical page number of the block; all ones: it lies in two pages */
+    uint64_t key;      /* exec_flags | jump_tag */
     void *code;
     void *tb;
 };

@@ -156,7 +156,7 @@ static void emit_lookup_const(struct x64_ctx *c, ir_ref i)
     put_pc(c, pc); /* the target may be PC-relative code */
     x_mov_ri(&c->e, RCX, pc);
     load_key(c, RAX);
-    x_alu_mr(&c->e, X_CMP, X_64, x64_state(e + (int32_t)offsetof(struct jump_cache_entry, pc)),
+    x_alu_mr(&c->e, X_CMP, X_32, x64_state(e + (int32_t)offsetof(struct jump_cache_entry, pc)),
              RCX);
     x64_slow_jcc(c, s, X_NE);
     x_alu_mr(&c->e, X_CMP, X_64, x64_state(e + (int32_t)offsetof(struct jump_cache_entry, key)),
@@ -187,7 +187,7 @@ static void emit_lookup(struct x64_ctx *c, ir_ref i)
         x_mov_rm(&c->e, X_32, RAX, x64_state(STATE(r[15])));
     emit_jump_cache_index(c);
     load_key(c, RDX);
-    x_alu_mr(&c->e, X_CMP, X_64,
+    x_alu_mr(&c->e, X_CMP, X_32,
              x_at_index(RBP, RCX, 0, e + (int32_t)offsetof(struct jump_cache_entry, pc)), RAX);
     x64_slow_jcc(c, s, X_NE);
     x_alu_mr(&c->e, X_CMP, X_64,
