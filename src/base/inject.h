@@ -39,6 +39,10 @@
       "the current ASID is noted all the time")                                                    \
     X(MISS_SOFTTLB, "miss-softtlb", 0.05, 0, "maintenance drops soft-TLB entries")                 \
     X(MISS_JUMP_CACHE, "miss-jump-cache", 0.2, 0, "maintenance drops jump-cache entries")          \
+    X(ALL_GLOBAL, "all-global", 1, 0,                                                              \
+      "kernel classes share what is cached of global pages only")                                  \
+    X(ADOPT_ANY_PAGE, "adopt-any-page", 1, 0,                                                      \
+      "a jump-cache entry of another context is adopted only for the same page")                   \
     X(MISS_FETCH_CACHE, "miss-fetch-cache", 1, 0, "maintenance drops fetch-cache entries")         \
     X(MISS_LEAF, "miss-leaf", 0.5, 0, "maintenance by address drops the whole leaf")               \
     /* windows: src/mmu/spt_tlbi.c, spt_window.c */                                                \
@@ -50,6 +54,8 @@
       "a window is cleared before it is used for another space")                                   \
     X(ADOPT_KEEPS_NONGLOBAL, "adopt-keeps-nonglobal", 0.5, 0,                                      \
       "another address space's pages leave a privileged window")                                   \
+    X(KEEP_DOMAIN, "keep-domain", 1, 0,                                                            \
+      "a change of DACR splits privileged windows when it concerns them")                          \
     X(SPLIT_LEAF_MARKS, "split-leaf-marks", 1, 0,                                                  \
       "marks of a leaf larger than a region go all together")                                      \
     X(KEEP_MAPPING, "keep-mapping", 0.02, 0, "a page without a record is unmapped on the host")    \

@@ -8,6 +8,12 @@
  * An id names one key for as long as it exists: killing a context's entries means giving it a new
  * id, killing all means a new epoch, which makes every id unassigned. When the 16-bit ids run out,
  * both caches are cleared and numbering starts again. All of it belongs to the owning thread.
+ *
+ * What privileged code is fetched from global pages is tagged with the id of a kernel class, so that
+ * the kernel's blocks are found again in the next process, as the architecture's TLB does it (ARM ARM
+ * B3.9.1): maintenance by ASID leaves such entries alone, all else kills them. A context whose
+ * privileged code runs from a page that is not global leaves its class. Data keeps to the context:
+ * kernels read and write user memory with privileged accesses, too.
  */
 #include "mmu_internal.h"
 
@@ -75,8 +81,9 @@ static bool better_victim(const struct context *c, const struct context *than)
  * processes, and those must not push out the processes. The victim's id is never used again this
  * epoch.
  */
-static struct context *recycle(struct mmu_vcpu *m)
+static struct context *recycle(struct vcpu *v)
 {
+    struct mmu_vcpu *m = v->mmu;
     struct context *victim = NULL;
     int16_t *link;
 
@@ -85,7 +92,7 @@ static struct context *recycle(struct mmu_vcpu *m)
 
         if (!c->used)
             return c;
-        if (c != m->current && better_victim(c, victim))
+        if (c != m->current && !spt_runs_in(v, c) && better_victim(c, victim))
             victim = c;
     }
     link = &m->hash[key_hash(&victim->key)];
@@ -93,39 +100,6 @@ static struct context *recycle(struct mmu_vcpu *m)
         link = &m->ctx[*link - 1].hash_next;
     *link = victim->hash_next;
     return victim;
-}
-
-static struct context *find_or_add(struct vcpu *v, const struct context_key *k)
-{
-    struct mmu_vcpu *m = v->mmu;
-    int16_t *head = &m->hash[key_hash(k)];
-    struct context *c;
-
-    for (int16_t i = *head; i; i = m->ctx[i - 1].hash_next)
-        if (key_equal(&m->ctx[i - 1].key, k))
-            return &m->ctx[i - 1];
-    c = recycle(m);
-    if (c->used)
-        spt_context_forget(v, c);
-    head = &m->hash[key_hash(k)];
-    *c = (struct context){.key = *k, .used = true, .serial = ++m->last_serial, .hash_next = *head};
-    *head = (int16_t)(c - m->ctx + 1);
-    return c;
-}
-
-static void assign_id(struct vcpu *v, struct context *c)
-{
-    struct mmu_vcpu *m = v->mmu;
-
-    if (m->last_id == CONTEXT_ID_MAX) {
-        memset(v->softtlb, 0xff, sizeof(v->softtlb));
-        tcg_jump_cache_flush(v);
-        m->seen_stale = true;
-        m->last_id = 0;
-        m->epoch++;
-    }
-    c->id = ++m->last_id;
-    c->epoch = m->epoch;
 }
 
 /*
@@ -139,16 +113,126 @@ static uint32_t soft_bank(const struct context_key *k)
     return bank ? SOFTTLB_BANK * (uint32_t)sizeof(struct softtlb_entry) : 0;
 }
 
-static void publish_id(struct vcpu *v)
+static uint8_t class_of(struct mmu_vcpu *m, const struct context_key *k)
 {
-    struct context *c = v->mmu->current;
+    struct context_key key = *k;
+    unsigned i = 0;
 
-    if (c->epoch != v->mmu->epoch)
-        assign_id(v, c);
+    key.ttbr0 = key.ttbr1 = 0;
+    key.asid = 0;
+    while (i < m->classes && !key_equal(&m->class[i].key, &key))
+        i++;
+    if (i == m->classes && i < KERNEL_CLASSES)
+        m->class[m->classes++] = (struct kernel_class){.key = key};
+    return (uint8_t)i;
+}
+
+static struct context *find_or_add(struct vcpu *v, const struct context_key *k)
+{
+    struct mmu_vcpu *m = v->mmu;
+    int16_t *head = &m->hash[key_hash(k)];
+    struct context *c;
+
+    for (int16_t i = *head; i; i = m->ctx[i - 1].hash_next)
+        if (key_equal(&m->ctx[i - 1].key, k))
+            return &m->ctx[i - 1];
+    c = recycle(v);
+    if (c->used)
+        spt_context_forget(v, c);
+    head = &m->hash[key_hash(k)];
+    *c = (struct context){.key = *k,
+                          .used = true,
+                          .serial = ++m->last_serial,
+                          .soft_bank = soft_bank(k),
+                          .class = class_of(m, k),
+                          .hash_next = *head};
+    *head = (int16_t)(c - m->ctx + 1);
+    return c;
+}
+
+static bool same_space(const struct context_key *a, const struct context_key *b)
+{
+    return a->ttbr0 == b->ttbr0 && a->ttbr1 == b->ttbr1 && a->asid == b->asid;
+}
+
+/* The context of the key, which is not the current one's. */
+static struct context *next_context(struct vcpu *v, const struct context_key *k)
+{
+    struct context *from = v->mmu->current, *to = from ? from->pair : NULL;
+
+    if (to && to->serial == from->pair_serial && key_equal(&to->key, k))
+        return to;
+    to = find_or_add(v, k);
+    if (from && same_space(&from->key, k)) {
+        struct context_key other = from->key;
+
+        from->pair = to;
+        from->pair_serial = to->serial;
+        to->pair = from;
+        to->pair_serial = from->serial;
+        other.dacr = k->dacr;
+        from->pair_by_dacr = to->pair_by_dacr = key_equal(&other, k);
+    }
+    return to;
+}
+
+/* When the numbers run out, all caches are emptied and they begin again. */
+static void assign_id(struct vcpu *v, uint32_t *id, uint32_t *epoch)
+{
+    struct mmu_vcpu *m = v->mmu;
+
+    if (m->last_id == CONTEXT_ID_MAX) {
+        memset(v->softtlb, 0xff, sizeof(v->softtlb));
+        tcg_jump_cache_flush(v);
+        m->seen_stale = true;
+        m->last_id = 0;
+        m->epoch++;
+    }
+    *id = ++m->last_id;
+    *epoch = m->epoch;
+}
+
+static bool in_class(const struct context *c)
+{
+    return c->class < KERNEL_CLASSES;
+}
+
+/* Have the context and its class ids of this epoch? */
+static bool has_ids(const struct mmu_vcpu *m, const struct context *c)
+{
+    return c->epoch == m->epoch && (!in_class(c) || m->class[c->class].epoch == m->epoch);
+}
+
+static void set_tags(struct vcpu *v, const struct context *c)
+{
+    uint32_t kernel = in_class(c) ? v->mmu->class[c->class].id : c->id;
+
     v->ctx_id = c->id;
     v->ctx_tag = (uint64_t)c->id << 32;
-    v->soft_bank = soft_bank(&c->key);
-    tcg_context_changed(v);
+    v->class_tag = (uint64_t)kernel << 32;
+    v->soft_bank = c->soft_bank;
+    v->jump_tag[0] = (v->jump_tag[0] & JUMP_GENERATION) | v->ctx_tag;
+    v->jump_tag[1] = (v->jump_tag[1] & JUMP_GENERATION) | v->class_tag;
+}
+
+static void publish_id(struct vcpu *v)
+{
+    struct mmu_vcpu *m = v->mmu;
+    struct context *c = m->current;
+
+    while (!has_ids(m, c)) { /* the numbers may run out on the way */
+        if (c->epoch != m->epoch)
+            assign_id(v, &c->id, &c->epoch);
+        else
+            assign_id(v, &m->class[c->class].id, &m->class[c->class].epoch);
+    }
+    set_tags(v, c);
+}
+
+void context_leave_class(struct vcpu *v)
+{
+    v->mmu->current->class = KERNEL_CLASSES;
+    publish_id(v);
 }
 
 void mmu_context_changed(struct vcpu *v)
@@ -159,12 +243,34 @@ void mmu_context_changed(struct vcpu *v)
     make_key(v, &k);
     if (m->current && key_equal(&m->current->key, &k))
         return;
-    m->current = find_or_add(v, &k);
+    m->current = next_context(v, &k);
     m->current->last_used = ++m->clock;
     seen_note_asid(&m->seen, k.asid);
     seen_note_asid(&m->mapped, k.asid);
     publish_id(v);
     spt_select(v);
+    STAT_INC(&stats_vcpu[v->index], context_switches);
+}
+
+/*
+ * Software PAN writes DACR twice in each system call, so what is needed then is done here alone: the
+ * context is the other one of the pair, and the windows stay (spt_select()). The rest of the key is
+ * what it was, since every write of another register chose a context.
+ */
+void mmu_write_dacr(struct vcpu *v, uint32_t dacr)
+{
+    struct mmu_vcpu *m = v->mmu;
+    struct context *from = m->current, *to = from->pair;
+
+    arm_mmu_regs(v)->dacr = dacr;
+    if (!to || to->serial != from->pair_serial || to->key.dacr != dacr || !from->pair_by_dacr ||
+        !has_ids(m, to) || !spt_stays(v, to)) {
+        mmu_context_changed(v);
+        return;
+    }
+    m->current = to;
+    to->last_used = ++m->clock;
+    set_tags(v, to);
     STAT_INC(&stats_vcpu[v->index], context_switches);
 }
 
@@ -211,6 +317,7 @@ void context_reset(struct vcpu *v)
             spt_context_forget(v, &m->ctx[i]);
     memset(m->ctx, 0, sizeof(m->ctx));
     memset(m->hash, 0, sizeof(m->hash));
+    m->classes = 0;
     m->current = NULL;
     m->epoch++;
     seen_forget_all(&m->seen, 0);

@@ -110,7 +110,8 @@ bool mmu_fetch_page(struct vcpu *v, gva_t pc, struct mmu_fetch *out);
  * more ---- */
 void mmu_context_changed(
     struct vcpu *v); /* TTBR0/1, TTBCR, CONTEXTIDR, DACR, SCTLR, PRRR/NMRR/MAIR: pick the context */
-void mmu_mode_changed(struct vcpu *v); /* user <-> privileged */
+void mmu_write_dacr(struct vcpu *v, uint32_t dacr); /* that, and the write of DACR itself */
+void mmu_mode_changed(struct vcpu *v);              /* user <-> privileged */
 
 /* TLB maintenance by the guest. `scope` says which vCPUs. Completion: at the issuer's DSB
  * (mmu_dsb). */

@@ -18,6 +18,16 @@ static const struct context *context_of(const struct mmu_vcpu *m, uint32_t id)
     return NULL;
 }
 
+static bool of_class(const struct mmu_vcpu *m, uint32_t id)
+{
+    for (unsigned i = 0; i < m->classes; i++) {
+        if (m->class[i].id == id && m->class[i].epoch == m->epoch) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Tags of one entry are made for the same page, or are invalid. */
 static uint64_t valid_tag(const struct softtlb_entry *e)
 {
@@ -42,14 +52,18 @@ static void dump_entry(struct vcpu *v, const struct softtlb_entry *e, unsigned p
     uint64_t to = e->addend + gva;
     gpa_t gpa = mmio ? to : to - (uintptr_t)v->vm->ram.flat + v->vm->ram.base;
 
-    if (c == NULL) {
+    char asid[16] = "global";
+
+    if (c != NULL) {
+        snprintf(asid, sizeof(asid), "asid %3u", c->key.asid);
+    } else if (!privileged || !of_class(v->mmu, (uint32_t)(tag >> 32))) {
         return; /* of a context that was flushed: never matches again */
     }
-    fprintf(f, "  %08" PRIx64 " %010" PRIx64 " %c%c%c %s asid %3u%s%s\n", gva, gpa,
+    fprintf(f, "  %08" PRIx64 " %010" PRIx64 " %c%c%c %s %s%s%s\n", gva, gpa,
             e->tag[MMU_READ] != SOFT_INVALID ? 'r' : '-',
             e->tag[MMU_WRITE] != SOFT_INVALID ? 'w' : '-',
-            e->tag[MMU_EXEC] != SOFT_INVALID ? 'x' : '-', privileged ? "priv" : "user",
-            c->key.asid, tag & SOFT_DEVICE ? " device" : "", mmio ? " not RAM" : "");
+            e->tag[MMU_EXEC] != SOFT_INVALID ? 'x' : '-', privileged ? "priv" : "user", asid,
+            tag & SOFT_DEVICE ? " device" : "", mmio ? " not RAM" : "");
 }
 
 void mmu_dump_tlb_stopped(struct vcpu *v, FILE *f)

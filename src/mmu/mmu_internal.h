@@ -67,6 +67,7 @@ struct located {
     uint8_t *host; /* NULL: MMIO */
     gpa_t gpa;
     bool device;
+    bool local; /* of a code fetch by privileged code: the page is not global */
 };
 struct guest_fault {
     uint32_t fsr;
@@ -109,15 +110,35 @@ struct context {
     uint64_t serial;       /* unique for the life of the vCPU */
     struct window *win[2]; /* user, privileged; NULL: not allocated */
     struct tier tier;
+    /* Another of the same address space, which this one gave way to last (software PAN goes to and
+     * fro), while its serial is still this. */
+    struct context *pair;
+    uint64_t pair_serial;
+    bool pair_by_dacr;  /* nothing but DACR is different */
+    uint8_t class;      /* index of its kernel class; KERNEL_CLASSES: none */
+    uint32_t soft_bank; /* as vcpu.soft_bank */
     uint32_t record_len; /* pages ever recorded for the replay (spt_record.c) */
     int16_t hash_next;   /* index + 1 */
     bool used;
+};
+
+/*
+ * Global pages are the same for privileged code in all address spaces, so what is fetched from them
+ * belongs to a class of contexts: those with the same registers but for table bases and ASID.
+ */
+#define KERNEL_CLASSES 16
+struct kernel_class {
+    struct context_key key;
+    uint32_t id; /* valid when epoch is the vCPU's */
+    uint32_t epoch;
 };
 
 #define CONTEXT_COUNT  512
 #define CONTEXT_HASH   256
 #define CONTEXT_ID_MAX 0xffffu
 
+/* The current context's privileged code runs from a page that is not global: it has no class. */
+void context_leave_class(struct vcpu *v);
 /* Kill soft-TLB and jump-cache entries of every context with this ASID, or of all contexts. */
 void context_renew_asid(struct vcpu *v, uint32_t asid);
 void context_renew_all(struct vcpu *v);
@@ -208,6 +229,8 @@ struct mmu_vcpu {
     uint64_t user_since; /* host ticks when user mode was entered, or time was last accounted; 0 =
                             not in user mode */
     uint64_t last_serial;
+    struct kernel_class class[KERNEL_CLASSES];
+    unsigned classes;
     struct context ctx[CONTEXT_COUNT];
     int16_t hash[CONTEXT_HASH];      /* index + 1 */
     uint32_t served_epoch;           /* mmu_epoch() */

@@ -278,6 +278,8 @@ bool mmu_fetch_page(struct vcpu *v, gva_t pc, struct mmu_fetch *out)
         out->far = (uint32_t)pc;
         return false;
     }
+    if (at.local)
+        context_leave_class(v);
     softtlb_note_fetch(v, pc);
     out->page = at.host - (pc & ~GUEST_PAGE_MASK);
     out->gpa = at.gpa;

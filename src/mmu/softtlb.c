@@ -59,6 +59,8 @@ static void insert(struct vcpu *v, gva_t gva, bool privileged, const struct mmu_
         tag |= SOFT_WATCH;
     for (unsigned a = 0; a < 3; a++)
         e->tag[a] = t->prot & 1u << a ? tag : SOFT_INVALID;
+    if (privileged && (t->global || INJECT(ALL_GLOBAL)) && (t->prot & 1u << MMU_EXEC))
+        e->tag[MMU_EXEC] = (tag & UINT32_MAX) | v->class_tag;
     if (host && (t->prot & 1u << MMU_WRITE) && page_add_writer(v, gpa))
         e->tag[MMU_WRITE] |= SOFT_CODE;
     e->addend = (host ? (uint64_t)(uintptr_t)host : gpa) - page;
@@ -100,11 +102,13 @@ bool softtlb_locate(struct vcpu *v, gva_t gva, enum mmu_access access, bool priv
                     struct located *out, struct guest_fault *f)
 {
     struct softtlb_entry *e = entry_of(v, gva, privileged);
-    uint64_t want = (gva & GUEST_PAGE_MASK) | v->ctx_tag;
-    uint64_t at;
+    uint64_t page = gva & GUEST_PAGE_MASK, local = page | v->ctx_tag, at;
+    uint64_t want = privileged && access == MMU_EXEC ? page | v->class_tag : local;
 
-    if ((e->tag[access] & ~SOFT_FLAGS) != want && !miss(v, gva, access, privileged, f))
+    if ((e->tag[access] & ~SOFT_FLAGS) != want && (e->tag[access] & ~SOFT_FLAGS) != local &&
+        !miss(v, gva, access, privileged, f))
         return false;
+    out->local = (e->tag[access] & ~SOFT_FLAGS) != want;
     at = e->addend + gva;
     out->device = e->tag[access] & SOFT_DEVICE;
     if (e->tag[access] & SOFT_MMIO) {

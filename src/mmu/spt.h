@@ -53,10 +53,17 @@ struct spt_vcpu {
     struct context_key *win_key;             /* [nwindows] of privileged windows; owner only */
     struct window *cur[2];                   /* user, privileged; owner only */
     unsigned nuser;                          /* user windows in use; owner only */
+    bool split_by_dacr; /* auto: a privileged window for each DACR value; owner only */
     uint32_t *record;                        /* [CONTEXT_COUNT][prefill]; owner only */
     uint64_t last_ration;                    /* host ticks, budget.c; owner only */
     struct churn_entry churn[CHURN_ENTRIES]; /* owner only */
 };
+
+/* -mmu auto? */
+static inline bool spt_tiered(const struct vcpu *v)
+{
+    return v->mmu->spt && v->vm->mmu->spt->opt.tiered;
+}
 
 int spt_create(struct vm *vm, const struct mmu_options *o) MUST_CHECK; /* as mmu_create() */
 void spt_destroy(struct vm *vm);
@@ -68,6 +75,10 @@ void spt_reset(struct vcpu *v);
 
 /* The current context changed, or user mode was entered: choose windows, set win_base. */
 void spt_select(struct vcpu *v);
+/* Can the context become current without another choice of windows? If so, it has been made. */
+bool spt_stays(struct vcpu *v, const struct context *to);
+/* Is the context's user window the one that user code would run in now? */
+bool spt_runs_in(const struct vcpu *v, const struct context *c);
 /* Has the current context a user window? One that is due is given to it now. */
 bool spt_has_user_window(struct vcpu *v);
 /* exec_flags follow what the tiers chose; where no generated code is up the stack. */

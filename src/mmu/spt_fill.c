@@ -63,7 +63,8 @@ static bool continues(const struct fill *f, struct mmu_translation *t, gva_t *le
             return false;
         *leaf = gva & ~(t->page_size - 1);
     }
-    return t->prot == f->t.prot && t->global == f->t.global && t->page_size == f->t.page_size &&
+    return t->prot == f->t.prot && t->global == f->t.global && t->domain == f->t.domain &&
+           t->page_size == f->t.page_size &&
            (t->gpa & ~(t->page_size - 1)) + (gva - *leaf) == gpa &&
            may_write(vm, t, gpa) == f->writable;
 }
@@ -186,6 +187,7 @@ static int try_fill(struct fill *f)
         return -EAGAIN;
     if (!f->privileged && f->t.global)
         atomic_fetch_or(f->w->tag, WINDOW_HAS_GLOBAL);
+    f->w->dacr_mask |= 3u << 2 * f->t.domain;
     find_run(f, &run);
     err = map_run(f, &run, gen);
     if (!err)
@@ -255,7 +257,7 @@ enum mmu_fault_action mmu_spt_fault(struct vcpu *v, hva_t addr, bool is_write, u
 
 bool mmu_is_tiered(const struct vcpu *v)
 {
-    return v->mmu->spt && v->vm->mmu->spt->opt.tiered;
+    return spt_tiered(v);
 }
 
 bool mmu_spt_promote(struct vcpu *v, gva_t gva, bool is_write, uint32_t memop)
@@ -263,7 +265,7 @@ bool mmu_spt_promote(struct vcpu *v, gva_t gva, bool is_write, uint32_t memop)
     bool privileged = is_privileged(memop);
     struct fill f = {.v = v,
                      .privileged = privileged,
-                     .refuse_nonglobal = privileged && mmu_is_tiered(v),
+                     .refuse_nonglobal = privileged && spt_tiered(v),
                      .access = is_write ? MMU_WRITE : MMU_READ,
                      .w = v->mmu->spt->cur[privileged],
                      .gva = gva & GUEST_PAGE_MASK};

@@ -49,6 +49,8 @@ static bool still_valid(struct check *c, gva_t gva, uint32_t rec)
     if (c->privileged ? !(rec & REC_NONGLOBAL) != t->global
                       : t->global && !(tag & WINDOW_HAS_GLOBAL))
         return false;
+    if (!(c->w->dacr_mask >> 2 * t->domain & 1))
+        return false;
     gpa = (t->gpa & ~(t->page_size - 1)) + (gva - c->leaf);
     if (gpa != c->v->vm->ram.base + ((gpa_t)(rec >> REC_GPA_SHIFT) << GUEST_PAGE_BITS))
         return false;

@@ -237,20 +237,46 @@ static struct window *allocate(struct vcpu *v)
     return w ? w : take_back(v);
 }
 
-/* What privileged windows are shared by: everything but the address space. */
-static struct context_key privileged_key(const struct context_key *k)
+/*
+ * What privileged windows are shared by: everything but the address space; in auto, whose privileged
+ * windows have global pages alone, also any DACR. Kernels with software PAN write DACR twice in each
+ * system call, but what changes is the domain of user pages. If another domain's rights change,
+ * windows are split by DACR for good.
+ */
+static struct context_key privileged_key(const struct vcpu *v, const struct context_key *k)
 {
     struct context_key p = *k;
 
     p.ttbr0 = p.ttbr1 = 0;
     p.asid = 0;
+    if (spt_tiered(v) && !v->mmu->spt->split_by_dacr)
+        p.dacr = 0;
     return p;
+}
+
+/* Does DACR give the pages in the window other rights in this context than in the one before? */
+static bool rights_differ(const struct window *w, const struct context *c)
+{
+    return (w->dacr ^ c->key.dacr) & w->dacr_mask && !INJECT(KEEP_DOMAIN);
+}
+
+static void split_by_dacr(struct vcpu *v)
+{
+    struct spt_vcpu *s = v->mmu->spt;
+
+    s->split_by_dacr = true;
+    if (s->cur[1])
+        atomic_store(&s->cur[1]->current, 0);
+    s->cur[1] = NULL;
+    for (unsigned i = 1; i < atomic_load(&s->nused); i++)
+        if ((atomic_load(s->win[i].tag) & (WINDOW_USED | WINDOW_USER)) == WINDOW_USED)
+            retire(v, &s->win[i]);
 }
 
 static struct window *privileged_window(struct vcpu *v, const struct context *c)
 {
     struct spt_vcpu *s = v->mmu->spt;
-    struct context_key key = privileged_key(&c->key);
+    struct context_key key = privileged_key(v, &c->key);
     struct window *w;
 
     for (unsigned i = 1; i < atomic_load(&s->nused); i++)
@@ -262,6 +288,8 @@ static struct window *privileged_window(struct vcpu *v, const struct context *c)
         return NULL;
     s->win_key[w - s->win] = key;
     w->ng_context = 0;
+    w->dacr = c->key.dacr;
+    w->dacr_mask = 0;
     atomic_store(w->tag, WINDOW_USED | c->key.asid);
     return w;
 }
@@ -297,12 +325,15 @@ static void clean(struct vcpu *v, struct window *w, bool privileged)
     STAT_ADD(&stats_vcpu[v->index], spt_drops, n);
 }
 
+/* The user window of a context that is not current (see spt_select()) waits until it is again: the
+ * registers are not its own. */
 void spt_clean_current(struct vcpu *v)
 {
     struct spt_vcpu *s = v->mmu->spt;
 
     for (unsigned priv = 0; s && priv < 2; priv++)
-        if (s->cur[priv] && atomic_load(&s->cur[priv]->stale))
+        if (s->cur[priv] && s->cur[priv] == v->mmu->current->win[priv] &&
+            atomic_load(&s->cur[priv]->stale))
             clean(v, s->cur[priv], priv);
 }
 
@@ -321,7 +352,8 @@ static void adopt(struct vcpu *v, struct window *w, const struct context *c)
         STAT_ADD(&stats_vcpu[v->index], spt_drops, n);
     }
     w->ng_context = c->serial;
-    atomic_store(w->tag, WINDOW_USED | c->key.asid);
+    if (atomic_load(w->tag) != (WINDOW_USED | c->key.asid))
+        atomic_store(w->tag, WINDOW_USED | c->key.asid);
 }
 
 static void make_current(struct vcpu *v, unsigned priv, struct context *c)
@@ -369,6 +401,39 @@ static void give_user_window(struct vcpu *v, struct context *c)
         record_replay(v);
 }
 
+bool spt_runs_in(const struct vcpu *v, const struct context *c)
+{
+    return v->mmu->spt && c->win[0] && c->win[0] == v->mmu->spt->cur[0];
+}
+
+/*
+ * In auto a kernel never uses the user window (its LDRT and STRT take the soft TLB). So while it goes
+ * to and fro between DACR values, the window of the process stays where it is; spt_clean_current()
+ * and mmu_mode_changed() know that it may be another context's.
+ */
+static bool user_window_stays(const struct vcpu *v, const struct context *c)
+{
+    return spt_tiered(v) && (v->exec_flags & EXEC_PRIV) && !c->win[0] && c->pair &&
+           c->pair->serial == c->pair_serial && spt_runs_in(v, c->pair);
+}
+
+bool spt_stays(struct vcpu *v, const struct context *to)
+{
+    struct spt_vcpu *s = v->mmu->spt;
+    const struct window *user = to->win[0];
+
+    if (!s)
+        return true;
+    if (!s->cur[1] || to->win[1] != s->cur[1] || rights_differ(to->win[1], to) ||
+        atomic_load_explicit(&s->cur[1]->nonglobal, memory_order_relaxed))
+        return false;
+    if (user ? user != s->cur[0] || atomic_load(&user->stale) : !user_window_stays(v, to) && s->cur[0])
+        return false;
+    v->exec_mmu[0] = wants_window(v, to) ? EXEC_WINDOW : 0;
+    s->cur[1]->dacr = to->key.dacr;
+    return true;
+}
+
 void spt_select(struct vcpu *v)
 {
     struct context *c = v->mmu->current;
@@ -376,9 +441,15 @@ void spt_select(struct vcpu *v)
     if (!v->mmu->spt)
         return;
     v->exec_mmu[0] = wants_window(v, c) ? EXEC_WINDOW : 0;
+    if (c->win[1] && rights_differ(c->win[1], c))
+        split_by_dacr(v);
     if (!c->win[1])
         c->win[1] = privileged_window(v, c);
     make_current(v, 1, c);
+    if (c->win[1])
+        c->win[1]->dacr = c->key.dacr;
+    if (user_window_stays(v, c))
+        return;
     make_current(v, 0, c);
     /* Kernel-only contexts are many (each DACR value): a user window only where user code runs. */
     if (!c->win[0] && !(v->exec_flags & EXEC_PRIV) && wants_window(v, c))
@@ -400,7 +471,8 @@ void mmu_mode_changed(struct vcpu *v)
     if (!user)
         return;
     spt_apply_tier(v);
-    if (!v->mmu->current->win[0] && wants_window(v, v->mmu->current))
+    if (v->mmu->spt->cur[0] != v->mmu->current->win[0] ||
+        (!v->mmu->current->win[0] && wants_window(v, v->mmu->current)))
         spt_select(v);
 }
 

@@ -51,6 +51,9 @@ struct window {
     _Atomic uint64_t last_used;
     uint32_t drops_paid; /* `maintained` when the tier of its context last looked; owner only */
     uint64_t ng_context; /* serial of the context its non-global pages belong to; owner only */
+    /* Privileged windows of -mmu auto, owner only: DACR now, and its fields that pages here depend
+     * on. */
+    uint32_t dacr, dacr_mask;
 
     struct window *next_retired; /* reclaim.c */
 

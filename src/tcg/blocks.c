@@ -218,16 +218,12 @@ void tcg_jump_cache_flush(struct vcpu *v)
     if (!v->tcg->jump_cache_used)
         return;
     v->tcg->jump_cache_used = false;
-    v->jump_tag += GENERATION_ONE;
-    if (v->jump_tag < GENERATION_ONE) {
+    v->jump_tag[0] += GENERATION_ONE;
+    v->jump_tag[1] += GENERATION_ONE;
+    if (v->jump_tag[0] < GENERATION_ONE) {
         memset(v->jump_cache, 0xff, sizeof(v->jump_cache));
         memset(v->fetch_cache, 0xff, sizeof(v->fetch_cache));
     }
-}
-
-void tcg_context_changed(struct vcpu *v)
-{
-    v->jump_tag = (v->jump_tag & ~(GENERATION_ONE - 1)) | v->ctx_tag;
 }
 
 void jump_cache_insert(struct vcpu *v, struct tb *tb)
@@ -239,7 +235,7 @@ void jump_cache_insert(struct vcpu *v, struct tb *tb)
         .pc = (uint32_t)pc,
         .gpa_page =
             tb->page[1] == NO_PAGE ? (uint32_t)(tb->gpa >> GUEST_PAGE_BITS) : UINT32_MAX,
-        .key = tb->exec_flags | v->jump_tag,
+        .key = tb->exec_flags | tcg_jump_tag(v),
         .code = tb->code,
         .tb = tb,
     };
@@ -251,7 +247,8 @@ void fetch_cache_insert(struct vcpu *v, const struct tb *tb)
 
     v->tcg->jump_cache_used = true;
     v->fetch_cache[fetch_cache_index(pc)] = (struct fetch_cache_entry){
-        .key = (pc & GUEST_PAGE_MASK) | (v->exec_flags & EXEC_PRIV ? FETCH_PRIV : 0) | v->jump_tag,
+        .key = (pc & GUEST_PAGE_MASK) | (v->exec_flags & EXEC_PRIV ? FETCH_PRIV : 0) |
+               tcg_jump_tag(v),
         .gpa_page = (uint32_t)(tb->page[0] >> GUEST_PAGE_BITS),
     };
 }

@@ -180,8 +180,6 @@ void tcg_dump_stopped(struct vcpu *v, FILE *f);
 /* Forget virtual lookups: all, in O(1); those of one page. */
 void tcg_jump_cache_flush(struct vcpu *v);
 void tcg_jump_cache_flush_page(struct vcpu *v, gva_t va);
-/* v->ctx_tag is another one. */
-void tcg_context_changed(struct vcpu *v);
 /* Process-wide fault handler (mmu/fault.c calls these back). */
 
 /* -d masks */

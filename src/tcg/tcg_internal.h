@@ -6,6 +6,7 @@
 #pragma once
 
 #include "tcg/tcg.h"
+#include "vcpu/vcpu.h"
 
 #define TB_HASH_BITS   17
 #define PAGE_HASH_BITS 12
@@ -66,6 +67,12 @@ struct tcg {
     bool stepping;       /* blocks of one instruction, breakpoints ignored */
     gpa_t next_page_gpa; /* set by the front end's next_page call */
 };
+
+/* Of the code that runs now. */
+static inline uint64_t tcg_jump_tag(const struct vcpu *v)
+{
+    return v->jump_tag[(v->exec_flags & EXEC_PRIV) != 0];
+}
 
 /* ---- code_cache.c ---- */
 int code_cache_create(struct tcg *t, size_t bytes) MUST_CHECK; /* -errno */

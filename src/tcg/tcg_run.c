@@ -57,7 +57,7 @@ void tcg_destroy(struct vcpu *v)
 
 static uint64_t cache_key(const struct vcpu *v)
 {
-    return v->exec_flags | v->jump_tag;
+    return v->exec_flags | tcg_jump_tag(v);
 }
 
 /* A block found by its first page must still come from the same second page. */
@@ -161,7 +161,8 @@ static bool adopt_entry(struct vcpu *v, struct jump_cache_entry *e)
     struct mmu_fetch f;
 
     if (e->pc != v->r[15] || (e->key ^ cache_key(v)) & ~KEY_CONTEXT || log_on(LOG_EXEC) ||
-        !mmu_fetch_page(v, v->r[15], &f) || f.gpa >> GUEST_PAGE_BITS != e->gpa_page)
+        !mmu_fetch_page(v, v->r[15], &f) ||
+        (f.gpa >> GUEST_PAGE_BITS != e->gpa_page && !INJECT(ADOPT_ANY_PAGE)))
         return false;
     e->key = cache_key(v);
     return true;

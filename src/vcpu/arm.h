@@ -67,7 +67,8 @@ void arm_helper_sysreg_write(struct vcpu *v, uint32_t key, uint64_t value);
 /* Decode-time question: what a front end must do around an access. */
 #define SYSREG_END_BLOCK \
     1u /* the write may change translation or execution state: leave to the run loop */
-#define SYSREG_NOP 2u /* access has no effect at all (writes) */
+#define SYSREG_NOP     2u /* access has no effect at all (writes) */
+#define SYSREG_CONTEXT 4u /* the write may choose another translation context, nothing else */
 unsigned arm_sysreg_access_flags(uint32_t key, bool write);
 /* A register that is nothing but a word of struct vcpu: its offset, for a plain GET or PUT at this
  * privilege. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Access to CP14 and CP15: one sorted directory made of the tables in the arm_*.c files, looked up
+ * Access to CP14 and CP15: one hashed directory made of the tables in the arm_*.c files, looked up
  * by (coprocessor, CRn, opc1, CRm, opc2). What is not in a table does not exist and is UNDEFINED.
- * Arm ARM DDI0406C B3.17, B4.1. The directory is built once and constant afterwards; any thread.
+ * Arm ARM DDI0406C B3.17, B4.1. The directory is built with the first vCPU and constant afterwards; any thread.
  */
 #include "base/log.h"
 #include "tcg/tcg.h"
@@ -12,18 +12,30 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_SYSREGS 512
+#define DIRECTORY_BITS 10
+#define DIRECTORY_SIZE (1u << DIRECTORY_BITS) /* a few times the registers: probes are short */
 
-static const struct sysreg *directory[MAX_SYSREGS];
-static unsigned directory_size;
+static const struct sysreg *directory[DIRECTORY_SIZE]; /* open addressing; NULL: free */
 static pthread_once_t directory_once = PTHREAD_ONCE_INIT;
 
-static int compare_entries(const void *a, const void *b)
+/* Where the register of this key is, or would be. */
+static const struct sysreg **place_of(uint32_t key)
 {
-    uint32_t x = (*(const struct sysreg *const *)a)->key,
-             y = (*(const struct sysreg *const *)b)->key;
+    uint32_t i = key * 0x9e3779b1u >> (32 - DIRECTORY_BITS);
 
-    return x < y ? -1 : x > y;
+    while (directory[i] && directory[i]->key != key)
+        i = (i + 1) & (DIRECTORY_SIZE - 1);
+    return &directory[i];
+}
+
+static void add(const struct sysreg *r, unsigned *n)
+{
+    const struct sysreg **at = place_of(r->key);
+
+    if (*at)
+        vm_bug("system registers %s and %s share an encoding", r->name, (*at)->name);
+    VM_CHECK(++*n < DIRECTORY_SIZE / 2);
+    *at = r;
 }
 
 static void build_directory(void)
@@ -32,36 +44,16 @@ static void build_directory(void)
         &arm_id_regs,    &arm_mmu_sysregs, &arm_cache_regs, &arm_tlb_regs,
         &arm_timer_regs, &arm_pmu_regs,    &arm_debug_regs, &arm_thread_regs,
     };
+    unsigned n = 0;
 
     for (unsigned t = 0; t < ARRAY_SIZE(tables); t++)
-        for (unsigned i = 0; i < tables[t]->n; i++) {
-            VM_CHECK(directory_size < MAX_SYSREGS);
-            directory[directory_size++] = &tables[t]->reg[i];
-        }
-    qsort(directory, directory_size, sizeof(directory[0]), compare_entries);
-    for (unsigned i = 1; i < directory_size; i++)
-        if (directory[i]->key == directory[i - 1]->key)
-            vm_bug("system registers %s and %s share an encoding", directory[i]->name,
-                   directory[i - 1]->name);
+        for (unsigned i = 0; i < tables[t]->n; i++)
+            add(&tables[t]->reg[i], &n);
 }
 
 static const struct sysreg *find(uint32_t key)
 {
-    unsigned lo = 0, hi;
-
-    pthread_once(&directory_once, build_directory);
-    hi = directory_size;
-    while (lo < hi) {
-        unsigned mid = (lo + hi) / 2;
-
-        if (directory[mid]->key == key)
-            return directory[mid];
-        if (directory[mid]->key < key)
-            lo = mid + 1;
-        else
-            hi = mid;
-    }
-    return NULL;
+    return *place_of(key);
 }
 
 static bool allowed(struct vcpu *v, const struct sysreg *r, bool write)
@@ -231,6 +223,7 @@ int arm_sys_create(struct vcpu *v, const struct arm_cpu_model *m)
 {
     int err;
 
+    pthread_once(&directory_once, build_directory);
     v->sys = calloc(1, sizeof(*v->sys));
     if (!v->sys)
         return -ENOMEM;

@@ -45,6 +45,12 @@ static void context_write(struct vcpu *v, const struct sysreg *r, uint64_t value
 
 /* PRRR and NMRR are MAIR0 and MAIR1 under another name (B4.1.104): which one they are depends on
  * TTBCR.EAE. */
+static void dacr_write(struct vcpu *v, const struct sysreg *r, uint64_t value)
+{
+    (void)r;
+    mmu_write_dacr(v, (uint32_t)value);
+}
+
 static void remap_write(struct vcpu *v, const struct sysreg *r, uint64_t value)
 {
     sysreg_field_write(v, r, value);
@@ -127,17 +133,17 @@ static const struct sysreg mmu_regs[] = {
     CP15("CPACR", 1, 0, 0, 2, PL1_RW, SYS_FIELD(cpacr), .write = cpacr_write,
          .flags = SYSREG_END_BLOCK),
     CP15("TTBR0", 2, 0, 0, 0, PL1_RW, SYS_FIELD(mmu.ttbr0), .write = ttbr32_write,
-         .flags = SYSREG_END_BLOCK),
+         .flags = SYSREG_CONTEXT),
     CP15("TTBR1", 2, 0, 0, 1, PL1_RW, SYS_FIELD(mmu.ttbr1), .write = ttbr32_write,
-         .flags = SYSREG_END_BLOCK),
+         .flags = SYSREG_CONTEXT),
     CP15("TTBCR", 2, 0, 0, 2, PL1_RW, SYS_FIELD(mmu.ttbcr), .write = ttbcr_write,
-         .flags = SYSREG_END_BLOCK),
+         .flags = SYSREG_CONTEXT),
     CP15_64("TTBR0", 0, 2, PL1_RW, SYS_FIELD(mmu.ttbr0), .write = context_write,
-            .flags = SYSREG_END_BLOCK),
+            .flags = SYSREG_CONTEXT),
     CP15_64("TTBR1", 1, 2, PL1_RW, SYS_FIELD(mmu.ttbr1), .write = context_write,
-            .flags = SYSREG_END_BLOCK),
-    CP15("DACR", 3, 0, 0, 0, PL1_RW, SYS_FIELD(mmu.dacr), .write = context_write,
-         .flags = SYSREG_END_BLOCK),
+            .flags = SYSREG_CONTEXT),
+    CP15("DACR", 3, 0, 0, 0, PL1_RW, SYS_FIELD(mmu.dacr), .write = dacr_write,
+         .flags = SYSREG_CONTEXT),
     CP15("DFSR", 5, 0, 0, 0, PL1_RW, SYS_FIELD(mmu.dfsr)),
     CP15("IFSR", 5, 0, 0, 1, PL1_RW, SYS_FIELD(mmu.ifsr)),
     CP15("ADFSR", 5, 0, 1, 0, PL1_RW, SYS_FIELD(mmu.adfsr)),
@@ -151,15 +157,15 @@ static const struct sysreg mmu_regs[] = {
     CP15("ATS1CUR", 7, 0, 8, 2, PL1_W, .write = ats1c_write),
     CP15("ATS1CUW", 7, 0, 8, 3, PL1_W, .write = ats1c_write),
     CP15("PRRR/MAIR0", 10, 0, 2, 0, PL1_RW, SYS_FIELD(mmu.mair0), .write = remap_write,
-         .flags = SYSREG_END_BLOCK),
+         .flags = SYSREG_CONTEXT),
     CP15("NMRR/MAIR1", 10, 0, 2, 1, PL1_RW, SYS_FIELD(mmu.mair1), .write = remap_write,
-         .flags = SYSREG_END_BLOCK),
+         .flags = SYSREG_CONTEXT),
     CP15("AMAIR0", 10, 0, 3, 0, PL1_RW, SYS_FIELD(amair0)),
     CP15("AMAIR1", 10, 0, 3, 1, PL1_RW, SYS_FIELD(amair1)),
     CP15("VBAR", 12, 0, 0, 0, PL1_RW, SYS_FIELD(mmu.vbar), .write = vbar_write),
     CP15("ISR", 12, 0, 1, 0, PL1_R, .read = isr_read),
     CP15("FCSEIDR", 13, 0, 0, 0, PL1_RW, .write = sysreg_write_ignored),
     CP15("CONTEXTIDR", 13, 0, 0, 1, PL1_RW, SYS_FIELD(mmu.contextidr), .write = context_write,
-         .flags = SYSREG_END_BLOCK),
+         .flags = SYSREG_CONTEXT),
 };
 const struct sysreg_table arm_mmu_sysregs = {mmu_regs, ARRAY_SIZE(mmu_regs)};

@@ -100,6 +100,7 @@ struct jump_cache_entry {
     void *code;
     void *tb;
 };
+#define JUMP_GENERATION (UINT64_C(0xffff) << 48) /* in a key */
 #define JUMP_CACHE_BITS 15
 #define JUMP_CACHE_SIZE (1u << JUMP_CACHE_BITS)
 /* Spreads pages over the whole cache; generated code computes the same (x64_exit.c). */
@@ -139,8 +140,9 @@ struct vcpu {
     uint32_t exec_flags;
     uint32_t ctx_id;       /* current translation context (mmu), 16 bits used */
     uint64_t ctx_tag;      /* ctx_id << 32, or'ed into soft-TLB tags */
+    uint64_t class_tag;    /* the same of the kernel class (context.c), for privileged code fetch */
     uint32_t soft_bank;    /* exclusive-or'ed into the byte offset of a soft-TLB entry */
-    uint64_t jump_tag;     /* ctx_tag | generation of the jump cache << 48 */
+    uint64_t jump_tag[2];  /* ctx_tag; class_tag; | generation of the jump cache (JUMP_GENERATION) */
     hva_t win_base[2];     /* SPT window base: [0] user, [1] privileged */
     _Atomic uint32_t poll; /* also set by other threads */
     int32_t soft_credit;   /* soft-TLB hits of window code until the next sample */

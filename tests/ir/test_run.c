@@ -80,13 +80,13 @@ Test(run, jump_links_and_unlinks)
 static void cache_put(uint32_t pc, void *code)
 {
     rig.v->jump_cache[jump_cache_index(pc)] = (struct jump_cache_entry){
-        .pc = pc, .key = rig.v->exec_flags | rig.v->jump_tag, .code = code};
+        .pc = pc, .key = rig.v->exec_flags | rig.v->jump_tag[0], .code = code};
 }
 
 static void fetch_put(uint32_t pc, uint32_t priv, uint32_t gpa_page)
 {
     rig.v->fetch_cache[fetch_cache_index(pc)] = (struct fetch_cache_entry){
-        .key = (pc & ~0xfffu) | priv | rig.v->jump_tag, .gpa_page = gpa_page};
+        .key = (pc & ~0xfffu) | priv | rig.v->jump_tag[priv != 0], .gpa_page = gpa_page};
 }
 
 /* The slot of the block just compiled leads to `to`, a block of physical page gpa_page. */
@@ -131,7 +131,7 @@ static void check_guarded_link(uint32_t at, uint32_t pc, uint32_t priv)
         cr_assert_eq(rig_run(), TCG_EXIT_LINK, "case %u", k);
     }
     fetch_put(pc, priv, 0x40123);
-    rig.v->jump_tag += (uint64_t)1 << 32;
+    rig.v->jump_tag[0] += (uint64_t)1 << 32;
     rig.v->r[15] = r15;
     cr_assert_eq(rig_run(), TCG_EXIT_LINK, "another context");
 }

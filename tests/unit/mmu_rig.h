@@ -113,11 +113,6 @@ void tcg_jump_cache_flush_page(struct vcpu *v, gva_t va)
     rig_jump_page_flushes++;
 }
 
-void tcg_context_changed(struct vcpu *v)
-{
-    (void)v;
-}
-
 void tcg_invalidate_page(struct vcpu *v, gpa_t page)
 {
     if (rig_on_invalidate)

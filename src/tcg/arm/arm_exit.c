@@ -110,7 +110,8 @@ void arm_sync_it(struct arm_ctx *s)
     arm_put_exec(s, arm_flags_with_it(s, s->it));
 }
 
-void arm_exit_changed(struct arm_ctx *s)
+/* IT state and PC of the next instruction, for a block that ends behind this one. */
+static void put_next(struct arm_ctx *s)
 {
     if (s->it != s->it_next || s->it != (uint8_t)(s->exec >> EXEC_IT_SHIFT)) {
         ir_ref exec = ir_get(s->b, IR_I32, ARM_OFF(exec_flags), 4);
@@ -119,7 +120,19 @@ void arm_exit_changed(struct arm_ctx *s)
         ir_put(s->b, ARM_OFF(exec_flags), 4, exec);
     }
     arm_put_pc(s, s->next_pc);
+}
+
+void arm_exit_changed(struct arm_ctx *s)
+{
+    put_next(s);
     ir_exit(s->b, TCG_EXIT_STATE);
+    s->done = true;
+}
+
+void arm_exit_context(struct arm_ctx *s)
+{
+    put_next(s);
+    ir_goto_ind(s->b);
     s->done = true;
 }
 

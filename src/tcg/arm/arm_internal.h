@@ -134,6 +134,8 @@ void arm_exit_next(struct arm_ctx *s,
 /* The same after a helper that may have changed exec_flags in the state (system registers, CPSR):
    call arm_sync_it() before the helper and this after it. */
 void arm_exit_changed(struct arm_ctx *s);
+/* The same when only the translation context may have changed: by way of the jump cache. */
+void arm_exit_context(struct arm_ctx *s);
 /* Bring CPSR.IT in the state up to date, for helpers that read or write exec_flags or the CPSR. */
 void arm_sync_it(struct arm_ctx *s);
 /* Go on at next_pc with other constant exec_flags bits (SETEND, ...). */

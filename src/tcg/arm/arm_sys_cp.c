@@ -2,7 +2,8 @@
 /*
  * Coprocessors 14 and 15, and the calls to firmware. What a register is and who may access it is
  * the business of vcpu/arm_sysreg*.c: each access is one helper call, which raises UNDEF itself. A
- * write that can change translation or execution state ends the block. Arm ARM A8.8.98, A8.8.99,
+ * write that can change translation or execution state ends the block, and one that can only choose
+ * another translation context goes on by way of the jump cache. Arm ARM A8.8.98, A8.8.99,
  * A8.8.107, A8.8.108 (MCR, MCRR, MRC, MRRC), B9.3.4 (HVC), B9.3.14 (SMC).
  *
  * Threads: the translating vCPU thread.
@@ -29,6 +30,9 @@ static void after_access(struct arm_ctx *s, unsigned flags)
     if ((flags & SYSREG_END_BLOCK) && !s->done) {
         arm_exit_changed(s);
     }
+    if ((flags & SYSREG_CONTEXT) && !s->done) {
+        arm_exit_context(s);
+    }
 }
 
 /* A write without any effect is nothing when privileged code does it; User mode may get UNDEF. */
@@ -40,7 +44,7 @@ static void write_register(struct arm_ctx *s, uint32_t key, ir_ref value)
     if ((flags & SYSREG_NOP) && s->privileged) {
         return;
     }
-    if (flags & SYSREG_END_BLOCK) {
+    if (flags & (SYSREG_END_BLOCK | SYSREG_CONTEXT)) {
         arm_sync_it(s);
     }
     ir_call(s->b, IR_VOID, "sysreg_write", (void *)arm_helper_sysreg_write, CALL_RAISES, 2, args);
@@ -80,7 +84,7 @@ bool trans_MRC(struct arm_ctx *s, const struct arg_MRC *a)
     uint32_t offset;
     ir_ref v;
 
-    if (flags & SYSREG_END_BLOCK) {
+    if (flags & (SYSREG_END_BLOCK | SYSREG_CONTEXT)) {
         arm_sync_it(s);
     }
     if (plain_slot(s, key, false, &offset)) {
@@ -114,7 +118,7 @@ bool trans_MRRC(struct arm_ctx *s, const struct arg_MRRC *a)
     if (a->rt == a->rt2) {
         return false;
     }
-    if (flags & SYSREG_END_BLOCK) {
+    if (flags & (SYSREG_END_BLOCK | SYSREG_CONTEXT)) {
         arm_sync_it(s);
     }
     v = read_register(s, key);

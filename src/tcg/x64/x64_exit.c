@@ -90,12 +90,17 @@ static void emit_link(struct x64_ctx *c, ir_ref i)
     note_slot(c, i);
 }
 
+static int32_t jump_tag(const struct x64_ctx *c)
+{
+    return c->b->privileged ? STATE(jump_tag[1]) : STATE(jump_tag[0]);
+}
+
 /* The jump cache's key, in two loads: one of 64 bits would have to wait for the 32-bit store of
  * exec_flags that interworking branches do just before. */
 static void load_key(struct x64_ctx *c, struct x_gpr d)
 {
     x_mov_rm(&c->e, X_32, d, x64_state(STATE(exec_flags)));
-    x_alu_rm(&c->e, X_OR, X_64, d, x64_state(STATE(jump_tag)));
+    x_alu_rm(&c->e, X_OR, X_64, d, x64_state(jump_tag(c)));
 }
 
 /* RDX = offset of the fetch-cache entry for the pc in EAX, RCX = its page. */
@@ -133,7 +138,7 @@ static void emit_guarded_link(struct x64_ctx *c, ir_ref i)
         key = x64_state(e + (int32_t)offsetof(struct fetch_cache_entry, key));
         page = x64_state(e + (int32_t)offsetof(struct fetch_cache_entry, gpa_page));
     }
-    x_alu_rm(&c->e, X_OR, X_64, RCX, x64_state(STATE(jump_tag)));
+    x_alu_rm(&c->e, X_OR, X_64, RCX, x64_state(jump_tag(c)));
     x_alu_mr(&c->e, X_CMP, X_64, key, RCX);
     x64_slow_jcc(c, s, X_NE);
     x_alu_mi(&c->e, X_CMP, X_32, page, INT32_MIN); /* four bytes, patched by x64_patch_guard() */
