@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Translation contexts: everything that decides how this vCPU translates an address (table bases,
- * ASID, DACR, format and control bits, memory attributes) is a key; each key seen has a small id
- * that tags soft-TLB and jump-cache entries. Changing a register picks another context and flushes
- * nothing.
+ * Translation contexts: everything that decides how this vCPU translates an address (table
+ * bases, ASID, DACR, format and control bits, memory attributes) is a key; each key seen has a
+ * small id that tags soft-TLB and jump-cache entries. Changing a register picks another context
+ * and flushes nothing.
  *
- * An id names one key for as long as it exists: killing a context's entries means giving it a new
- * id, killing all means a new epoch, which makes every id unassigned. When the 16-bit ids run out,
- * both caches are cleared and numbering starts again. All of it belongs to the owning thread.
+ * An id names one key for as long as it exists: killing a context's entries means giving it a
+ * new id, killing all means a new epoch, which makes every id unassigned. When the 16-bit ids
+ * run out, both caches are cleared and numbering starts again. All of it belongs to the owning
+ * thread.
  *
- * What privileged code is fetched from global pages is tagged with the id of a kernel class, so that
- * the kernel's blocks are found again in the next process, as the architecture's TLB does it (ARM ARM
- * B3.9.1): maintenance by ASID leaves such entries alone, all else kills them. A context whose
- * privileged code runs from a page that is not global leaves its class. Data keeps to the context:
- * kernels read and write user memory with privileged accesses, too.
+ * What privileged code is fetched from global pages is tagged with the id of a kernel class, so
+ * that the kernel's blocks are found again in the next process, as the architecture's TLB does
+ * it (ARM ARM B3.9.1): maintenance by ASID leaves such entries alone, all else kills them. A
+ * context whose privileged code runs from a page that is not global leaves its class. Data keeps
+ * to the context: kernels read and write user memory with privileged accesses, too.
  */
 #include "mmu_internal.h"
 
@@ -253,9 +254,9 @@ void mmu_context_changed(struct vcpu *v)
 }
 
 /*
- * Software PAN writes DACR twice in each system call, so what is needed then is done here alone: the
- * context is the other one of the pair, and the windows stay (spt_select()). The rest of the key is
- * what it was, since every write of another register chose a context.
+ * Software PAN writes DACR twice in each system call, so what is needed then is done here alone:
+ * the context is the other one of the pair, and the windows stay (spt_select()). The rest of the
+ * key is what it was, since every write of another register chose a context.
  */
 void mmu_write_dacr(struct vcpu *v, uint32_t dacr)
 {

@@ -238,10 +238,10 @@ static struct window *allocate(struct vcpu *v)
 }
 
 /*
- * What privileged windows are shared by: everything but the address space; in auto, whose privileged
- * windows have global pages alone, also any DACR. Kernels with software PAN write DACR twice in each
- * system call, but what changes is the domain of user pages. If another domain's rights change,
- * windows are split by DACR for good.
+ * What privileged windows are shared by: everything but the address space; in auto, whose
+ * privileged windows have global pages alone, also any DACR. Kernels with software PAN write
+ * DACR twice in each system call, but what changes is the domain of user pages. If another
+ * domain's rights change, windows are split by DACR for good.
  */
 static struct context_key privileged_key(const struct vcpu *v, const struct context_key *k)
 {
@@ -407,9 +407,9 @@ bool spt_runs_in(const struct vcpu *v, const struct context *c)
 }
 
 /*
- * In auto a kernel never uses the user window (its LDRT and STRT take the soft TLB). So while it goes
- * to and fro between DACR values, the window of the process stays where it is; spt_clean_current()
- * and mmu_mode_changed() know that it may be another context's.
+ * In auto a kernel never uses the user window (its LDRT and STRT take the soft TLB). So while it
+ * goes to and fro between DACR values, the window of the process stays where it is;
+ * spt_clean_current() and mmu_mode_changed() know that it may be another context's.
  */
 static bool user_window_stays(const struct vcpu *v, const struct context *c)
 {
@@ -427,7 +427,9 @@ bool spt_stays(struct vcpu *v, const struct context *to)
     if (!s->cur[1] || to->win[1] != s->cur[1] || rights_differ(to->win[1], to) ||
         atomic_load_explicit(&s->cur[1]->nonglobal, memory_order_relaxed))
         return false;
-    if (user ? user != s->cur[0] || atomic_load(&user->stale) : !user_window_stays(v, to) && s->cur[0])
+    if (user && (user != s->cur[0] || atomic_load(&user->stale)))
+        return false;
+    if (!user && s->cur[0] && !user_window_stays(v, to))
         return false;
     v->exec_mmu[0] = wants_window(v, to) ? EXEC_WINDOW : 0;
     s->cur[1]->dacr = to->key.dacr;
@@ -441,10 +443,12 @@ void spt_select(struct vcpu *v)
     if (!v->mmu->spt)
         return;
     v->exec_mmu[0] = wants_window(v, c) ? EXEC_WINDOW : 0;
-    if (c->win[1] && rights_differ(c->win[1], c))
-        split_by_dacr(v);
     if (!c->win[1])
         c->win[1] = privileged_window(v, c);
+    if (c->win[1] && rights_differ(c->win[1], c)) {
+        split_by_dacr(v);
+        c->win[1] = privileged_window(v, c);
+    }
     make_current(v, 1, c);
     if (c->win[1])
         c->win[1]->dacr = c->key.dacr;

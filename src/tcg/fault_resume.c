@@ -8,9 +8,9 @@
  * page not worth a mapping) makes its site a jump to its slow path, which begins with the soft TLB.
  * Such sites are sampled: every SAMPLE_PERIOD-th hit of a vCPU's soft-TLB stubs counts for the site
  * it comes from, and a site with enough samples has its page mapped and becomes a window access
- * again. Each return, and each sample whose page has no place in the window either, doubles what the
- * next one takes. After a few of them the site has settled: its block is translated anew, with the
- * soft TLB's lookup inline, and stays so until the cache is emptied.
+ * again. Each return, and each sample whose page has no place in the window either, doubles what
+ * the next one takes. After a few of them the site has settled: its block is translated anew, with
+ * the soft TLB's lookup inline, and stays so until the cache is emptied.
  */
 #include "base/log.h"
 #include "base/stats.h"

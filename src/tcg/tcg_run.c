@@ -152,9 +152,9 @@ static struct tb *enter_in_jump_cache(struct vcpu *v, struct tb *tb)
 #define KEY_CONTEXT (UINT64_C(0xffff) << 32)
 
 /*
- * An entry of another translation context serves this one, too, when the PC is fetched from the same
- * physical page here: the kernel in the next process, and all after a flush of the whole TLB. Its block is
- * alive, since the generations are the same. Without the hash table, whose lines are cold.
+ * An entry of another translation context serves this one, too, when the PC is fetched from the
+ * same physical page here: after a flush of the whole TLB, and where user code is shared. Its block
+ * is alive, since the generations are the same. Without the hash table, whose lines are cold.
  */
 static bool adopt_entry(struct vcpu *v, struct jump_cache_entry *e)
 {

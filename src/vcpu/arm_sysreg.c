@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Access to CP14 and CP15: one hashed directory made of the tables in the arm_*.c files, looked up
- * by (coprocessor, CRn, opc1, CRm, opc2). What is not in a table does not exist and is UNDEFINED.
- * Arm ARM DDI0406C B3.17, B4.1. The directory is built with the first vCPU and constant afterwards; any thread.
+ * Access to CP14 and CP15: one hashed directory made of the tables in the arm_*.c files, looked
+ * up by (coprocessor, CRn, opc1, CRm, opc2). What is not in a table does not exist and is
+ * UNDEFINED. Arm ARM DDI0406C B3.17, B4.1. The directory is built with the first vCPU and
+ * constant afterwards; any thread.
  */
 #include "base/log.h"
 #include "tcg/tcg.h"

@@ -142,7 +142,7 @@ struct vcpu {
     uint64_t ctx_tag;      /* ctx_id << 32, or'ed into soft-TLB tags */
     uint64_t class_tag;    /* the same of the kernel class (context.c), for privileged code fetch */
     uint32_t soft_bank;    /* exclusive-or'ed into the byte offset of a soft-TLB entry */
-    uint64_t jump_tag[2];  /* ctx_tag; class_tag; | generation of the jump cache (JUMP_GENERATION) */
+    uint64_t jump_tag[2];  /* ctx_tag, class_tag; with JUMP_GENERATION in the upper bits */
     hva_t win_base[2];     /* SPT window base: [0] user, [1] privileged */
     _Atomic uint32_t poll; /* also set by other threads */
     int32_t soft_credit;   /* soft-TLB hits of window code until the next sample */
