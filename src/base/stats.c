@@ -10,6 +10,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -89,19 +90,13 @@ static void print_json(FILE *f, unsigned nvcpus)
     fprintf(f, "\n  }\n}\n");
 }
 
-int stats_write_json(const char *path, unsigned nvcpus)
+static int write_json_to(const char *path, unsigned nvcpus)
 {
-    char *tmp = NULL;
+    FILE *f = fopen(path, "we");
     int err = 0;
 
-    if (asprintf(&tmp, "%s.%ld.tmp", path, (long)getpid()) < 0) {
-        return -ENOMEM;
-    }
-    FILE *f = fopen(tmp, "we");
     if (f == NULL) {
-        err = -errno;
-        free(tmp);
-        return err;
+        return -errno;
     }
     print_json(f, nvcpus);
     if (fflush(f) != 0 || ferror(f)) {
@@ -110,6 +105,21 @@ int stats_write_json(const char *path, unsigned nvcpus)
     if (fclose(f) != 0 && err == 0) {
         err = -errno;
     }
+    return err;
+}
+
+int stats_write_json(const char *path, unsigned nvcpus)
+{
+    struct stat st;
+    char *tmp = NULL;
+
+    if (stat(path, &st) == 0 && !S_ISREG(st.st_mode)) {
+        return write_json_to(path, nvcpus); /* a device or pipe: never replaced */
+    }
+    if (asprintf(&tmp, "%s.%ld.tmp", path, (long)getpid()) < 0) {
+        return -ENOMEM;
+    }
+    int err = write_json_to(tmp, nvcpus);
     if (err == 0 && rename(tmp, path) != 0) {
         err = -errno;
     }

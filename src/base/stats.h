@@ -67,7 +67,7 @@ struct stats {
 /* The counters of a vCPU; index below VCPU_MAX. */
 extern struct stats stats_vcpu[STATS_VCPUS];
 void stats_print_text(FILE *f, unsigned nvcpus);
-/* -errno; writes to a temporary file, then renames. */
+/* -errno; to a temporary file that is renamed then, but to a device or pipe directly. */
 int stats_write_json(const char *path, unsigned nvcpus) MUST_CHECK;
 /* The counters in the text format of Prometheus, version 0.0.4. */
 void stats_print_prometheus(FILE *f, unsigned nvcpus);

@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "base/rcu.h"
+#include "io/unix_path.h"
 
 #include <errno.h>
 #include <netdb.h>
@@ -109,7 +110,9 @@ static int listen_unix(struct gdb *g, const char *path)
         return -ENAMETOOLONG;
     }
     memcpy(addr.sun_path, path, strlen(path));
-    fd = listen_at(AF_UNIX, (const struct sockaddr *)&addr, sizeof(addr));
+    fd = unix_path_free(path);
+    if (!fd)
+        fd = listen_at(AF_UNIX, (const struct sockaddr *)&addr, sizeof(addr));
     if (fd < 0)
         log_error(
             "-gdb unix:%s: cannot listen: %s; give another path, or remove the file if nobody "
@@ -286,7 +289,7 @@ static void destroy(struct gdb *g)
     if (g->event_fd >= 0)
         close(g->event_fd);
     if (g->unix_path)
-        unlink(g->unix_path);
+        (void)unix_path_free(g->unix_path);
     free(g->unix_path);
     free(g);
 }

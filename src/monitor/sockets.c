@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "io/chardev.h"
 #include "io/io.h"
+#include "io/unix_path.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -21,7 +22,6 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -273,31 +273,13 @@ static int open_one(const struct address *a, int family, const struct sockaddr *
     return fd;
 }
 
-/* Is somebody listening at this path? Only a socket that nobody serves any more may be replaced. */
-static bool path_served(const struct sockaddr_un *sa)
-{
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    bool served = fd >= 0 && connect(fd, (const struct sockaddr *)sa, sizeof *sa) == 0;
-
-    if (fd >= 0) {
-        close(fd);
-    }
-    return served;
-}
-
 static int open_unix(const struct address *a)
 {
     struct sockaddr_un sa = {.sun_family = AF_UNIX};
-    struct stat st;
+    int err = a->server ? unix_path_free(a->path) : 0;
 
     memcpy(sa.sun_path, a->path, sizeof sa.sun_path);
-    if (a->server && stat(a->path, &st) == 0 && S_ISSOCK(st.st_mode)) {
-        if (path_served(&sa)) {
-            return -EADDRINUSE;
-        }
-        unlink(a->path);
-    }
-    return open_one(a, AF_UNIX, (const struct sockaddr *)&sa, sizeof sa);
+    return err != 0 ? err : open_one(a, AF_UNIX, (const struct sockaddr *)&sa, sizeof sa);
 }
 
 static int open_tcp(const struct address *a, const char *spec)
@@ -372,7 +354,7 @@ void sockets_close(struct monitor *m)
         io_fd_del(m->loop, l->fd);
         close(l->fd);
         if (l->unlink_path != NULL) {
-            unlink(l->unlink_path);
+            (void)unix_path_free(l->unlink_path);
         }
         free(l->unlink_path);
         free(l);

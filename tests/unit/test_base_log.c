@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -106,6 +107,14 @@ Test(stats, text_and_json)
     unlink(path);
     cr_expect_eq(stats_write_json("/no/such/dir/s.json", 1), -ENOENT);
     cr_expect_lt(stats_write_json("/dev/full/x", 1), 0);
+
+    /* What is no regular file is written to, not replaced. */
+    struct stat st;
+    snprintf(path, sizeof path, "/tmp/umbra-test-stats.%d.link", (int)getpid());
+    cr_assert_eq(symlink("/dev/full", path), 0);
+    cr_expect_eq(stats_write_json(path, 1), -ENOSPC);
+    cr_expect(lstat(path, &st) == 0 && S_ISLNK(st.st_mode), "it is still there");
+    unlink(path);
 }
 
 struct node {
