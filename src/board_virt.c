@@ -11,6 +11,7 @@
 #include "dev/pl011.h"
 #include "dev/pl031.h"
 #include "dev/pl061.h"
+#include "dev/pvpanic.h"
 #include "dev/sp805.h"
 #include "dev/virtio.h"
 #include "io/chardev.h"
@@ -59,6 +60,11 @@ void board_console_key(void *opaque, char key)
     }
 }
 
+static void console_quit(void *opaque, int status)
+{
+    vm_guest_exit(opaque, status);
+}
+
 static int create_uart(struct vm *vm)
 {
     struct board *b = vm->board;
@@ -70,6 +76,7 @@ static int create_uart(struct vm *vm)
     }
     if (err == 0) {
         pl011_set_escape(b->uart, board_console_key, vm);
+        pl011_set_quit(b->uart, console_quit, vm);
     }
     return err;
 }
@@ -101,6 +108,9 @@ static int create_small_devices(struct vm *vm)
     }
     if (err == 0 && vm->opt->watchdog) {
         err = create_watchdog(vm);
+    }
+    if (err == 0 && vm->opt->pvpanic) {
+        err = pvpanic_create(vm, VIRT_PVPANIC);
     }
     return err;
 }

@@ -12,6 +12,7 @@
 #include "dev/pl011.h"
 #include "dev/pl031.h"
 #include "dev/pl061.h"
+#include "dev/pvpanic.h"
 #include "dev/sp805.h"
 #include "dev/virtio.h"
 #include "loader.h"
@@ -117,6 +118,9 @@ static void write_devices(struct dt *d, const struct vm *vm)
     pl061_fdt(d, VIRT_GPIO, SPI_GPIO, VIRT_POWER_KEY_PIN);
     if (vm->opt->watchdog) {
         sp805_fdt(d, VIRT_WATCHDOG, SPI_WATCHDOG);
+    }
+    if (vm->opt->pvpanic) {
+        pvpanic_fdt(d, VIRT_PVPANIC);
     }
     for (unsigned i = 0; i < VM_VIRTIO_SLOTS; i++) {
         virtio_mmio_fdt(d, VIRT_VIRTIO + i * VIRT_VIRTIO_STRIDE, SPI_VIRTIO + i);

@@ -60,13 +60,14 @@ int options_parse_metrics(struct options *o, const char *value)
 /* ---- -chardev and -mon ---- */
 struct chardev_parse {
     const char *backend;
-    char *id, *path, *host, *port;
+    char *id, *path, *host, *port, *size;
     bool server, wait, mux;
 };
 
 static const char chardev_forms[] =
     "socket,id=ID,path=PATH or host=HOST,port=PORT[,server=on|off][,wait=on|off]; "
-    "stdio|pty|null|testdev,id=ID; file,id=ID,path=PATH; [,mux=on|off]";
+    "stdio|pty|null|testdev,id=ID; file,id=ID,path=PATH; ringbuf,id=ID[,size=N, a power of two up "
+    "to 1G]; [,mux=on|off]";
 
 static bool is_on(const char *value, bool *out)
 {
@@ -79,7 +80,8 @@ static bool chardev_key(struct chardev_parse *c, const struct options_list *l)
     const struct {
         const char *key;
         char **slot;
-    } text[] = {{"id", &c->id}, {"path", &c->path}, {"host", &c->host}, {"port", &c->port}};
+    } text[] = {{"id", &c->id},     {"path", &c->path}, {"host", &c->host},
+                {"port", &c->port}, {"size", &c->size}};
     bool ignored;
 
     for (size_t i = 0; i < ARRAY_SIZE(text); i++) {
@@ -104,6 +106,18 @@ static bool chardev_key(struct chardev_parse *c, const struct options_list *l)
     return strcmp(l->key, "nodelay") == 0 && is_on(l->value, &ignored);
 }
 
+static char *ringbuf_spec(const struct chardev_parse *c)
+{
+    uint64_t size = 65536;
+    char *spec;
+
+    if (c->id == NULL || (c->size != NULL && options_parse_size(c->size, 1, &size) != 0) ||
+        size == 0 || size > 1u << 30 || (size & (size - 1)) != 0) {
+        return NULL;
+    }
+    return asprintf(&spec, "ringbuf:%llu:%s", (unsigned long long)size, c->id) >= 0 ? spec : NULL;
+}
+
 /* The same back end as -monitor spells it; NULL: it lacks something. */
 static char *chardev_spec(const struct chardev_parse *c)
 {
@@ -117,6 +131,8 @@ static char *chardev_spec(const struct chardev_parse *c)
         n = asprintf(&spec, "tcp:%s:%s%s%s", c->host != NULL ? c->host : "", c->port, server, wait);
     } else if (strcmp(c->backend, "file") == 0 && c->path != NULL) {
         n = asprintf(&spec, "file:%s", c->path);
+    } else if (strcmp(c->backend, "ringbuf") == 0 || strcmp(c->backend, "memory") == 0) {
+        return ringbuf_spec(c);
     } else if (strcmp(c->backend, "stdio") == 0 || strcmp(c->backend, "pty") == 0 ||
                strcmp(c->backend, "null") == 0 || strcmp(c->backend, "testdev") == 0) {
         n = asprintf(&spec, "%s", c->backend);
@@ -181,6 +197,7 @@ int options_parse_chardev(struct options *o, const char *value)
     free(c.path);
     free(c.host);
     free(c.port);
+    free(c.size);
     return err;
 }
 
@@ -265,6 +282,14 @@ static void set_watchdog(struct options *o, const char *value)
     }
 }
 
+static void set_panic(struct options *o, const char *value)
+{
+    o->vm.panic_action = value[0] == 's'   ? VM_PANIC_SHUTDOWN
+                         : value[0] == 'p' ? VM_PANIC_PAUSE
+                         : value[0] == 'n' ? VM_PANIC_NONE
+                                           : VM_PANIC_EXIT_FAILURE;
+}
+
 static int action_key(struct options *o, const char *key, const char *value)
 {
     for (size_t i = 0; i < ARRAY_SIZE(actions); i++) {
@@ -281,6 +306,8 @@ static int action_key(struct options *o, const char *key, const char *value)
             o->vm.no_shutdown = strcmp(value, "pause") == 0;
         } else if (key[0] == 'w') {
             set_watchdog(o, value);
+        } else {
+            set_panic(o, value);
         }
         return 0;
     }

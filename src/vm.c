@@ -353,7 +353,7 @@ static enum vm_stop_reason wait_while_off(const struct run *r)
 
 static int exit_status(const struct vm *vm, enum vm_stop_reason why)
 {
-    if (why == VM_SIGNAL || why == VM_GUEST_EXIT) {
+    if (why == VM_SIGNAL || why == VM_GUEST_EXIT || why == VM_PANIC_OFF) {
         return vm->exit_status;
     }
     return why != VM_FATAL ? 0 : vm->exit_status != 0 ? vm->exit_status : 1;

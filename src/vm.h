@@ -55,6 +55,9 @@ enum vm_watchdog_action {
     VM_WATCHDOG_DEBUG, VM_WATCHDOG_NONE,
 };
 
+/* -action panic= */
+enum vm_panic_action { VM_PANIC_SHUTDOWN, VM_PANIC_PAUSE, VM_PANIC_NONE, VM_PANIC_EXIT_FAILURE };
+
 struct vm_options {
     const char *machine;    /* "virt" */
     const char *cpu;        /* "cortex-a15" */
@@ -74,6 +77,8 @@ struct vm_options {
     bool no_shutdown;       /* -action shutdown=pause: wait for the user after the guest's end */
     bool watchdog;          /* -M watchdog=on */
     enum vm_watchdog_action watchdog_action;
+    bool pvpanic;           /* -device pvpanic-mmio */
+    enum vm_panic_action panic_action;
     const char *name;       /* -name, or NULL */
     struct net_config net[8];
     unsigned nnets;
@@ -94,7 +99,7 @@ struct vm_options {
 /* VM_SHUTDOWN and VM_RESET are the guest's. */
 enum vm_stop_reason {
     VM_RUNNING, VM_SHUTDOWN, VM_RESET, VM_SIGNAL, VM_FATAL, VM_RESET_MONITOR, VM_QUIT_CONSOLE,
-    VM_QUIT_MONITOR, VM_WATCHDOG_OFF, VM_GUEST_EXIT,
+    VM_QUIT_MONITOR, VM_WATCHDOG_OFF, VM_GUEST_EXIT, VM_PANIC_OFF,
 };
 
 #define VM_VIRTIO_SLOTS 32
@@ -120,6 +125,7 @@ struct vm_control {
     void *opaque;
     _Atomic bool off;     /* the guest has ended, -no-shutdown keeps us */
     _Atomic bool started; /* it has run, or a user has stopped or continued it */
+    _Atomic bool panicked; /* stopped because the guest said so, and not reset or continued since */
 };
 
 struct vm {

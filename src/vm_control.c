@@ -28,6 +28,7 @@ static const struct {
     [VM_FATAL] = {"host-error", false, 2},
     [VM_WATCHDOG_OFF] = {"guest-shutdown", true, 1},
     [VM_GUEST_EXIT] = {"guest-shutdown", true, 2},
+    [VM_PANIC_OFF] = {"guest-panic", true, 1},
 };
 
 const char *const vm_watchdog_name[] = {
@@ -35,6 +36,12 @@ const char *const vm_watchdog_name[] = {
     [VM_WATCHDOG_POWEROFF] = "poweroff", [VM_WATCHDOG_PAUSE] = "pause",
     [VM_WATCHDOG_DEBUG] = "debug",       [VM_WATCHDOG_NONE] = "none",
     [VM_WATCHDOG_NONE + 1] = NULL,
+};
+
+/* What the events of a panic say is done; the protocol's words. */
+static const char *const panic_word[] = {
+    [VM_PANIC_SHUTDOWN] = "poweroff", [VM_PANIC_PAUSE] = "pause", [VM_PANIC_NONE] = "run",
+    [VM_PANIC_EXIT_FAILURE] = "poweroff",
 };
 
 const char *vm_reason_name(enum vm_stop_reason why)
@@ -61,8 +68,11 @@ void vm_listen(struct vm *vm, void (*fn)(void *opaque, const struct vm_event *e)
 
 void vm_notify(struct vm *vm, enum vm_event_kind kind, enum vm_stop_reason why)
 {
-    struct vm_event e = {
-        .kind = kind, .why = why, .action = vm_watchdog_name[vm->opt->watchdog_action]};
+    struct vm_event e = {.kind = kind, .why = why};
+
+    e.action = kind == VM_EVENT_CRASH_LOADED ? "run"
+               : kind == VM_EVENT_PANICKED   ? panic_word[vm->opt->panic_action]
+                                             : vm_watchdog_name[vm->opt->watchdog_action];
 
     if (vm->control.listener != NULL) {
         clock_gettime(CLOCK_REALTIME, &e.at);
@@ -88,6 +98,7 @@ bool vm_cont(struct vm *vm)
         return false;
     }
     vm_set_started(vm);
+    atomic_store(&vm->control.panicked, false);
     if (vm_user_resume(vm)) {
         vm_notify(vm, VM_EVENT_RESUME, VM_RUNNING);
     }
@@ -118,6 +129,24 @@ void vm_watchdog(struct vm *vm)
     }
 }
 
+/* A vCPU's thread, which parks or ends when it is back in its run loop. */
+void vm_panic(struct vm *vm)
+{
+    enum vm_panic_action action = vm->opt->panic_action;
+
+    log_warn("the guest has panicked");
+    vm_notify(vm, VM_EVENT_PANICKED, VM_RUNNING);
+    if (action == VM_PANIC_PAUSE) {
+        atomic_store(&vm->control.panicked, true);
+        if (vm_user_pause(vm)) {
+            vm_notify(vm, VM_EVENT_STOP, VM_RUNNING);
+        }
+    } else if (action != VM_PANIC_NONE) {
+        atomic_store(&vm->exit_status, action == VM_PANIC_EXIT_FAILURE ? 1 : 0);
+        vm_request_stop(vm, VM_PANIC_OFF);
+    }
+}
+
 void vm_guest_exit(struct vm *vm, int status)
 {
     atomic_store(&vm->exit_status, status);
@@ -132,6 +161,9 @@ const char *vm_state_name(struct vm *vm)
     pthread_mutex_lock(&vm->pause.lock);
     bool by_user = vm->pause.by_user, paused = vm_paused(vm);
     pthread_mutex_unlock(&vm->pause.lock);
+    if (by_user && atomic_load(&vm->control.panicked)) {
+        return "guest-panicked";
+    }
     if (by_user) {
         return atomic_load(&vm->control.started) ? "paused" : "prelaunch";
     }
@@ -159,10 +191,12 @@ enum vm_next vm_what_next(struct vm *vm, enum vm_stop_reason why)
             atomic_store(&vm->control.started, false);
             atomic_store(&vm->control.off, false);
         }
+        atomic_store(&vm->control.panicked, false);
         vm_notify(vm, VM_EVENT_RESET, why);
         return VM_NEXT_RESET;
     }
-    bool wait = vm->opt->no_shutdown && (is_reset(why) || why == VM_SHUTDOWN);
+    bool panic = why == VM_PANIC_OFF && vm->opt->panic_action != VM_PANIC_EXIT_FAILURE;
+    bool wait = vm->opt->no_shutdown && (is_reset(why) || why == VM_SHUTDOWN || panic);
     atomic_store(&vm->control.off, wait);
     vm_notify(vm, VM_EVENT_SHUTDOWN, why);
     if (wait) {

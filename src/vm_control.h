@@ -11,13 +11,13 @@
 
 enum vm_event_kind {
     VM_EVENT_SHUTDOWN, VM_EVENT_RESET, VM_EVENT_STOP, VM_EVENT_RESUME, VM_EVENT_POWERDOWN,
-    VM_EVENT_WATCHDOG,
+    VM_EVENT_WATCHDOG, VM_EVENT_PANICKED, VM_EVENT_CRASH_LOADED,
 };
 
 struct vm_event {
     enum vm_event_kind kind;
     enum vm_stop_reason why; /* SHUTDOWN, RESET */
-    const char *action;      /* WATCHDOG: what is done */
+    const char *action;      /* WATCHDOG, PANICKED, CRASH_LOADED: what is done */
     struct timespec at;      /* CLOCK_REALTIME */
 };
 
@@ -33,12 +33,14 @@ bool vm_cont(struct vm *vm);
 void vm_powerdown(struct vm *vm);
 /* The guest has let its watchdog run out: do what -action watchdog= says. */
 void vm_watchdog(struct vm *vm);
+/* The guest says that it has panicked: do what -action panic= says. */
+void vm_panic(struct vm *vm);
 /* The guest ends the emulator with this status (semihosting, chardev testdev). */
 void vm_guest_exit(struct vm *vm, int status);
 extern const char *const vm_watchdog_name[]; /* of the actions, ends with NULL */
 
-/* "running", "paused", "prelaunch", "debug" (paused by another part, such as a debugger) or
-   "shutdown". */
+/* "running", "paused", "guest-panicked", "prelaunch", "debug" (paused by another part, such as a
+   debugger) or "shutdown". */
 const char *vm_state_name(struct vm *vm);
 
 /* "guest-shutdown", "host-qmp-quit", ... */

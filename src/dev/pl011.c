@@ -65,6 +65,8 @@ struct pl011 {
     struct io_timer timeout;
     void (*escape)(void *opaque, char key);
     void *escape_opaque;
+    void (*quit)(void *opaque, int status);
+    void *quit_opaque;
     struct fifo rx, tx;
     bool overrun;         /* the next received character carries OE */
     uint32_t rsr, ilpr, ibrd, fbrd, lcr_h, cr, ifls, imsc, ris, dmacr;
@@ -344,6 +346,21 @@ static void escape(void *opaque, char key)
     }
 }
 
+static void quit(void *opaque, int status)
+{
+    const struct pl011 *u = opaque;
+
+    if (u->quit != NULL) {
+        u->quit(u->quit_opaque, status);
+    }
+}
+
+void pl011_set_quit(struct pl011 *u, void (*fn)(void *opaque, int status), void *opaque)
+{
+    u->quit = fn;
+    u->quit_opaque = opaque;
+}
+
 void pl011_set_escape(struct pl011 *u, void (*fn)(void *opaque, char key), void *opaque)
 {
     u->escape = fn;
@@ -388,6 +405,7 @@ int pl011_create(struct bus *bus, gpa_t base, const struct irq_line *irq, struct
     if (chr != NULL) {
         chardev_attach(chr, &(struct chardev_user){.room = pl011_room, .receive = pl011_receive,
                                                    .sent = pl011_sent, .escape = escape,
+                                                   .quit = quit,
                                                    .opaque = u});
     }
     *out = u;

@@ -19,6 +19,8 @@ void pl011_destroy(struct pl011 *u);
 void pl011_reset(struct pl011 *u);
 /* Key of the console's escape sequence, from the back end; see chardev.h. */
 void pl011_set_escape(struct pl011 *u, void (*fn)(void *opaque, char key), void *opaque);
+/* What "testdev" as the back end calls; see chardev.h. */
+void pl011_set_quit(struct pl011 *u, void (*fn)(void *opaque, int status), void *opaque);
 /* The line is held low: a break, which Linux's magic SysRq key waits for. Any thread. */
 void pl011_receive_break(struct pl011 *u);
 void pl011_fdt(struct dt *d, gpa_t base, unsigned spi);

@@ -283,7 +283,7 @@ static int unknown_driver(const char *driver)
         n += (size_t)snprintf(known + n, sizeof known - n, "%s, ", classes[i]->driver);
     }
     log_error("-device %s: unknown driver; accepted: %svirtconsole, virtserialport, "
-              "simple-framebuffer",
+              "simple-framebuffer, pvpanic-mmio",
               driver, known);
     return -EINVAL;
 }

@@ -11,6 +11,7 @@
 #include "chardev_internal.h"
 #include "base/log.h"
 #include "io/io.h"
+#include "io/unix_path.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -123,6 +124,8 @@ size_t chardev_write(struct chardev *c, const uint8_t *buf, size_t len)
     if (c->ring == NULL) {
         if (c->testdev) {
             chardev_testdev(c, buf, len);
+        } else if (c->ringbuf != NULL) {
+            chardev_ringbuf_write(c->ringbuf, buf, len);
         }
         return len;
     }
@@ -392,9 +395,10 @@ void chardev_close(struct chardev *c)
         close(c->hold_fd);
     }
     if (c->unlink_path != NULL) {
-        unlink(c->unlink_path);
+        (void)unix_path_free(c->unlink_path);
         free(c->unlink_path);
     }
+    chardev_ringbuf_close(c);
     pthread_mutex_destroy(&c->lock);
     free(c->ring);
     free(c->typed);

@@ -33,7 +33,8 @@ struct chardev_sharer {
 };
 
 /*
- * "stdio", "null", "testdev" (what is written ends the emulator, chardev_testdev.c), "file:PATH",
+ * "stdio", "null", "testdev" (what is written ends the emulator, chardev_testdev.c),
+ * "ringbuf:SIZE:ID" (the last SIZE bytes, for a monitor to read, chardev_ringbuf.c), "file:PATH",
  * "unix:PATH[,server=on|off][,wait=on|off]" (also the older
  * ",server", ",nowait"), "pty". With "mon:" before it, it knows the Ctrl-A keys and may be shared
  * with a monitor; "stdio" always knows the keys. Errors are reported here. May wait for a client
@@ -53,6 +54,12 @@ void chardev_share(struct chardev *c, const struct chardev_sharer *sharer);
 size_t chardev_write(struct chardev *c, const uint8_t *buf, size_t len);
 /* room() grew: look for input again. Any thread, cheap when input is not stopped. */
 void chardev_accept_input(struct chardev *c);
+/*
+ * The ring buffer with this ID: take up to *len bytes out of it, oldest first, or put some in, as
+ * if they had been written to it. -ENOENT: no port has a ring buffer of that id. Any thread.
+ */
+int chardev_ringbuf_read(const char *id, uint8_t *buf, size_t *len) MUST_CHECK;
+int chardev_ringbuf_add(const char *id, const uint8_t *buf, size_t len) MUST_CHECK;
 /* Writes out what is queued (giving up on a reader that stalls for a second) and closes; the
    I/O thread is stopped. */
 void chardev_close(struct chardev *c);

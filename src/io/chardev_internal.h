@@ -40,6 +40,7 @@ struct chardev {
     bool flush_posted;       /* chardev_flush() is on its way, or waits for EPOLLOUT */
     bool user_waits;         /* a write was cut short */
     bool discard;            /* nobody can read it: no client, broken pipe, disk full */
+    struct ringbuf *ringbuf; /* NULL: it is no ring buffer */
     bool testdev;
     uint32_t test_arg;       /* testdev: digits so far */
     _Atomic bool input_stopped;
@@ -61,6 +62,12 @@ bool chardev_keys_deliver(struct chardev *c);
 
 /* chardev_testdev.c */
 void chardev_testdev(struct chardev *c, const uint8_t *buf, size_t len);
+
+/* chardev_ringbuf.c */
+bool chardev_ringbuf_valid(const char *spec); /* what follows "ringbuf:" */
+int chardev_open_ringbuf(struct chardev *c, const char *spec) MUST_CHECK;
+void chardev_ringbuf_write(struct ringbuf *r, const uint8_t *buf, size_t len);
+void chardev_ringbuf_close(struct chardev *c);
 
 /* chardev.c: (re)start and stop watching a connected fd; I/O thread or before it runs. */
 int chardev_connect_fd(struct chardev *c, int fd) MUST_CHECK;

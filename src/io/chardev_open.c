@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "io/io.h"
 #include "io/terminal.h"
+#include "io/unix_path.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -40,7 +41,8 @@ bool chardev_spec_valid(const char *spec, const char **why)
             return true;
         }
     }
-    return (strncmp(spec, "file:", 5) == 0 && spec[5] != '\0') ||
+    return (strncmp(spec, "ringbuf:", 8) == 0 && chardev_ringbuf_valid(spec + 8)) ||
+           (strncmp(spec, "file:", 5) == 0 && spec[5] != '\0') ||
            (strncmp(spec, "unix:", 5) == 0 && spec[5] != '\0' && spec[5] != ',');
 }
 
@@ -57,6 +59,9 @@ static int open_parts(struct chardev *c, const char *spec)
     c->testdev = strcmp(spec, "testdev") == 0;
     if (c->testdev || strcmp(spec, "null") == 0 || strcmp(spec, "none") == 0) {
         return 0;
+    }
+    if (strncmp(spec, "ringbuf:", 8) == 0) {
+        return chardev_open_ringbuf(c, spec + 8);
     }
     c->ring = malloc(CHARDEV_RING);
     if (c->ring == NULL) {
@@ -257,10 +262,10 @@ static int accept_first(int fd)
 
 static int serve(struct chardev *c, const struct unix_spec *u, int fd)
 {
-    struct stat st;
+    int err = unix_path_free(u->addr.sun_path);
 
-    if (stat(u->addr.sun_path, &st) == 0 && S_ISSOCK(st.st_mode)) {
-        unlink(u->addr.sun_path); /* a stale socket of an earlier run */
+    if (err != 0) {
+        return err;
     }
     if (bind(fd, (const struct sockaddr *)&u->addr, sizeof u->addr) != 0 || listen(fd, 1) != 0) {
         return -errno;

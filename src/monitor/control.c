@@ -83,6 +83,7 @@ static const char *const event_name[] = {
     [VM_EVENT_SHUTDOWN] = "SHUTDOWN", [VM_EVENT_RESET] = "RESET",
     [VM_EVENT_STOP] = "STOP",         [VM_EVENT_RESUME] = "RESUME",
     [VM_EVENT_POWERDOWN] = "POWERDOWN", [VM_EVENT_WATCHDOG] = "WATCHDOG",
+    [VM_EVENT_PANICKED] = "GUEST_PANICKED", [VM_EVENT_CRASH_LOADED] = "GUEST_CRASHLOADED",
 };
 
 json_t *control_event_json(const struct vm_event *e)
@@ -95,7 +96,8 @@ json_t *control_event_json(const struct vm_event *e)
         json_t *data = json_pack("{s:b,s:s}", "guest", (int)vm_reason_by_guest(e->why), "reason",
                                  vm_reason_name(e->why));
         json_object_set_new(event, "data", data);
-    } else if (event != NULL && e->kind == VM_EVENT_WATCHDOG) {
+    } else if (event != NULL && (e->kind == VM_EVENT_WATCHDOG || e->kind == VM_EVENT_PANICKED ||
+                                 e->kind == VM_EVENT_CRASH_LOADED)) {
         json_object_set_new(event, "data", json_pack("{s:s}", "action", e->action));
     }
     return event;

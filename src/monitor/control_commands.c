@@ -218,6 +218,8 @@ const struct control_command control_commands[] = {
     {"screendump", control_screendump, "!filename format device head"},
     {"send-key", control_send_key, "!keys hold-time"},
     {"input-send-event", control_send_events, "!events device head"},
+    {"ringbuf-read", control_ringbuf_read, "!device !size format"},
+    {"ringbuf-write", control_ringbuf_write, "!device !data format"},
     {"human-monitor-command", run_human, "!command-line cpu-index"},
 };
 const size_t control_ncommands = ARRAY_SIZE(control_commands);

@@ -34,7 +34,8 @@ bool monitor_spec_valid(const char *spec, const char **why)
     if (on_socket(spec)) {
         return address_parse(spec, &a, why);
     }
-    bool ok = strncmp(spec, "mon:", 4) != 0 && chardev_spec_valid(spec, why);
+    bool ok = strncmp(spec, "mon:", 4) != 0 && strncmp(spec, "ringbuf:", 8) != 0 &&
+              chardev_spec_valid(spec, why);
     *why = accepted;
     return ok;
 }

@@ -146,6 +146,7 @@ const struct command *command_find(const struct command *table, size_t n, const 
 void command_list(FILE *f, const struct command *table, size_t n, const char *prefix);
 void command_run(const struct command *cmd, struct command_call *c);
 
+command_fn human_ringbuf_read, human_ringbuf_write; /* ringbuf.c */
 command_fn human_screendump, human_sendkey; /* screen.c */
 command_fn human_info, human_examine_virtual, human_examine_physical; /* human_info.c, _memory.c */
 
@@ -198,6 +199,9 @@ extern const size_t control_ncommands;
 json_t *control_screendump(struct vm *vm, json_t *args, json_t **error);
 json_t *control_send_key(struct vm *vm, json_t *args, json_t **error);
 json_t *control_send_events(struct vm *vm, json_t *args, json_t **error);
+/* ringbuf.c */
+json_t *control_ringbuf_read(struct vm *vm, json_t *args, json_t **error);
+json_t *control_ringbuf_write(struct vm *vm, json_t *args, json_t **error);
 json_t *control_error(const char *cls, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
 /* ---- metrics.c ---- */

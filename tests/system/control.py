@@ -14,12 +14,17 @@
   reset      100 resets by the guest: memory, mappings, threads and descriptors are as before
   places     TCP, waiting for a client, connecting to one, a socket that a dead emulator left
   watchdog   SP805: bare-metal and Debian's driver, -action watchdog=
+  ports      several ports of virtio-serial in a Debian guest: both ways, a ring buffer that the monitors
+             read and write, a status by testdev, which also works on the serial port
+  panic      pvpanic-mmio: events, -action panic=
   power      power key; -no-reboot, -no-shutdown, -action; quit during a reset
 
 UMBRA is the emulator to test (default build/release/umbra); PAYLOADS the folder of the bare-metal
 guests (default: built into a scratch folder).
 """
 
+import base64
+import hashlib
 import json
 import os
 import re
@@ -469,6 +474,94 @@ def debian_watchdog():
         expect(client.event("SHUTDOWN")["data"]["reason"] == "guest-reset", "no reset")
 
 
+PORTS = """
+cd /dev; for p in vport0p*; do ln -s /dev/$p /tmp/$(cat /sys/class/virtio-ports/$p/name); done; cd /tmp
+"""
+
+
+def check_ports():
+    path = str(Path(SCRATCH.name) / "port")
+    data = os.urandom(1 << 18)
+    with booted("-device", "virtio-serial-device",
+                "-chardev", "ringbuf,id=log,size=64", "-device", "virtserialport,chardev=log,name=log",
+                "-chardev", f"socket,id=s,path={path},server=on,wait=off",
+                "-device", "virtserialport,chardev=s,name=both,nr=5",
+                "-chardev", "testdev,id=t", "-device", "virtserialport,chardev=t,name=end") as linux, \
+            linux.client() as client, socket.socket(socket.AF_UNIX) as port:
+        linux.ask(PORTS.strip() + "; echo $(cat /sys/class/virtio-ports/vport0p5/name)-$((2 + 3))",
+                  rb"both-5")
+        linux.ask("for i in $(seq 20); do echo line $i >log; done; printf '\\001\\377\\\\' >log; "
+                  "echo through-$((1 + 1))", rb"through-2")
+        kept = b"".join(b"line %d\n" % i for i in range(1, 21))[-61:] + b"\1\xff\\"
+        read = base64.b64decode(client.execute("ringbuf-read", device="log", size=50, format="base64"))
+        expect(read == kept[:50], f"ring buffer: {read!r}")
+        human = client.human("ringbuf_read log 4096").replace("\r", "")
+        expect(human == kept[50:61].decode() + "\\u0001\ufffd\\\\\n", f"ring buffer: {human!r}")
+        client.execute("ringbuf-write", device="log", data="aGFsbG8=", format="base64")
+        client.human("ringbuf_write log again")
+        expect(client.execute("ringbuf-read", device="log", size=100) == "halloagain", "written")
+        for wrong in ({"device": "no", "size": 1}, {"device": "log", "size": 0},
+                      {"device": "log", "size": 1, "format": "rot13"}):
+            refused(client, "ringbuf-read", **wrong)
+        refused(client, "ringbuf-write", device="log", data="####", format="base64")
+        port.connect(path)
+        port.settimeout(30)
+        linux.type(b"cat both >copy & sleep 1; echo ready-$((3 + 1))\n")
+        linux.wait_for(b"ready-4", 20)
+        port.sendall(data)
+        linux.ask(f"while [ $(stat -c %s copy) -lt {len(data)} ]; do sleep 0.1; done; kill %1; "
+                  "md5sum <copy", hashlib.md5(data).hexdigest().encode(), 30)
+        linux.type(b"cat copy >both\n")
+        back = b""
+        while len(back) < len(data):
+            back += port.recv(65536)
+        expect(back == data, "what came back is not what was sent")
+        linux.type(b"echo 20q >end\n")
+        expect(linux.ended(20) == 41, "testdev: status")
+    with Bare("exits", "-serial", "chardev:t", "-chardev", "testdev,id=t", "-append",
+              "status=3", "-display", "none") as bare:
+        expect(bare.process.wait(20) == 7, f"testdev on the serial port: {bare.process.returncode}")
+
+
+def refused(client, command, **arguments):
+    try:
+        client.execute(command, **arguments)
+    except qmp.Error:
+        return
+    raise Wrong(f"{command} {arguments} is not refused")
+
+
+def check_panic():
+    """(action, word of the event, what comes, status)"""
+    for action, word, follows, status in (
+            (None, "poweroff", "SHUTDOWN", 0), ("exit-failure", "poweroff", "SHUTDOWN", 1),
+            ("pause", "pause", "STOP", None), ("none", "run", "SHUTDOWN", 0)):
+        options = ["-action", f"panic={action}"] if action else []
+        with Bare("exits", "-nographic", "-S", "-device", "pvpanic-mmio", "-append", "panic=1",
+                  *options) as bare, bare.client() as client:
+            client.execute("cont")
+            event = client.event("GUEST_PANICKED")
+            expect(event and event["data"] == {"action": word}, f"{action}: {event}")
+            event = client.event(follows)
+            expect(event, f"{action}: no {follows}")
+            if follows == "SHUTDOWN":
+                reason = "guest-shutdown" if action == "none" else "guest-panic"
+                expect(event["data"] == {"guest": True, "reason": reason}, f"{action}: {event}")
+                bare.process.wait(20)
+                expect(bare.process.returncode == status, f"{action}: {bare.process.returncode}")
+                continue
+            expect(client.execute("query-status")["status"] == "guest-panicked", "status")
+            client.execute("cont")
+            bare.line(b"PASS")
+            expect(bare.process.wait(20) == 0, "status after cont")
+    with Bare("exits", "-nographic", "-S", "-device", "pvpanic-mmio", "-append", "panic=2") as bare, \
+            bare.client() as client:
+        client.execute("cont")
+        event = client.event("GUEST_CRASHLOADED")
+        expect(event and event["data"] == {"action": "run"}, f"{event}")
+        bare.line(b"PASS")
+
+
 def check_power():
     with booted() as linux, linux.client() as client:
         # Bit 3 of the port is the key; it is held for a tenth of a second.
@@ -526,7 +619,8 @@ def quit_in_reset():
 CASES = {"protocol": check_protocol, "clients": check_clients, "time": check_time,
          "human": check_human, "metrics": check_metrics, "reset": check_reset,
          "places": check_places, "watchdog": check_watchdog,
-         "power": check_power}
+         "power": check_power,
+         "ports": check_ports, "panic": check_panic}
 
 
 def main():

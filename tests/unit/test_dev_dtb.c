@@ -49,6 +49,18 @@ void vm_guest_exit(struct vm *vm, int status)
     (void)status;
 }
 
+void vm_panic(struct vm *vm)
+{
+    (void)vm;
+}
+
+void vm_notify(struct vm *vm, enum vm_event_kind kind, enum vm_stop_reason why)
+{
+    (void)vm;
+    (void)kind;
+    (void)why;
+}
+
 static struct vm vm;
 static struct vm_options opt;
 static struct board board;
