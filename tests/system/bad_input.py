@@ -23,6 +23,7 @@ import tempfile
 from pathlib import Path
 
 import boot
+import guest
 
 UMBRA = Path(os.environ.get("UMBRA") or boot.ROOT / "build/release/umbra")
 KERNEL = boot.GUEST / "armmp-lpae" / "vmlinuz"
@@ -237,17 +238,13 @@ def check_tap_forbidden(files):
 
 def guest_script(files, body, drive_options="", harm=None):
     """Boot with an 8 MiB disk and a script that finds it as $disk. Returns (problem, output)."""
-    script = ("#!/bin/sh\nfor d in vda vdb; do [ $(cat /sys/block/$d/size) = 16384 ] && "
-              "disk=/dev/$d; done\n" + body + "\n").encode()
-    script_disk = files.make("script", script + b"\0" * (65536 - len(script)))
+    script_disk = guest.write_script(
+        files.folder / "script", "for d in vda vdb; do [ $(cat /sys/block/$d/size) = 16384 ] && "
+        "disk=/dev/$d; done\n" + body + "\n")
     disk = files.make("target", bytes(os.urandom(1 << 20)) * 8)
     before = disk.read_bytes()
-    arguments = ["-smp", "2", "-m", "256", "-kernel", KERNEL, "-initrd", INITRD,
-                 "-append", "console=ttyAMA0 umbra.script=auto",
-                 "-drive", f"if=none,id=s,format=raw,file={script_disk}",
-                 "-device", "virtio-blk-device,drive=s",
-                 "-drive", f"if=none,id=d,format=raw,file={disk}{drive_options}",
-                 "-device", "virtio-blk-device,drive=d"]
+    arguments = ["-smp", "2", "-m", "256"] + guest.kernel(guest.script_append()) + \
+        guest.drive("s", script_disk) + guest.drive("d", disk, drive_options)
     if harm is None:
         result = run(arguments, 180)
     else:

@@ -30,20 +30,13 @@ import threading
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-CACHE = Path(os.environ.get("UMBRA_CACHE") or
-             Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "umbra")
-GUEST = CACHE / "guest"
+import guest
+
+ROOT, GUEST, CRIES = guest.ROOT, guest.FOLDER, guest.CRIES
 FLAVOURS = ("armmp", "armmp-lpae")
 SMPS = (1, 2, 4, 8)
 MODES = ("soft", "auto", "spt", "spt=shared,prefill=300", "spt=group,windows=4")
 
-# What a healthy boot never prints.
-CRIES = re.compile(
-    r"Oops|\bBUG\b|Unable to handle|Internal error|Kernel panic|rcu.*(stall|kthread starved)|"
-    r"soft lockup|hung task|blocked for more than|WARNING: CPU|undefined instruction|"
-    r"Unhandled (fault|prefetch abort)|bad mode|segfault|EXT4-fs (error|warning)|I/O error|"
-    r"UMBRA: .*(FAIL|cannot)|umbra: (bug|fatal)", re.IGNORECASE)
 STEPS = ("cpus", "sieve", "perl", "gzip", "files", "stress-vm", "stress-fork", "stress-mmap",
          "stress-futex", "stress-switch", "stress-tlb-shootdown")
 
@@ -81,21 +74,16 @@ SELECTIONS = {"pairwise": pairwise, "matrix": matrix}
 
 def command_line(cell, disk, stats, seconds):
     """The emulator's command for a cell."""
-    emulator = shlex.split(os.environ.get("UMBRA") or str(ROOT / "build/release/umbra"))
     append = "console=ttyAMA0"
     if cell.payload == "disk":
         append += f" root=LABEL=umbra rw umbra.test=full umbra.seconds={seconds}"
     else:
         append += " umbra.test=boot"
-    command = emulator + [
-        "-M", "virt", "-cpu", "cortex-a15", "-smp", str(cell.smp), "-m", str(cell.memory),
-        "-kernel", str(GUEST / cell.flavour / "vmlinuz"),
-        "-initrd", str(GUEST / cell.flavour / "initrd.img"),
-        "-append", append, "-nographic", "-no-reboot"]
+    command = guest.emulator() + guest.machine(cell.smp, cell.memory) + \
+        guest.kernel(append, cell.flavour) + ["-nographic", "-no-reboot"]
     if disk:
-        command += ["-drive", f"if=none,file={disk},format=raw,id=disk",
-                    "-device", "virtio-blk-device,drive=disk"]
-    if "qemu" in emulator[0]:
+        command += guest.drive("disk", disk)
+    if guest.is_peer():
         command += ["-nic", "none"]
     else:
         command += ["-mmu", cell.mmu, "-stats", str(stats)]
@@ -237,9 +225,7 @@ def need_guest(cells):
     needed = {GUEST / cell.flavour / name for cell in cells for name in ("vmlinuz", "initrd.img")}
     if any(cell.payload == "disk" for cell in cells):
         needed.add(GUEST / "disk.img")
-    missing = sorted(str(path) for path in needed if not path.exists())
-    if missing:
-        sys.exit(f"boot.py: missing {', '.join(missing)}: run scripts/guest")
+    guest.need(*needed)
 
 
 def soak_cells(args):

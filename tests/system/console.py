@@ -20,18 +20,15 @@ import os
 import pty
 import resource
 import select
-import shlex
 import signal
 import subprocess
-import sys
 import tempfile
 import termios
 import time
 from pathlib import Path
 
-import boot
+import guest
 
-GUEST = boot.GUEST / "armmp-lpae"
 PROMPT = b"# "
 
 
@@ -39,14 +36,11 @@ class Console:
     """An emulator on a pseudo terminal."""
 
     def __init__(self, arguments):
-        emulator = shlex.split(os.environ.get("UMBRA") or str(boot.ROOT / "build/release/umbra"))
-        if "qemu" in emulator[0]:
+        if guest.is_peer():
             arguments = [word for word in arguments if word not in ("-mmu", "soft", "spt")]
             arguments += ["-nic", "none"]
-        command = emulator + ["-M", "virt", "-cpu", "cortex-a15", "-m", "256", "-nographic",
-                              "-no-reboot", "-kernel", str(GUEST / "vmlinuz"),
-                              "-initrd", str(GUEST / "initrd.img"),
-                              "-append", "console=ttyAMA0 quiet"] + arguments
+        command = guest.emulator() + guest.machine(1) + ["-nographic", "-no-reboot"] + \
+            guest.kernel("console=ttyAMA0 quiet") + arguments
         self.master, self.slave = pty.openpty()
         self.before = termios.tcgetattr(self.slave)
         self.output = b""
@@ -197,15 +191,8 @@ CASES = {"shell": check_shell, "signals": check_signals, "fatal": check_fatal,
 
 
 def main():
-    boot.need_guest([boot.Cell("initramfs", "armmp-lpae", 1, "spt")])
-    failed = 0
-    for name in sys.argv[1:] or CASES:
-        if name not in CASES:
-            sys.exit(f"console.py: unknown case {name}: {', '.join(CASES)}")
-        problem = CASES[name]()
-        failed += bool(problem)
-        print(f"FAIL {name}: {problem}" if problem else f"ok {name}", flush=True)
-    sys.exit(1 if failed else 0)
+    guest.need_kernel()
+    guest.run_cases(CASES)
 
 
 if __name__ == "__main__":

@@ -29,7 +29,6 @@ import json
 import os
 import re
 import select
-import shlex
 import signal
 import socket
 import subprocess
@@ -42,9 +41,10 @@ from pathlib import Path
 
 import boot
 import console
+import guest
 import qmp
 
-UMBRA = shlex.split(os.environ.get("UMBRA") or str(boot.ROOT / "build/release/umbra"))
+UMBRA = guest.emulator()
 SCRATCH = tempfile.TemporaryDirectory(prefix="umbra-control-")
 
 

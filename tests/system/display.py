@@ -18,23 +18,19 @@ UMBRA is the command to test (default build/release/umbra).
 
 import base64
 import http.client
-import os
 import re
-import shlex
 import socket
 import struct
 import subprocess
-import sys
 import tempfile
-import threading
 import time
 from pathlib import Path
 
-import boot
+import guest
 import qmp
 import rfb
 
-GUEST = boot.GUEST / "armmp-lpae"
+GUEST = guest.FOLDER / guest.FLAVOUR
 LIMIT = 300
 MODULES = ("virtio_input", "evdev", "virtio-gpu")
 LOAD = """
@@ -83,37 +79,25 @@ def make_initrd(path):
     path.write_bytes(base + b"\0" * (-len(base) % 512) + archive)
 
 
-class Guest:
-    """A running emulator with a control socket, whose serial port is read line by line."""
+class Guest(guest.Guest):
+    """One with a control socket and our modules in its initramfs."""
 
     def __init__(self, scratch, script, options, append=""):
         self.scratch = Path(scratch)
-        text = ("#!/bin/sh\n" + script).encode()
-        (self.scratch / "script").write_bytes(text + b"\0" * (65536 - len(text)))
         make_initrd(self.scratch / "initrd")
-        emulator = shlex.split(os.environ.get("UMBRA") or str(boot.ROOT / "build/release/umbra"))
-        command = emulator + [
-            "-M", "virt", "-cpu", "cortex-a15", "-smp", "2", "-m", "256", "-no-reboot",
-            "-serial", "stdio", "-kernel", GUEST / "vmlinuz", "-initrd", self.scratch / "initrd",
-            "-append", f"console=tty0 console=ttyAMA0 umbra.script=auto {append}",
-            "-drive", f"if=none,id=s,format=raw,readonly=on,file={self.scratch / 'script'}",
-            "-device", "virtio-blk-device,drive=s",
-            "-qmp", f"unix:{self.scratch / 'qmp'},server=on,wait=off"] + options
-        self.process = subprocess.Popen([str(word) for word in command], stdin=subprocess.PIPE,
-                                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        self.timer = threading.Timer(LIMIT, self.process.kill)
-        self.timer.start()
-        self.text = ""
+        # The last console is the kernel's own.
+        super().__init__(scratch, script,
+                         ["-qmp", f"unix:{self.scratch / 'qmp'},server=on,wait=off"] + options,
+                         append=append, initrd=self.scratch / "initrd", consoles="tty0 ttyAMA0",
+                         limit=LIMIT, stdin=subprocess.PIPE)
         self.control = qmp.Client(str(self.scratch / "qmp"))
 
     def read_until(self, marker):
         """The line with the marker; raises when none comes."""
-        for line in self.process.stdout:
-            line = line.decode("utf-8", "replace")
-            self.text += line
-            if marker in line:
-                return line
-        raise EOFError(f"no '{marker}': {self.text[-1500:]}")
+        line = super().read_until(marker)
+        if line is None:
+            raise EOFError(f"no '{marker}': {self.text[-1500:]}")
+        return line
 
     def send(self, text):
         self.process.stdin.write(text.encode())
@@ -129,15 +113,7 @@ class Guest:
         self.control.execute("quit")
         status = self.process.wait(timeout=30)
         self.timer.cancel()
-        for line in self.text.splitlines():
-            if boot.CRIES.search(line):
-                return f"log: {line}"
-        return f"status {status}" if status else None
-
-    def kill(self):
-        self.timer.cancel()
-        self.process.kill()
-        self.process.wait()
+        return guest.cry(self.text) or (f"status {status}" if status else None)
 
 
 def free_display():
@@ -510,20 +486,8 @@ CASES = {"framebuffer": check_framebuffer, "gpu": check_gpu, "input": check_inpu
 
 
 def main():
-    boot.need_guest([boot.Cell("initramfs", "armmp-lpae", 1, "spt")])
-    failed = 0
-    for name in sys.argv[1:] or CASES:
-        if name not in CASES:
-            sys.exit(f"display.py: unknown case {name}: {', '.join(CASES)}")
-        started = time.monotonic()
-        try:
-            problem = CASES[name]()
-        except (EOFError, OSError, ValueError, struct.error, qmp.Error) as error:
-            problem = f"{type(error).__name__}: {error}"
-        failed += bool(problem)
-        print(f"FAIL {name}: {problem}" if problem else
-              f"ok {name} ({time.monotonic() - started:.1f} s)", flush=True)
-    sys.exit(1 if failed else 0)
+    guest.need_kernel()
+    guest.run_cases(CASES, EOFError, OSError, ValueError, struct.error, qmp.Error)
 
 
 if __name__ == "__main__":

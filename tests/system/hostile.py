@@ -24,23 +24,22 @@ import tempfile
 import time
 from pathlib import Path
 
-import boot
+import guest
 
 
 def payload(scratch):
     if os.environ.get("PAYLOADS"):
         return Path(os.environ["PAYLOADS"]) / "devices.arm.elf"
-    subprocess.run([boot.ROOT / "tests/guest/build.sh", scratch, "devices.arm"], check=True)
+    subprocess.run([guest.ROOT / "tests/guest/build.sh", scratch, "devices.arm"], check=True)
     return Path(scratch) / "devices.arm.elf"
 
 
 def command(scratch, elf, seed, milliseconds, smp):
     """One device of each kind, several of those with several back ends."""
-    emulator = shlex.split(os.environ.get("UMBRA") or str(boot.ROOT / "build/release/umbra"))
     drives = [f"if=none,id=a,format=raw,file={scratch}/disk", f"if=none,id=b,format=raw,snapshot=on,file={scratch}/ro",
               f"if=none,id=c,format=raw,readonly=on,file={scratch}/ro"]
-    words = ["-M", "virt,watchdog=on", "-action", "watchdog=none", "-cpu", "cortex-a15", "-smp", str(smp), "-m", "256",
-             "-display", "none", "-serial", "stdio", "-monitor", "none", "-no-reboot",
+    words = guest.machine(smp) + [
+             "-M", "virt,watchdog=on", "-action", "watchdog=none", "-display", "none", "-serial", "stdio", "-monitor", "none", "-no-reboot",
              "-kernel", elf, "-append", f"seed={seed} ms={milliseconds}"]
     for drive in drives:
         words += ["-drive", drive]
@@ -53,7 +52,7 @@ def command(scratch, elf, seed, milliseconds, smp):
               "-device", "virtserialport,chardev=p1,name=test",
               "-virtfs", f"local,path={scratch}/share,mount_tag=host,security_model=mapped-xattr",
               "-device", "virtio-gpu-device", "-device", "virtio-keyboard-device", "-device", "virtio-tablet-device"]
-    return emulator + [str(word) for word in words] + ["-global", "virtio-mmio.force-legacy=true"] * (seed % 2)
+    return guest.emulator() + [str(word) for word in words] + ["-global", "virtio-mmio.force-legacy=true"] * (seed % 2)
 
 
 def digest(folder):

@@ -9,14 +9,13 @@ interpreter; the results must be equal, and equal in every MMU mode.
 UMBRA is the emulator to test (default build/release/umbra).
 """
 
-import os
 import re
-import shlex
 import sys
 import tempfile
 from pathlib import Path
 
 import boot
+import guest
 
 PROGRAM = r"""
 local bit = require("bit")
@@ -81,16 +80,10 @@ done
 def run(mode):
     """(list of what is wrong, the result)"""
     with tempfile.TemporaryDirectory(prefix="umbra-jit-") as scratch:
-        script = Path(scratch) / "script"
-        text = SCRIPT.replace("@PROGRAM@", PROGRAM).encode()
-        script.write_bytes(text + b"\0" * (-len(text) % 512))
-        command = shlex.split(os.environ.get("UMBRA") or str(boot.ROOT / "build/release/umbra")) + [
-            "-M", "virt", "-cpu", "cortex-a15", "-smp", "2", "-m", "512", "-nographic",
-            "-no-reboot", "-kernel", str(boot.GUEST / "armmp-lpae/vmlinuz"),
-            "-initrd", str(boot.GUEST / "armmp-lpae/initrd.img"),
-            "-append", "console=ttyAMA0 quiet root=LABEL=umbra rw umbra.script=auto",
-            "-drive", f"if=virtio,file={boot.GUEST / 'disk.img'},format=raw,snapshot=on",
-            "-drive", f"if=virtio,file={script},format=raw,readonly=on", "-mmu", mode]
+        script = guest.write_script(Path(scratch) / "script", SCRIPT.replace("@PROGRAM@", PROGRAM))
+        command = guest.emulator() + guest.machine(2, 512) + ["-nographic", "-no-reboot"] + \
+            guest.kernel(guest.script_append(True, "quiet")) + guest.root_drive() + \
+            guest.drive("script", script, ",readonly=on") + ["-mmu", mode]
         status, text, _ = boot.run_guest(command, Path(scratch) / "log", 600)
     if "luajit: not found" in text:
         sys.exit("jit.py: no luajit on the root disk: run scripts/guest")
@@ -98,7 +91,7 @@ def run(mode):
     wrong = [f"exit status {status}"] if status else []
     if len(results) != 4 or len({value for pair in results for value in pair}) != 1:
         wrong.append(f"results {results}: {text[-400:]}")
-    wrong += [line for line in text.splitlines() if boot.CRIES.search(line)]
+    wrong += [line for line in text.splitlines() if guest.CRIES.search(line)]
     return wrong, results[0][0] if results else None
 
 

@@ -24,8 +24,7 @@ import threading
 import time
 from pathlib import Path
 
-import boot
-import net
+from guest import Guest, drive, need_kernel
 
 RECORD = 4096
 RECORDS = 4096            # then the next pass over them begins
@@ -84,20 +83,15 @@ def build(scratch):
     return out
 
 
-class Writer(net.Guest):
+class Writer(Guest):
     """A guest with the writer's program behind the script on its second disk."""
 
     def __init__(self, scratch, program, image, snapshot):
         script = SCRIPT.replace("SCRIPTDISK", "vdb").replace("DATADISK", "vda")
         script = script.replace("SEEK4", str(RECORDS + 1)).replace(
             "SEEK", str((RECORDS + 1) * RECORD // 65536 + 64))
-        # net.Guest writes the script alone; the program follows on a disk of our own.
-        path = Path(scratch) / "both"
-        text = ("#!/bin/sh\n" + script).encode()
-        path.write_bytes(text + b"\0" * (65536 - len(text)) + program.read_bytes())
-        options = ["-drive", f"if=none,id=d,format=raw,file={image}{',snapshot=on' * snapshot}",
-                   "-device", "virtio-blk-device,drive=d"]
-        super().__init__(scratch, script, options, script_disk=path)
+        super().__init__(scratch, script, drive("data", image, ",snapshot=on" * snapshot),
+                         behind=program.read_bytes(), limit=900)
 
 
 def numbers(image):
@@ -150,7 +144,7 @@ def main():
     parser.add_argument("--kills", type=int, default=6)
     parser.add_argument("--seed", type=int, default=int(time.time()))
     arguments = parser.parse_args()
-    boot.need_guest([boot.Cell("initramfs", "armmp-lpae", 1, "spt")])
+    need_kernel()
     chance = random.Random(arguments.seed)
     print(f"seed {arguments.seed}", flush=True)
     failed = records = 0

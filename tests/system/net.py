@@ -22,7 +22,6 @@ import hashlib
 import http.server
 import json
 import os
-import shlex
 import shutil
 import socket
 import struct
@@ -30,13 +29,11 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 import urllib.request
 from pathlib import Path
 
-import boot
+from guest import FOLDER, Guest, missing, need_kernel, run_cases
 
-GUEST = boot.GUEST / "armmp-lpae"
 LIMIT = 120
 DATA = bytes(range(256)) * 16384 + b"and an odd end"
 
@@ -113,61 +110,6 @@ def free_port():
         return probe.getsockname()[1]
 
 
-class Guest:
-    """A running emulator whose output is read line by line."""
-
-    def __init__(self, scratch, script, network, disk=None, fds=(), reboots=False,
-                 script_disk=None):
-        path = Path(scratch) / "script"
-        text = ("#!/bin/sh\n" + script).encode()
-        path.write_bytes(text + b"\0" * (65536 - len(text)))
-        path = script_disk or path
-        emulator = shlex.split(os.environ.get("UMBRA") or str(boot.ROOT / "build/release/umbra"))
-        command = emulator + ["-M", "virt", "-cpu", "cortex-a15", "-smp", "2", "-m", "256",
-                              "-nographic"] + ([] if reboots else ["-no-reboot"])
-        command += ["-kernel", GUEST / "vmlinuz", "-initrd", GUEST / "initrd.img"]
-        append = "console=ttyAMA0 umbra.script=auto"
-        if disk:
-            append += " root=LABEL=umbra rw"
-            command += ["-drive", f"if=none,id=r,format=raw,file={disk}",
-                        "-device", "virtio-blk-device,drive=r"]
-        command += ["-append", append, "-drive", f"if=none,id=s,format=raw,readonly=on,file={path}",
-                    "-device", "virtio-blk-device,drive=s"] + network
-        self.process = subprocess.Popen([str(word) for word in command], stdin=subprocess.DEVNULL,
-                                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                                        pass_fds=fds)
-        self.timer = threading.Timer(LIMIT, self.process.kill)
-        self.timer.start()
-        self.text = ""
-
-    def read_until(self, marker):
-        """Whether a line with the marker came."""
-        for line in self.process.stdout:
-            self.text += line.decode("utf-8", "replace")
-            if marker.encode() in line:
-                return True
-        return False
-
-    def end(self):
-        """Read to the end; what is wrong with it, or None."""
-        self.read_until("\0")
-        status = self.process.wait()
-        self.timer.cancel()
-        if status != 0:
-            return f"status {status}: {self.text[-600:]}"
-        for line in self.text.splitlines():
-            if boot.CRIES.search(line):
-                return f"log: {line}"
-        return None
-
-
-def missing(text, *markers):
-    for marker in markers:
-        if marker not in text:
-            return f"no '{marker}' in: {text[-800:]}"
-    return None
-
-
 def exchange(scratch, host, address, script, network, guest_url, fds=()):
     """The traffic of cases user, legacy and tap. Returns (problem, text)."""
     script += TRAFFIC.replace("HOST", address).replace("PORT", str(host.port)).replace(
@@ -232,12 +174,12 @@ def iperf(port, *options):
 def check_ssh():
     if not shutil.which("ssh") or not shutil.which("iperf3"):
         return "no ssh or iperf3 on this host: run scripts/setup"
-    if not (boot.GUEST / "disk.img").exists():
+    if not (FOLDER / "disk.img").exists():
         return "no guest disk: run scripts/guest"
     script = "dropbear -R -B -E\niperf3 -s -D\niperf3 -s -D -p 5202\necho 'TEST: ready'\nwhile [ ! -e /run/done ]; do sleep 0.2; done\n"
     with tempfile.TemporaryDirectory(prefix="umbra-net-") as scratch:
         disk = Path(scratch) / "disk.img"
-        subprocess.run(["cp", "--sparse=always", "--reflink=auto", str(boot.GUEST / "disk.img"),
+        subprocess.run(["cp", "--sparse=always", "--reflink=auto", str(FOLDER / "disk.img"),
                         str(disk)], check=True)
         # A server of its own for each direction: it takes a while to put away a test.
         port, to, back = free_port(), free_port(), free_port()
@@ -315,17 +257,8 @@ CASES = {"user": check_user, "legacy": check_legacy, "ssh": check_ssh,
 def main():
     if sys.argv[1:2] == ["--inside"]:
         sys.exit(tap_inside(sys.argv[2]))
-    boot.need_guest([boot.Cell("initramfs", "armmp-lpae", 1, "spt")])
-    failed = 0
-    for name in sys.argv[1:] or CASES:
-        if name not in CASES:
-            sys.exit(f"net.py: unknown case {name}: {', '.join(CASES)}")
-        started = time.monotonic()
-        problem = CASES[name]()
-        failed += bool(problem)
-        print(f"FAIL {name}: {problem}" if problem else
-              f"ok {name} ({time.monotonic() - started:.1f} s)", flush=True)
-    sys.exit(1 if failed else 0)
+    need_kernel()
+    run_cases(CASES)
 
 
 if __name__ == "__main__":

@@ -11,17 +11,14 @@
   peer      the same program on qemu-system-arm, if there is one
 """
 
-import os
-import shlex
 import shutil
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
-import boot
+import guest
 
-UMBRA = shlex.split(os.environ.get("UMBRA") or str(boot.ROOT / "build/release/umbra"))
+UMBRA = guest.emulator()
 SOURCE = Path(__file__).parent / "payloads/semihosting.c"
 
 
@@ -36,12 +33,10 @@ def build(scratch, thumb, hlt, peer=False):
 
 
 def run(command, scratch, elf, options):
-    result = subprocess.run([str(w) for w in command + ["-M", "virt", "-cpu", "cortex-a15", "-m",
-                                                        "64", "-display", "none", "-serial", "null", "-nic", "none",
-                                                        "-monitor", "none", "-nic", "none", "-kernel", elf] +
-                             options], capture_output=True, timeout=60, check=False,
-                            stdin=subprocess.DEVNULL, cwd=scratch)
-    return result
+    words = command + guest.machine(1, 64) + ["-display", "none", "-serial", "null", "-monitor", "none",
+                                              "-nic", "none", "-kernel", elf]
+    return subprocess.run([str(word) for word in words + options], capture_output=True, timeout=60,
+                          check=False, stdin=subprocess.DEVNULL, cwd=scratch)
 
 
 def check(thumb, hlt, command=None):
@@ -65,9 +60,8 @@ def check_off():
     with tempfile.TemporaryDirectory(prefix="umbra-semihosting-") as scratch:
         elf = build(scratch, False, False)
         try:
-            subprocess.run(UMBRA + ["-M", "virt", "-m", "64", "-serial", "null", "-monitor", "none",
-                                    "-kernel", str(elf)], capture_output=True, timeout=3,
-                           check=False, stdin=subprocess.DEVNULL)
+            subprocess.run(UMBRA + guest.machine(1, 64) + ["-serial", "null", "-monitor", "none", "-kernel", str(elf)],
+                           capture_output=True, timeout=3, check=False, stdin=subprocess.DEVNULL)
         except subprocess.TimeoutExpired:
             return "a file was made" if (Path(scratch) / "b").exists() else None
         return "it ended"
@@ -86,16 +80,5 @@ CASES = {"a32-svc": lambda: check(False, False), "a32-hlt": lambda: check(False,
          "off": check_off, "peer": check_peer}
 
 
-def main():
-    failed = 0
-    for name in sys.argv[1:] or CASES:
-        if name not in CASES:
-            sys.exit(f"semihosting.py: unknown case {name}: {', '.join(CASES)}")
-        problem = CASES[name]()
-        failed += bool(problem)
-        print(f"FAIL {name}: {problem}" if problem else f"ok {name}", flush=True)
-    sys.exit(1 if failed else 0)
-
-
 if __name__ == "__main__":
-    main()
+    guest.run_cases(CASES)

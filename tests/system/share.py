@@ -16,14 +16,13 @@
 import os
 import socket
 import stat
-import sys
 import tempfile
 import threading
 import time
 from pathlib import Path
 
-import boot
 import net
+from guest import Guest, missing, need_kernel, run_cases
 
 MOUNT = """
 mkdir -p /m
@@ -34,17 +33,17 @@ mount -t 9p -o trans=virtio,version=9p2000.L,msize=262144 tag /m && echo 'TEST: 
 def run(scratch, script, share, model, extra="", marker=None, action=None):
     """(problem, text) of a guest that has `share` mounted at /m."""
     options = ["-virtfs", f"local,path={share},mount_tag=tag,security_model={model}{extra}"]
-    guest = net.Guest(scratch, MOUNT + script, options)
+    guest = Guest(scratch, MOUNT + script, options)
     if marker and guest.read_until(marker):
         action()
     problem = guest.end()
     if not problem:
-        problem = net.missing(guest.text, "TEST: mounted")
+        problem = missing(guest.text, "TEST: mounted")
     return problem, guest.text
 
 
 def expect(text, *markers):
-    return net.missing(text, *markers)
+    return missing(text, *markers)
 
 
 def folders():
@@ -222,7 +221,7 @@ exec 3>/m/open$n; exec 4</m/count; echo $n >&3; rm /m/open$n
 [ $n -ge 2 ] || { sleep 0.3; reboot -f; sleep 9; }
 """
         options = ["-virtfs", f"local,path={share},mount_tag=tag,security_model=none"]
-        guest = net.Guest(scratch.name, MOUNT + script, options, reboots=True)
+        guest = Guest(scratch.name, MOUNT + script, options, reboots=True)
         return guest.end() or expect(guest.text, "TEST: boot 1", "TEST: boot 2")
 
 
@@ -231,17 +230,8 @@ CASES = {"none": check_none, "mapped": check_mapped, "escape": check_escape,
 
 
 def main():
-    boot.need_guest([boot.Cell("initramfs", "armmp-lpae", 1, "spt")])
-    failed = 0
-    for name in sys.argv[1:] or CASES:
-        if name not in CASES:
-            sys.exit(f"share.py: unknown case {name}: {', '.join(CASES)}")
-        started = time.monotonic()
-        problem = CASES[name]()
-        failed += bool(problem)
-        print(f"FAIL {name}: {problem}" if problem else
-              f"ok {name} ({time.monotonic() - started:.1f} s)", flush=True)
-    sys.exit(1 if failed else 0)
+    need_kernel()
+    run_cases(CASES)
 
 
 if __name__ == "__main__":

@@ -25,7 +25,6 @@ import json
 import os
 import random
 import re
-import shlex
 import subprocess
 import sys
 import tempfile
@@ -35,6 +34,7 @@ from collections import Counter
 from pathlib import Path
 
 import boot
+import guest
 
 MODES = boot.MODES + ("spt=group,windows=2",)
 SMPS = (1, 2, 4, 8)
@@ -120,13 +120,9 @@ def used(pid):
 
 def command_line(cell, script):
     flavour, mode, smp, budget, _ = cell
-    command = shlex.split(os.environ.get("UMBRA") or str(boot.ROOT / "build/release/umbra")) + [
-        "-M", "virt", "-cpu", "cortex-a15", "-smp", str(smp), "-m", "768", "-nographic",
-        "-no-reboot", "-kernel", str(boot.GUEST / flavour / "vmlinuz"),
-        "-initrd", str(boot.GUEST / flavour / "initrd.img"),
-        "-append", "console=ttyAMA0 root=LABEL=umbra rw umbra.script=auto",
-        "-drive", f"if=virtio,file={boot.GUEST / 'disk.img'},format=raw,snapshot=on",
-        "-drive", f"if=virtio,file={script},format=raw,readonly=on", "-mmu", mode]
+    command = guest.emulator() + guest.machine(smp, 768) + ["-nographic", "-no-reboot"] + \
+        guest.kernel(guest.script_append(True), flavour) + guest.root_drive() + \
+        guest.drive("script", script, ",readonly=on") + ["-mmu", mode]
     return command + (["-vma-budget", str(budget)] if budget else [])
 
 
@@ -182,7 +178,7 @@ def verdict(cell, status, text, samples):
     if "reboot: Power down" not in text:
         wrong.append("no clean power off")
     wrong += [f"log: {line.strip()[:160]}" for line in text.splitlines()
-              if boot.CRIES.search(line) or "UMBRA: round" in line and "FAILED" in line]
+              if guest.CRIES.search(line) or "UMBRA: round" in line and "FAILED" in line]
     return wrong + flat(samples, cell[2], cell[3])
 
 
@@ -192,10 +188,8 @@ def run_cell(cell, seed, args, folder, number):
     log_path = folder / f"{number:04d}-{'-'.join(str(part) for part in cell)}.log"
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="umbra-soak-") as scratch:
-        script = Path(scratch) / "script"
-        text = SCRIPT.format(rounds=ROUNDS, seed=seed, seconds=args.seconds,
-                             stressor=STRESSORS[cell[4]].format(n="$n")).encode()
-        script.write_bytes(text + b"\0" * (-len(text) % 512))
+        script = guest.write_script(Path(scratch) / "script", SCRIPT.format(
+            rounds=ROUNDS, seed=seed, seconds=args.seconds, stressor=STRESSORS[cell[4]].format(n="$n")))
         with open(log_path, "wb") as log:
             process = subprocess.Popen(command_line(cell, script), stdin=subprocess.DEVNULL,
                                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
