@@ -4,6 +4,8 @@
  */
 #include "virtio_rig.h"
 
+#include <semaphore.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -65,6 +67,26 @@ Test(virtio_small, rng_reset_by_the_board)
 /* ---- console ---- */
 static char path[64];
 
+static void passed(void *semaphore)
+{
+    sem_post(semaphore);
+}
+
+/* The I/O thread has seen what was there for it before the call: it may pass a post in the middle of
+   a batch of events, but not two of them. */
+static void io_settle(void)
+{
+    sem_t done;
+
+    cr_assert_eq(sem_init(&done, 0, 0), 0);
+    for (unsigned i = 0; i < 2; i++) {
+        cr_assert_eq(io_post(vm.io, passed, &done), 0);
+        while (sem_wait(&done) != 0) {
+        }
+    }
+    sem_destroy(&done);
+}
+
 static int connect_console(void)
 {
     struct sockaddr_un a = {.sun_family = AF_UNIX};
@@ -105,7 +127,7 @@ Test(virtio_small, console_output_and_input)
     cr_expect_str_eq(text, "hello");
 
     cr_assert_eq(write(fd, "world", 5), 5);
-    usleep(20000);
+    io_settle();
     publish(&in, put_chain(&in, &(struct gdesc){DATA, 3, D_WRITE, 0}, 1));
     publish(&in, put_chain(&in, &(struct gdesc){DATA + 3, 100, D_WRITE, 0}, 1));
     wr(R_NOTIFY, 0);
@@ -138,7 +160,9 @@ Test(virtio_small, console_with_a_slow_reader)
         publish(&out, put_chain(&out, &(struct gdesc){DATA + CHUNK * i, CHUNK, 0, 0}, 1));
     }
     wr(R_NOTIFY, 1);
-    usleep(50000);
+    int readable = 0;
+    cr_assert(WAIT_FOR(ioctl(fd, FIONREAD, &readable) == 0 && readable > 0));
+    io_settle();
     cr_expect_lt(used_idx(&out), CHUNKS);
     cr_expect_eq(rd(R_MAGIC), 0x74726976);
     uint8_t *got = malloc(CHUNK * CHUNKS);
@@ -163,7 +187,7 @@ Test(virtio_small, console_with_a_slow_driver)
         buf[i] = disk_byte(i);
     }
     cr_assert_eq(write(fd, buf, sizeof buf), (ssize_t)sizeof buf);
-    usleep(20000);
+    io_settle();
     for (unsigned at = 0; at < sizeof buf;) {
         uint32_t len = round_trip(&in, &(struct gdesc){DATA, 700, D_WRITE, 0}, 1);
         cr_assert(len > 0 && len <= 700);
@@ -257,7 +281,8 @@ Test(virtio_small, ports)
     publish(&in, put_chain(&in, &(struct gdesc){DATA, 100, D_WRITE, 0}, 1));
     wr(R_NOTIFY, 0);
     cr_assert_eq(write(fd, "early", 5), 5);
-    usleep(50000);
+    io_settle(); /* the device has it, and has been asked to serve its queue */
+    io_settle();
     cr_expect_eq(used_idx(&in), 0, "nobody listens yet");
     say(0, C_OPEN, 1);
     uint32_t got;
@@ -294,7 +319,7 @@ Test(virtio_small, testdev)
     start_pair(0, 8, &in, &out);
     memcpy(ram(DATA), "12x\n3", 5);
     round_trip(&out, &(struct gdesc){DATA, 5, 0, 0}, 1);
-    usleep(20000);
+    io_settle();
     cr_expect_eq(exit_status, -1);
     memcpy(ram(DATA), "4q", 2);
     round_trip(&out, &(struct gdesc){DATA, 2, 0, 0}, 1);
