@@ -20,6 +20,7 @@ struct block {
     _Atomic uint64_t *overlay_map; /* a bit for each sector: it is in the overlay */
     struct nbd_handle *nbd; /* instead of fd; NULL: a file */
     uint8_t *nbd_buffer;    /* nbd_lock */
+    bool nbd_lost;          /* nbd_lock: the server is gone, and that was said */
     pthread_mutex_t nbd_lock;
     uint64_t bytes;   /* size of the file when it was opened, or what a sparse one stands for */
     uint64_t sectors;

@@ -41,6 +41,21 @@ static int last_error(void)
     return err > 0 ? -err : -EIO;
 }
 
+/* What a command ended with, b->nbd_lock held. A server that is gone is told of once: from then on
+   every request fails. */
+static int failure_locked(struct block *b)
+{
+    int err = last_error();
+
+    if (!b->nbd_lost && (nbd_aio_is_dead(b->nbd) == 1 || nbd_aio_is_closed(b->nbd) == 1)) {
+        b->nbd_lost = true;
+        log_error("drive %s: the NBD server of %s is gone; the guest gets I/O errors from this "
+                  "drive until it is started again with a server",
+                  b->id, b->file);
+    }
+    return err;
+}
+
 /* ---- opening ---- */
 static bool in_path(const char *program)
 {
@@ -179,7 +194,7 @@ static int move_piece_locked(struct block *b, enum block_op op, struct block_tra
         copy(t, b->nbd_buffer, n, false);
         r = there > 0 ? nbd_pwrite(b->nbd, b->nbd_buffer, there, t->offset, 0) : 0;
     }
-    return r == 0 ? 0 : last_error();
+    return r == 0 ? 0 : failure_locked(b);
 }
 
 int block_nbd_move(struct block *b, enum block_op op, struct block_transfer *t, uint64_t bytes,
@@ -207,7 +222,7 @@ int block_nbd_flush(struct block *b)
 
     pthread_mutex_lock(&b->nbd_lock);
     if (nbd_can_flush(b->nbd) == 1 && nbd_flush(b->nbd, 0) != 0) {
-        err = last_error();
+        err = failure_locked(b);
     }
     pthread_mutex_unlock(&b->nbd_lock);
     return err;
@@ -217,13 +232,13 @@ static int zero_piece_locked(struct block *b, uint64_t at, uint64_t n, bool unma
 {
     if (nbd_can_zero(b->nbd) == 1) {
         uint32_t flags = unmap ? 0 : LIBNBD_CMD_FLAG_NO_HOLE;
-        return nbd_zero(b->nbd, n, at, flags) == 0 ? 0 : last_error();
+        return nbd_zero(b->nbd, n, at, flags) == 0 ? 0 : failure_locked(b);
     }
     memset(b->nbd_buffer, 0, n < PIECE ? (size_t)n : PIECE);
     while (n > 0) {
         size_t part = n < PIECE ? (size_t)n : PIECE;
         if (nbd_pwrite(b->nbd, b->nbd_buffer, part, at, 0) != 0) {
-            return last_error();
+            return failure_locked(b);
         }
         at += part;
         n -= part;
@@ -242,7 +257,7 @@ int block_nbd_range(struct block *b, enum block_op op, const struct block_range 
         if (op == BLOCK_ZERO) {
             err = zero_piece_locked(b, at, n, unmap);
         } else if (nbd_can_trim(b->nbd) == 1) {
-            err = nbd_trim(b->nbd, n, at, 0) == 0 ? 0 : last_error();
+            err = nbd_trim(b->nbd, n, at, 0) == 0 ? 0 : failure_locked(b);
         }
         pthread_mutex_unlock(&b->nbd_lock);
         at += n;
