@@ -8,8 +8,8 @@
   user      DHCP, a file by HTTP from the host's loopback and one sent back, both whole; a web server
             in the guest answers through hostfwd
   legacy    the same with virtio-mmio slots of version 1
-  ssh       a whole Debian: commands and a file through ssh by hostfwd, and a second of iperf3 in
-            each direction
+  ssh       a whole Debian: commands and a file through ssh by hostfwd, a second of iperf3 in each
+            direction, and fio, which reads back what it wrote to a disk at random
   tap       a tap interface with two pairs of queues, in a network namespace of its own: ping, HTTP
             both ways. Left out where namespaces or /dev/net/tun are not allowed.
   tap-fd    the same with a descriptor that was opened before, without the kernel's packet headers
@@ -32,7 +32,7 @@ import threading
 import urllib.request
 from pathlib import Path
 
-from guest import FOLDER, Guest, missing, need_kernel, run_cases
+from guest import FOLDER, Guest, drive, missing, need_kernel, run_cases
 
 LIMIT = 120
 DATA = bytes(range(256)) * 16384 + b"and an odd end"
@@ -171,6 +171,16 @@ def iperf(port, *options):
     return None if rate > 1e6 else f"iperf3: {rate} bit/s"
 
 
+def fio(port, disk):
+    """Random writes to a disk of the guest, then a check of every block. What is wrong, or None."""
+    result = ssh(port, f"fio --name=v --filename={disk} --rw=randwrite --bsrange=512-64k --size=16M "
+                       "--direct=1 --ioengine=libaio --iodepth=16 --verify=crc32c --minimal")
+    line = [line.split(";") for line in result.stdout.decode().splitlines() if line.startswith("3;")]
+    if result.returncode != 0 or not line or int(line[0][4]) != 0:
+        return f"fio: status {result.returncode}: {result.stdout[-300:]!r} {result.stderr[-300:]!r}"
+    return None
+
+
 def check_ssh():
     if not shutil.which("ssh") or not shutil.which("iperf3"):
         return "no ssh or iperf3 on this host: run scripts/setup"
@@ -181,12 +191,15 @@ def check_ssh():
         disk = Path(scratch) / "disk.img"
         subprocess.run(["cp", "--sparse=always", "--reflink=auto", str(FOLDER / "disk.img"),
                         str(disk)], check=True)
+        data = Path(scratch) / "data"
+        data.write_bytes(bytes(16 << 20))
         # A server of its own for each direction: it takes a while to put away a test.
         port, to, back = free_port(), free_port(), free_port()
         guest = Guest(scratch, script, ["-netdev", f"user,id=n,hostfwd=tcp:127.0.0.1:{port}-:22,"
                                         f"hostfwd=tcp:127.0.0.1:{to}-:5201,"
                                         f"hostfwd=tcp:127.0.0.1:{back}-:5202",
-                                        "-device", "virtio-net-device,netdev=n"], disk)
+                                        "-device", "virtio-net-device,netdev=n"] +
+                      drive("data", data), disk)
         problem = None
         if guest.read_until("TEST: ready"):
             name = ssh(port, "uname -m; hostname")
@@ -195,10 +208,12 @@ def check_ssh():
             copy = ssh(port, "md5sum", input=DATA)
             if hashlib.md5(DATA).hexdigest().encode() not in copy.stdout:
                 problem = problem or f"a file through ssh: {copy.stdout!r} {copy.stderr!r}"
-            problem = problem or iperf(to) or iperf(back, "-R")
+            # The last device is the first disk.
+            problem = problem or iperf(to) or iperf(back, "-R") or fio(port, "/dev/vda")
             if ssh(port, "touch /run/done").returncode != 0:
                 guest.process.kill()
-        return problem or guest.end() or missing(guest.text, "TEST: ready")
+        problem = problem or guest.end() or missing(guest.text, "TEST: ready")
+        return problem or (None if any(data.read_bytes()) else "fio wrote to another disk")
 
 
 # ---- tap ----
