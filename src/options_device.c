@@ -158,9 +158,12 @@ int options_parse_device(struct options *o, const char *value)
     }
     memcpy(driver, value, len);
     driver[len] = '\0';
-    if (strcmp(driver, "pvpanic-mmio") == 0 && value[len] == '\0') {
-        o->vm.pvpanic = true;
-        return 0;
+    if (strcmp(driver, "pvpanic-mmio") == 0) {
+        o->vm.pvpanic = value[len] == '\0';
+        if (!o->vm.pvpanic) {
+            log_error("-device pvpanic-mmio: unknown option %s; it has none", value + len + 1);
+        }
+        return o->vm.pvpanic ? 0 : -EINVAL;
     }
     if (strcmp(driver, "simple-framebuffer") == 0) { /* no slot of virtio-mmio */
         return options_parse_framebuffer(o, value[len] == ',' ? value + len + 1 : NULL);

@@ -17,6 +17,7 @@ import re
 import resource
 import shutil
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -49,6 +50,8 @@ class Files:
         self.a64_elf = self.make("a64.elf", bytes(elf))
         self.short_elf = self.make("short.elf", bytes(elf[:30]))
         self.short_dtb = self.make("short.dtb", bytes.fromhex("d00dfeed00001000") + b"\0" * 24)
+        self.short_sparse = self.make("short.simg", struct.pack(
+            "<IHHHHIIIIHHII", 0xed26ff3a, 1, 0, 28, 12, 4096, 2048, 100, 0, 0xcac1, 0, 10, 12 + 40960) + bytes(1000))
         self.disk = self.make("disk", b"\0" * (8 << 20))
         self.odd_disk = self.make("odd-disk", b"\0" * 1000)
         self.busy_tcp = socket.create_server(("127.0.0.1", 0))
@@ -114,6 +117,11 @@ def refusals(files):
     yield "drive-folder", kernel + disk + [f"if=none,id=d,format=raw,file={files.folder}"], \
         "directory|regular"
     yield "drive-unnamed", kernel + ["-device", "virtio-blk-device,drive=nobody"], "nobody"
+    for driver in ("virtio-blk-device,drive=d", "virtio-net-device", "virtio-rng-device", "virtio-serial-device",
+                   "virtio-9p-device", "virtio-keyboard-device"):
+        yield f"{driver.split(',', maxsplit=1)[0]}-option", kernel + ["-device", f"{driver},shiny=1"], "shiny.*accepted"
+    yield "drive-sparse-truncated", kernel + disk + [f"if=none,id=d,snapshot=on,file={files.short_sparse}"], \
+        "short.simg.*damaged"
     yield "drive-option", kernel + disk + [f"if=none,id=d,shiny=1,file={files.disk}"], "shiny"
     yield from monitor_refusals(files, kernel)
     yield "drive-locked", kernel + disk + [f"if=none,id=d,format=raw,file={files.disk}", "-drive",
@@ -175,6 +183,16 @@ def monitor_refusals(files, kernel):
     yield "chardev-unknown", kernel + ["-chardev", "carrier,id=c"], "carrier.*socket"
     yield "chardev-no-id", kernel + ["-chardev", "stdio"], "id="
     yield "action-unknown", kernel + ["-action", "rain=umbrella"], "rain.*reboot="
+    yield "chardev-ringbuf-size", kernel + ["-chardev", "ringbuf,id=a,size=100"], "size=100.*power of two"
+    yield "chardev-ringbuf-twice", kernel + \
+        ["-chardev", "ringbuf,id=a", "-serial", "chardev:a", "-device", "virtio-serial-device",
+         "-device", "virtconsole,chardev=a"], "ringbuf: a is used"
+    yield "serial-on-a-file", kernel + ["-serial", f"unix:{files.disk},server=on,wait=off"], "in use"
+    yield "serial-path-in-use", kernel + ["-serial", f"unix:{files.busy_path},server=on,wait=off"], "in use"
+    yield "gdb-on-a-file", kernel + ["-gdb", f"unix:{files.disk}"], "in use"
+    yield "qmp-on-a-file", kernel + ["-qmp", f"unix:{files.disk},server=on,wait=off"], "in use"
+    yield "action-panic", kernel + ["-action", "panic=perhaps"], "perhaps.*exit-failure"
+    yield "pvpanic-option", kernel + ["-device", "pvpanic-mmio,shiny=1"], "shiny"
     yield "action-value", kernel + ["-action", "reboot=perhaps"], "perhaps.*reset.shutdown"
     yield "name-option", kernel + ["-name", "x,colour=red"], "colour.*guest="
 
