@@ -72,8 +72,8 @@ static void passed(void *semaphore)
     sem_post(semaphore);
 }
 
-/* The I/O thread has seen what was there for it before the call: it may pass a post in the middle of
-   a batch of events, but not two of them. */
+/* The I/O thread has seen what was there for it before the call: it may pass a post in the middle
+   of a batch of events, but not two of them. */
 static void io_settle(void)
 {
     sem_t done;
