@@ -17,6 +17,8 @@ struct chardev;
 int board_create(struct vm *vm) MUST_CHECK;
 /* Disks are flushed. The I/O loop is stopped. */
 void board_destroy(struct vm *vm);
+/* Room for banks of flash in vm->ram, if there are any: after RAM was made, before the MMU. */
+int board_reserve_flash(struct vm *vm) MUST_CHECK;
 /* Load kernel, initrd and device tree into RAM and set vm->boot_*; at start and after each
    reset. Reports its own errors. */
 int board_load(struct vm *vm) MUST_CHECK;

@@ -8,6 +8,7 @@
 #include "dev/gic.h"
 
 enum {
+    VIRT_FLASH = 0, /* two banks */
     VIRT_GIC_DIST = 0x08000000,
     VIRT_GIC_CPU = 0x08010000,
     VIRT_GIC_V2M = 0x08020000,
@@ -29,6 +30,8 @@ enum {
 /* Private peripheral interrupts, as interrupt IDs. */
 enum { PPI_PMU = 23, PPI_HYP_TIMER = 26, PPI_VTIMER = 27, PPI_SEC_TIMER = 29, PPI_PTIMER = 30 };
 
+struct dt;
+
 #define VIRT_SPIS 256
 #define VIRT_POWER_KEY_PIN 3
 
@@ -39,6 +42,7 @@ struct board {
     struct pl061 *gpio;
     struct sp805 *watchdog; /* NULL without -M watchdog=on */
     struct fw_cfg *fw_cfg;
+    struct cfi_flash *flash[2]; /* NULL: no flash at all */
     struct chardev *serial;
     void *dtb;       /* malloc'd */
     size_t dtb_size;
@@ -48,6 +52,12 @@ struct board_images {
     gpa_t initrd, initrd_end; /* equal: none */
     const char *cmdline; /* of a boot image, before that of -append; NULL: none */
 };
+
+/* board_flash.c: -bios, -drive if=pflash. Reports its own errors. */
+int board_flash_create(struct vm *vm) MUST_CHECK;
+void board_flash_fdt(struct dt *d, const struct vm *vm);
+/* Is the machine started from flash? */
+bool board_flash_boots(const struct vm *vm);
 
 /* board_framebuffer.c: -device simple-framebuffer */
 /* Where it lies, and how much of RAM it takes from there; 0: there is none. */

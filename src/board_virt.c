@@ -7,6 +7,7 @@
 #include "board_internal.h"
 
 #include "base/log.h"
+#include "dev/cfi_flash.h"
 #include "dev/fw_cfg.h"
 #include "dev/pl011.h"
 #include "dev/pl031.h"
@@ -143,6 +144,9 @@ int board_create(struct vm *vm)
         err = create_small_devices(vm);
     }
     if (err == 0) {
+        err = board_flash_create(vm);
+    }
+    if (err == 0) {
         err = board_framebuffer_create(vm);
     }
     if (err == 0) {
@@ -168,6 +172,8 @@ void board_destroy(struct vm *vm)
     for (unsigned i = 0; i < VM_VIRTIO_SLOTS; i++) {
         virtio_mmio_destroy(vm, i);
     }
+    cfi_flash_destroy(b->flash[0]);
+    cfi_flash_destroy(b->flash[1]);
     fw_cfg_destroy(b->fw_cfg);
     sp805_destroy(b->watchdog);
     pl061_destroy(b->gpio);
@@ -192,6 +198,9 @@ void board_reset(struct vm *vm)
     pl061_reset(b->gpio);
     if (b->watchdog != NULL) {
         sp805_reset(b->watchdog);
+    }
+    for (unsigned i = 0; i < ARRAY_SIZE(b->flash) && b->flash[i] != NULL; i++) {
+        cfi_flash_reset(b->flash[i]);
     }
     fw_cfg_reset(b->fw_cfg);
     gic_reset(b->gic);
@@ -226,14 +235,16 @@ static gpa_t align_up(gpa_t a, uint64_t to)
 
 /*
  * The device tree lies after the initial RAM disk; for a bare-metal ELF at the start of RAM when
- * that is free, where such programs look for it.
+ * that is free, where such programs look for it, as firmware does.
  */
 static int place_dtb(struct vm *vm, const struct loader_kernel *k, gpa_t after)
 {
     const struct board *b = vm->board;
     gpa_t at = align_up(after, DTB_ALIGN);
 
-    if (k->kind == LOADER_ELF && k->low - vm->ram.base >= b->dtb_size) {
+    if (board_flash_boots(vm)) {
+        at = vm->ram.base;
+    } else if (k->kind == LOADER_ELF && k->low - vm->ram.base >= b->dtb_size) {
         at = vm->ram.base;
     }
     struct ram low = board_low_ram(vm);
@@ -277,7 +288,9 @@ int board_load(struct vm *vm)
     struct board_images img;
     int err = 0;
 
-    if (vm->opt->kernel != NULL) {
+    if (board_flash_boots(vm)) {
+        k.entry = VIRT_FLASH;
+    } else if (vm->opt->kernel != NULL) {
         err = loader_load_kernel(&low, vm->opt->kernel, &k);
         if (err != 0) {
             return err;

@@ -111,6 +111,7 @@ static void write_clock(struct dt *d)
 
 static void write_devices(struct dt *d, const struct vm *vm)
 {
+    board_flash_fdt(d, vm);
     gic_fdt(d, VIRT_GIC_DIST, VIRT_GIC_CPU, VIRT_GIC_V2M);
     pl011_fdt(d, VIRT_UART, SPI_UART);
     pl031_fdt(d, VIRT_RTC, SPI_RTC);

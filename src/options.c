@@ -358,8 +358,9 @@ static const struct option {
     {"dtb", "FILE", parse_dtb, "device tree to use instead of the board's own"},
     {"dumpdtb", "FILE", parse_dumpdtb, "write the device tree to FILE and quit"},
     {"drive", "OPTS", options_parse_drive,
-     "file=PATH|nbd://HOST/NAME[,format=raw|qcow2][,if=none|virtio][,id=ID][,readonly=on]"
-     "[,snapshot=on]"},
+     "file=PATH|nbd://HOST/NAME[,format=raw|qcow2][,if=none|virtio|pflash][,id=ID][,readonly=on]"
+     "[,snapshot=on][,unit=N]"},
+    {"bios", "FILE", options_parse_bios, "firmware, run from flash in place of a kernel"},
     {"device", "DRIVER", options_parse_device, "add a device: DRIVER[,drive=ID][,...]"},
     {"nic", "KIND", options_parse_nic,
      "a network card: user[,hostfwd=tcp::PORT-:PORT], tap,ifname=NAME|fd=N, none; [,mac=]"},
@@ -462,8 +463,12 @@ static int check_combination(const struct options *o)
     if (o->action != OPTIONS_RUN || o->vm.dumpdtb != NULL) {
         return 0;
     }
-    if (o->vm.kernel == NULL) {
+    if (o->vm.kernel == NULL && o->vm.flash[0].option == NULL) {
         log_error("nothing to run: give a kernel with -kernel FILE (--help lists the options)");
+        return -EINVAL;
+    }
+    if (o->vm.kernel == NULL && (o->vm.initrd != NULL || o->vm.append != NULL)) {
+        log_error("-initrd and -append belong to -kernel; firmware finds its own");
         return -EINVAL;
     }
     return 0;
@@ -504,6 +509,9 @@ void options_free(struct options *o)
     for (unsigned i = 0; i < o->vm.ndrives; i++) {
         free(o->vm.drive[i].id);
         free(o->vm.drive[i].file);
+    }
+    for (unsigned i = 0; i < ARRAY_SIZE(o->vm.flash); i++) {
+        free(o->vm.flash[i].file);
     }
     for (unsigned i = 0; i < o->vm.ndevices; i++) {
         free(o->vm.device[i].driver);

@@ -26,7 +26,21 @@ struct drive_parse {
     struct vm_drive drive;
     bool has_format;
     bool attach; /* if=virtio: a device comes with it */
+    bool flash;  /* if=pflash */
+    uint64_t unit;
+    bool has_unit;
 };
+
+static int drive_interface(struct drive_parse *d, const char *value)
+{
+    d->attach = strcmp(value, "virtio") == 0;
+    d->flash = strcmp(value, "pflash") == 0;
+    if (!d->attach && !d->flash && strcmp(value, "none") != 0) {
+        log_error("-drive if=%s: not supported; accepted: none, virtio, pflash", value);
+        return -EINVAL;
+    }
+    return 0;
+}
 
 static int drive_key(struct drive_parse *d, struct options_list *l)
 {
@@ -48,12 +62,11 @@ static int drive_key(struct drive_parse *d, struct options_list *l)
         return 0;
     }
     if (strcmp(key, "if") == 0) {
-        d->attach = strcmp(value, "virtio") == 0;
-        if (!d->attach && strcmp(value, "none") != 0) {
-            log_error("-drive if=%s: not supported; accepted: none, virtio", value);
-            return -EINVAL;
-        }
-        return 0;
+        return drive_interface(d, value);
+    }
+    if (strcmp(key, "unit") == 0 || strcmp(key, "index") == 0) {
+        d->has_unit = options_parse_number(value, &d->unit);
+        return d->has_unit ? 0 : (log_error("-drive %s=%s: not a number", key, value), -EINVAL);
     }
     if (strcmp(key, "readonly") == 0 || strcmp(key, "read-only") == 0) {
         if (!switch_value(l->value, &d->drive.readonly)) {
@@ -69,8 +82,8 @@ static int drive_key(struct drive_parse *d, struct options_list *l)
         }
         return 0;
     }
-    log_error("-drive: unknown option %s; accepted: file=, format=raw|qcow2, if=none|virtio, id=, "
-              "readonly=on|off, snapshot=on|off",
+    log_error("-drive: unknown option %s; accepted: file=, format=raw|qcow2, "
+              "if=none|virtio|pflash, unit=, id=, readonly=on|off, snapshot=on|off",
               key);
     return -EINVAL;
 }
@@ -88,12 +101,55 @@ int options_add_device(struct options *o, const char *driver, const char *option
     return d->driver != NULL ? 0 : -ENOMEM;
 }
 
+static int fill_flash(struct options *o, uint64_t unit, const struct vm_flash *from)
+{
+    if (unit >= ARRAY_SIZE(o->vm.flash)) {
+        log_error("%s %s: the board has two banks of flash; accepted: unit=0, unit=1",
+                  from->option, from->file);
+        return -EINVAL;
+    }
+    struct vm_flash *f = &o->vm.flash[unit];
+    if (f->option != NULL) {
+        log_error("%s %s: bank %u of flash has %s already", from->option, from->file,
+                  (unsigned)unit, f->file);
+        return -EINVAL;
+    }
+    *f = *from;
+    f->file = strdup(from->file);
+    return f->file != NULL ? 0 : -ENOMEM;
+}
+
+static int add_flash(struct options *o, const struct drive_parse *d)
+{
+    const struct vm_flash f = {.option = "-drive if=pflash", .file = d->drive.file,
+                               .readonly = d->drive.readonly, .snapshot = d->drive.snapshot};
+
+    if (d->drive.qcow2) {
+        log_error("-drive if=pflash,format=qcow2: not supported; accepted: raw");
+        return -EINVAL;
+    }
+    return fill_flash(o, d->has_unit ? d->unit : o->vm.flash[0].option != NULL, &f);
+}
+
+int options_parse_bios(struct options *o, const char *value)
+{
+    return fill_flash(o, 0, &(struct vm_flash){.option = "-bios", .file = (char *)(uintptr_t)value,
+                                               .readonly = true, .shorter = true});
+}
+
 static int add_drive(struct options *o, struct drive_parse *d)
 {
     char name[48];
 
     if (d->drive.file == NULL || d->drive.file[0] == '\0') {
         log_error("-drive: file= is missing");
+        return -EINVAL;
+    }
+    if (d->flash) {
+        return add_flash(o, d);
+    }
+    if (d->has_unit) {
+        log_error("-drive: unit= is for if=pflash");
         return -EINVAL;
     }
     size_t len = strlen(d->drive.file);

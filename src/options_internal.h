@@ -25,6 +25,7 @@ void options_list_end(struct options_list *l);
 
 /* options_device.c */
 int options_parse_drive(struct options *o, const char *value) MUST_CHECK;
+int options_parse_bios(struct options *o, const char *value) MUST_CHECK;
 int options_parse_device(struct options *o, const char *value) MUST_CHECK;
 
 /* options_monitor.c */

@@ -106,6 +106,11 @@ static int create_base(struct vm *vm)
                   vm->opt->ram_size >> 20, strerror(-err));
         return err;
     }
+    err = board_reserve_flash(vm);
+    if (err != 0) {
+        log_error("cannot reserve memory for flash: %s", strerror(-err));
+        return err;
+    }
     vm->bus = bus_create();
     err = vm->bus == NULL ? -ENOMEM : io_loop_create(&vm->io);
     if (err != 0) {

@@ -26,6 +26,13 @@ struct vm_drive {
     bool readonly, snapshot;
     bool qcow2;
 };
+/* A bank of flash: -bios, -drive if=pflash */
+struct vm_flash {
+    const char *option; /* by which it was given; NULL: it was not */
+    char *file;
+    bool readonly, snapshot;
+    bool shorter;       /* the file may be smaller than the bank */
+};
 struct vm_share {
     char *id, *path;
     struct p9_config config; /* path: the one above */
@@ -69,6 +76,7 @@ struct vm_options {
     const char *serial;     /* "stdio", "null", "file:...", "unix:..." */
     struct vm_drive drive[32];
     unsigned ndrives;
+    struct vm_flash flash[2]; /* the first is run when there is no kernel */
     struct vm_share share[8];
     unsigned nshares;
     struct vm_device device[32];

@@ -25,9 +25,17 @@
 #define BITMAP_WORD(i) ((i) / 64)
 #define BITMAP_BIT(i)  (UINT64_C(1) << ((i) % 64))
 
+/* Pages of flash follow those of RAM. */
 static uint64_t page_index(const struct vm *vm, gpa_t page)
 {
-    return (page - vm->ram.base) >> GUEST_PAGE_BITS;
+    return (page < vm->ram.rom_size ? vm->ram.size + page : page - vm->ram.base) >> GUEST_PAGE_BITS;
+}
+
+static gpa_t page_of_index(const struct vm *vm, uint64_t index)
+{
+    uint64_t off = index << GUEST_PAGE_BITS;
+
+    return off < vm->ram.size ? vm->ram.base + off : off - vm->ram.size;
 }
 
 _Atomic uint64_t *page_state(struct vm *vm, gpa_t page)
@@ -87,7 +95,7 @@ void page_unwrite(struct vcpu *v, gpa_t page)
 static void invalidate_page(struct vcpu *v, uint64_t index)
 {
     atomic_fetch_and(&v->vm->mmu->page[index], ~(UINT64_C(1) << v->index));
-    tcg_invalidate_page(v, v->vm->ram.base + (index << GUEST_PAGE_BITS));
+    tcg_invalidate_page(v, page_of_index(v->vm, index));
 }
 
 static void drain_word(struct vcpu *v, uint64_t word)

@@ -82,18 +82,30 @@ static bool in_ram_sig(hva_t addr)
     return v && mmu_window_contains_sig(v, addr);
 }
 
+static bool in_rom_sig(hva_t addr)
+{
+    return fault_ram && fault_ram->rom && addr - (hva_t)fault_ram->rom < fault_ram->rom_size;
+}
+
+static _Noreturn void end_sig(const char *text, size_t len)
+{
+    ssize_t n;
+
+    restore_terminal_sig();
+    n = write(STDERR_FILENO, text, len);
+    (void)n;
+    _exit(EXIT_FAILURE);
+}
+
 static void bus_sig(int sig, siginfo_t *info, void *context)
 {
     static const char text[] = "umbra: the host has no memory left for a page of guest RAM\n";
+    static const char cut[] = "umbra: a flash image became shorter, or cannot be read any more\n";
 
-    if (info->si_code > 0 && in_ram_sig((hva_t)info->si_addr)) {
-        ssize_t n;
-
-        restore_terminal_sig();
-        n = write(STDERR_FILENO, text, sizeof(text) - 1);
-        (void)n;
-        _exit(EXIT_FAILURE);
-    }
+    if (info->si_code > 0 && in_ram_sig((hva_t)info->si_addr))
+        end_sig(text, sizeof(text) - 1);
+    if (info->si_code > 0 && in_rom_sig((hva_t)info->si_addr))
+        end_sig(cut, sizeof(cut) - 1);
     chain_sig(&old_bus, sig, info, context);
 }
 

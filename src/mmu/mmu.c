@@ -44,7 +44,7 @@ int mmu_create(struct vm *vm, const struct mmu_options *o)
         return err;
     vm->mmu = m;
     m->mode = o->mode;
-    m->npages = vm->ram.size >> GUEST_PAGE_BITS;
+    m->npages = (vm->ram.size + vm->ram.rom_size) >> GUEST_PAGE_BITS;
     m->page = mmu_zalloc(m->npages * sizeof(m->page[0]));
     if (m->page)
         err = o->mode == MMU_SPT ? spt_create(vm, o) : 0;

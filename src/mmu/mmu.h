@@ -24,11 +24,17 @@ struct ram {
     uint8_t *flat; /* flat view */
     gpa_t base;
     uint64_t size;
+    uint8_t *rom;  /* flash (rom.c), from physical address 0 on; NULL: none */
+    uint64_t rom_size;
 };
 int ram_create(struct ram *ram, gpa_t base, uint64_t size) MUST_CHECK; /* -errno */
 void ram_destroy(struct ram *ram);
 /* Host address of [gpa, gpa + len) or NULL when it is not wholly RAM. Any thread. len > 0. */
 void *ram_ptr(const struct ram *ram, gpa_t gpa, uint64_t len);
+/* Reserve host memory for flash of `size` bytes, below RAM; before mmu_create(). -errno. */
+int ram_add_rom(struct ram *ram, uint64_t size) MUST_CHECK;
+/* The same as ram_ptr() for bytes that are only read or run, of RAM or of flash. */
+const void *ram_read_ptr(const struct ram *ram, gpa_t gpa, uint64_t len);
 
 /* ---- life cycle ---- */
 struct mmu_options {
@@ -141,6 +147,21 @@ void mmu_code_page_translate(struct vcpu *v, gpa_t gpa);
 void mmu_code_page_release(struct vcpu *v, gpa_t gpa);
 /* A device wrote guest RAM. Any thread. */
 void mmu_dma_written(struct vm *vm, gpa_t gpa, uint64_t len);
+
+/* ---- flash (rom.c) ---- */
+/*
+ * Code in flash runs like code in RAM. Data is read directly as well, from soft-TLB entries, but
+ * for banks of MMU_ROM_BANK bytes that show something else than their array; writes go to the bus.
+ */
+#define MMU_ROM_BANK ((uint64_t)64 << 20)
+/*
+ * The device says how the bank at gpa is read. When not directly: at once by v, by other vCPUs at
+ * the latest after v's next DSB. v: the accessing vCPU, or NULL while none runs.
+ */
+void mmu_rom_read_directly(struct vm *vm, struct vcpu *v, gpa_t gpa, bool direct);
+/* The device changed bytes of the array. Any thread. */
+void mmu_rom_written(struct vm *vm, gpa_t gpa, uint64_t len);
+
 /* Guest instruction-cache maintenance: invalidate translations of dirtied pages here, and on other
  * vCPUs when IS. */
 void mmu_icache_invalidate(struct vcpu *v, bool inner_shareable);

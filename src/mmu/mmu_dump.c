@@ -50,7 +50,7 @@ static void dump_entry(struct vcpu *v, const struct softtlb_entry *e, unsigned p
     bool mmio = tag & SOFT_MMIO;
     const struct context *c = context_of(v->mmu, (uint32_t)(tag >> 32));
     uint64_t to = e->addend + gva;
-    gpa_t gpa = mmio ? to : to - (uintptr_t)v->vm->ram.flat + v->vm->ram.base;
+    gpa_t gpa = mmio && !(tag & SOFT_ROM) ? to : rom_or_ram_gpa(v->vm, (uint8_t *)(uintptr_t)to);
 
     char asid[16] = "global";
 

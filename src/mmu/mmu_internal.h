@@ -56,11 +56,12 @@ uint8_t walk_rights(const struct walk *w, unsigned ap21, bool ap0_restricts, boo
  * Flags in the low bits of a tag make the inline compare miss. They lie above the bits that an
  * alignment check keeps (3:0) and below the page number.
  */
+#define SOFT_ROM     UINT64_C(0x080) /* with SOFT_MMIO: flash; addend is the host's */
 #define SOFT_MMIO    UINT64_C(0x100) /* not RAM: addend is gpa - gva */
 #define SOFT_DEVICE  UINT64_C(0x200) /* Device memory: alignment is checked */
 #define SOFT_CODE    UINT64_C(0x400) /* write tag: the page holds watched code */
 #define SOFT_WATCH   UINT64_C(0x800) /* a debugger watches something in the page */
-#define SOFT_FLAGS   (SOFT_MMIO | SOFT_DEVICE | SOFT_CODE | SOFT_WATCH)
+#define SOFT_FLAGS   (SOFT_ROM | SOFT_MMIO | SOFT_DEVICE | SOFT_CODE | SOFT_WATCH)
 #define SOFT_INVALID UINT64_MAX
 
 struct located {
@@ -83,6 +84,15 @@ void softtlb_drop_all(struct vcpu *v); /* by new context ids, O(1) */
 void softtlb_drop_va(struct vcpu *v, gva_t va);
 /* Write tags of the RAM page at gpa miss from now on. */
 void softtlb_watch_page(struct vcpu *v, gpa_t page);
+
+/* Entries that read flash directly die. */
+void softtlb_drop_rom(struct vcpu *v);
+
+/* ---- flash (rom.c) ---- */
+/* Where a host address of RAM or flash lies. */
+gpa_t rom_or_ram_gpa(const struct vm *vm, const uint8_t *host);
+/* Is the page's bank read directly now? */
+bool rom_shows_array(const struct vm *vm, gpa_t page);
 
 /* ---- translation contexts (context.c) ---- */
 struct context_key {
@@ -167,7 +177,7 @@ void seen_forget_all(struct seen *s, uint32_t current_asid);
 bool seen_concerns(const struct seen *s, enum tlbi_kind kind, gva_t va, uint32_t asid);
 
 /* ---- requests between vCPUs (requests.c) ---- */
-enum request_kind { REQ_TLBI, REQ_WATCH, REQ_CODE };
+enum request_kind { REQ_TLBI, REQ_WATCH, REQ_CODE, REQ_ROM };
 struct request {
     enum request_kind kind;
     enum tlbi_kind tlbi;
@@ -208,7 +218,7 @@ static inline bool page_watched(uint64_t state)
 {
     return (state & PAGE_CODE_MASK) && !(state & PAGE_DIRTY);
 }
-_Atomic uint64_t *page_state(struct vm *vm, gpa_t page); /* page must be RAM */
+_Atomic uint64_t *page_state(struct vm *vm, gpa_t page); /* page must be RAM or flash */
 /* Before a write through any path: marks a watched page dirty and tells the vCPUs that run code
    from it. `writer` bits are set in the same step. */
 void page_mark_dirty(struct vm *vm, gpa_t page, uint64_t writer);
@@ -258,7 +268,8 @@ struct mmu_vcpu {
 struct mmu_vm {
     enum mmu_mode mode;
     uint64_t npages;
-    _Atomic uint64_t *page; /* [npages] descriptors */
+    _Atomic uint64_t *page; /* [npages] descriptors: of RAM, then of flash */
+    _Atomic uint32_t rom_shows_other; /* banks of flash that are not read directly, a bit each */
     struct spt_vm *spt;     /* NULL in soft mode */
 };
 

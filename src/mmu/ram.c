@@ -67,6 +67,9 @@ void ram_destroy(struct ram *ram)
 {
     if (ram->flat)
         munmap(ram->flat - RAM_GUARD, ram->size + 2 * RAM_GUARD);
+    if (ram->rom)
+        munmap(ram->rom, ram->rom_size);
+    ram->rom = NULL;
     if (ram->fd >= 0)
         close(ram->fd);
     ram->flat = NULL;
@@ -78,4 +81,27 @@ void *ram_ptr(const struct ram *ram, gpa_t gpa, uint64_t len)
     if (gpa < ram->base || gpa - ram->base >= ram->size || len > ram->size - (gpa - ram->base))
         return NULL;
     return ram->flat + (gpa - ram->base);
+}
+
+int ram_add_rom(struct ram *ram, uint64_t size)
+{
+    void *p;
+
+    if (!size || size % GUEST_PAGE_SIZE || size > ram->base || ram->rom)
+        return -EINVAL;
+    p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1,
+             0);
+    if (p == MAP_FAILED)
+        return -errno;
+    madvise(p, size, MADV_DONTDUMP);
+    ram->rom = p;
+    ram->rom_size = size;
+    return 0;
+}
+
+const void *ram_read_ptr(const struct ram *ram, gpa_t gpa, uint64_t len)
+{
+    if (gpa < ram->rom_size)
+        return len <= ram->rom_size - gpa ? ram->rom + gpa : NULL;
+    return ram_ptr(ram, gpa, len);
 }

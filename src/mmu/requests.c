@@ -102,6 +102,9 @@ static void serve_one(struct vcpu *v, const struct request *rq)
     case REQ_CODE:
         page_drain_dirty(v);
         break;
+    case REQ_ROM:
+        softtlb_drop_rom(v);
+        break;
     }
 }
 

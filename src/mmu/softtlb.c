@@ -43,12 +43,22 @@ static void note_leaf(struct mmu_vcpu *m, gva_t gva, uint64_t size)
             m->soft_leaf[r] = log2;
 }
 
+/* Flash is written, and while it shows something else than its array also read, through the bus. */
+static void route_rom(struct vcpu *v, struct softtlb_entry *e, gpa_t page)
+{
+    if (e->tag[MMU_WRITE] != SOFT_INVALID)
+        e->tag[MMU_WRITE] |= SOFT_MMIO | SOFT_ROM;
+    if (e->tag[MMU_READ] != SOFT_INVALID && !rom_shows_array(v->vm, page))
+        e->tag[MMU_READ] |= SOFT_MMIO | SOFT_ROM;
+}
+
 static void insert(struct vcpu *v, gva_t gva, bool privileged, const struct mmu_translation *t)
 {
     struct softtlb_entry *e = entry_of(v, gva, privileged);
     gva_t page = gva & GUEST_PAGE_MASK;
     gpa_t gpa = t->gpa & GUEST_PAGE_MASK;
-    uint8_t *host = ram_ptr(&v->vm->ram, gpa, GUEST_PAGE_SIZE);
+    const uint8_t *host = ram_read_ptr(&v->vm->ram, gpa, GUEST_PAGE_SIZE);
+    bool rom = gpa < v->vm->ram.rom_size;
     uint64_t tag =
         page | v->ctx_tag | (t->device && t->page_size <= UINT64_C(1) << 30 ? SOFT_DEVICE : 0);
 
@@ -61,7 +71,9 @@ static void insert(struct vcpu *v, gva_t gva, bool privileged, const struct mmu_
         e->tag[a] = t->prot & 1u << a ? tag : SOFT_INVALID;
     if (privileged && (t->global || INJECT(ALL_GLOBAL)) && (t->prot & 1u << MMU_EXEC))
         e->tag[MMU_EXEC] = (tag & UINT32_MAX) | v->class_tag;
-    if (host && (t->prot & 1u << MMU_WRITE) && page_add_writer(v, gpa))
+    if (rom)
+        route_rom(v, e, gpa);
+    else if (host && (t->prot & 1u << MMU_WRITE) && page_add_writer(v, gpa))
         e->tag[MMU_WRITE] |= SOFT_CODE;
     e->addend = (host ? (uint64_t)(uintptr_t)host : gpa) - page;
 }
@@ -113,11 +125,11 @@ bool softtlb_locate(struct vcpu *v, gva_t gva, enum mmu_access access, bool priv
     out->device = e->tag[access] & SOFT_DEVICE;
     if (e->tag[access] & SOFT_MMIO) {
         out->host = NULL;
-        out->gpa = at;
+        out->gpa = e->tag[access] & SOFT_ROM ? rom_or_ram_gpa(v->vm, (uint8_t *)(uintptr_t)at) : at;
         return true;
     }
     out->host = (uint8_t *)(uintptr_t)at;
-    out->gpa = (gpa_t)(out->host - v->vm->ram.flat) + v->vm->ram.base;
+    out->gpa = rom_or_ram_gpa(v->vm, out->host);
     if (access == MMU_WRITE && (e->tag[MMU_WRITE] & SOFT_CODE))
         first_write(v, e, out->gpa & GUEST_PAGE_MASK);
     return true;
@@ -196,6 +208,22 @@ void softtlb_drop_va(struct vcpu *v, gva_t va)
     }
     for (gva_t page = first; page < first + size; page += GUEST_PAGE_SIZE)
         drop_page(v, page);
+}
+
+void softtlb_drop_rom(struct vcpu *v)
+{
+    const struct ram *ram = &v->vm->ram;
+
+    for (unsigned priv = 0; priv < 2; priv++)
+        for (unsigned i = 0; i < SOFTTLB_SIZE; i++) {
+            struct softtlb_entry *e = &v->softtlb[priv][i];
+            uint64_t tag = e->tag[MMU_READ];
+
+            if (tag != SOFT_INVALID && !(tag & SOFT_MMIO) &&
+                e->addend + (tag & (UINT32_MAX & GUEST_PAGE_MASK)) - (uintptr_t)ram->rom <
+                    ram->rom_size)
+                e->tag[MMU_READ] = SOFT_INVALID;
+        }
 }
 
 void softtlb_watch_page(struct vcpu *v, gpa_t page)

@@ -82,7 +82,7 @@ bool walk_fail(struct walk *w, enum walk_fault f, unsigned level)
 
 bool walk_read32(const struct walk *w, gpa_t gpa, uint32_t *desc)
 {
-    const uint32_t *p = ram_ptr(w->ram, gpa, 4);
+    const uint32_t *p = ram_read_ptr(w->ram, gpa, 4);
 
     if (!p)
         return false;
@@ -94,7 +94,7 @@ bool walk_read32(const struct walk *w, gpa_t gpa, uint32_t *desc)
 
 bool walk_read64(const struct walk *w, gpa_t gpa, uint64_t *desc)
 {
-    const uint64_t *p = ram_ptr(w->ram, gpa, 8);
+    const uint64_t *p = ram_read_ptr(w->ram, gpa, 8);
 
     if (!p)
         return false;

@@ -47,7 +47,7 @@ static int cpu_on(struct vcpu *v, uint32_t target, uint32_t entry, uint32_t cont
 
     if (!t)
         return PSCI_INVALID_PARAMETERS;
-    if (!ram_ptr(&v->vm->ram, entry & ~1u, 2))
+    if (!ram_read_ptr(&v->vm->ram, entry & ~1u, 2))
         return PSCI_INVALID_ADDRESS;
     if (vcpu_power_on(t, entry, context))
         return PSCI_SUCCESS;
@@ -91,7 +91,7 @@ static int cpu_suspend(struct vcpu *v, uint32_t state, uint32_t entry, uint32_t 
 {
     if (state & ~0x0301ffffu)
         return PSCI_INVALID_PARAMETERS;
-    if ((state & 1u << 16) && !ram_ptr(&v->vm->ram, entry & ~1u, 2))
+    if ((state & 1u << 16) && !ram_read_ptr(&v->vm->ram, entry & ~1u, 2))
         return PSCI_INVALID_ADDRESS;
     vcpu_wait_for_interrupt(v);
     if (state & 1u << 16) {
