@@ -20,11 +20,18 @@ enum {
     VIRT_PVPANIC = 0x090d0000,
     VIRT_VIRTIO = 0x0a000000,
     VIRT_VIRTIO_STRIDE = 0x200,
+    /* PCI where every kernel reaches it, as without high memory on the board of that name. */
+    VIRT_PCI_MEMORY = 0x10000000,
+    VIRT_PCI_PORTS = 0x3eff0000,
+    VIRT_PCI_CONFIG = 0x3f000000,
+    VIRT_PCI_MEMORY_SIZE = VIRT_PCI_PORTS - VIRT_PCI_MEMORY,
+    VIRT_PCI_PORTS_SIZE = 0x10000,
+    VIRT_PCI_CONFIG_SIZE = 0x1000000,
 };
 
 /* Shared peripheral interrupts (interrupt ID 32 + n). */
 enum {
-    SPI_UART = 1, SPI_RTC = 2, SPI_GPIO = 7, SPI_WATCHDOG = 10, SPI_VIRTIO = 16, SPI_V2M = 48,
+    SPI_UART = 1, SPI_RTC = 2, SPI_PCI = 3, SPI_GPIO = 7, SPI_WATCHDOG = 10, SPI_VIRTIO = 16, SPI_V2M = 48,
     SPI_V2M_COUNT = 64,
 };
 /* Private peripheral interrupts, as interrupt IDs. */
@@ -42,6 +49,7 @@ struct board {
     struct pl061 *gpio;
     struct sp805 *watchdog; /* NULL without -M watchdog=on */
     struct fw_cfg *fw_cfg;
+    struct pci_host *pci;   /* NULL: no device on it */
     struct cfi_flash *flash[2]; /* NULL: no flash at all */
     struct chardev *serial;
     void *dtb;       /* malloc'd */
@@ -58,6 +66,12 @@ int board_flash_create(struct vm *vm) MUST_CHECK;
 void board_flash_fdt(struct dt *d, const struct vm *vm);
 /* Is the machine started from flash? */
 bool board_flash_boots(const struct vm *vm);
+
+/* board_virtio.c: devices on virtio-mmio and PCI. Reports its own errors. */
+int board_virtio_create(struct vm *vm) MUST_CHECK;
+void board_virtio_destroy(struct vm *vm);
+void board_virtio_reset(struct vm *vm);
+void board_virtio_fdt(struct dt *d, const struct vm *vm);
 
 /* board_framebuffer.c: -device simple-framebuffer */
 /* Where it lies, and how much of RAM it takes from there; 0: there is none. */

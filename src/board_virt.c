@@ -14,7 +14,6 @@
 #include "dev/pl061.h"
 #include "dev/pvpanic.h"
 #include "dev/sp805.h"
-#include "dev/virtio.h"
 #include "io/chardev.h"
 #include "loader.h"
 #include "vm_control.h"
@@ -116,21 +115,6 @@ static int create_small_devices(struct vm *vm)
     return err;
 }
 
-/* Devices fill the slots from the highest down, in the order of the command line. */
-static int create_virtio(struct vm *vm)
-{
-    for (unsigned i = 0; i < VM_VIRTIO_SLOTS; i++) {
-        unsigned slot = VM_VIRTIO_SLOTS - 1 - i;
-        struct irq_line irq = gic_spi(vm->board->gic, SPI_VIRTIO + slot);
-        int err = virtio_mmio_create(vm, slot, VIRT_VIRTIO + slot * VIRT_VIRTIO_STRIDE, &irq,
-                                     i < vm->opt->ndevices ? &vm->opt->device[i] : NULL);
-        if (err != 0) {
-            return err;
-        }
-    }
-    return 0;
-}
-
 int board_create(struct vm *vm)
 {
     int err;
@@ -150,7 +134,7 @@ int board_create(struct vm *vm)
         err = board_framebuffer_create(vm);
     }
     if (err == 0) {
-        err = create_virtio(vm);
+        err = board_virtio_create(vm);
     }
     if (err == 0) {
         err = board_dt_create(vm);
@@ -169,9 +153,7 @@ void board_destroy(struct vm *vm)
     if (b == NULL) {
         return;
     }
-    for (unsigned i = 0; i < VM_VIRTIO_SLOTS; i++) {
-        virtio_mmio_destroy(vm, i);
-    }
+    board_virtio_destroy(vm);
     cfi_flash_destroy(b->flash[0]);
     cfi_flash_destroy(b->flash[1]);
     fw_cfg_destroy(b->fw_cfg);
@@ -190,9 +172,7 @@ void board_reset(struct vm *vm)
 {
     struct board *b = vm->board;
 
-    for (unsigned i = 0; i < VM_VIRTIO_SLOTS; i++) {
-        virtio_mmio_reset(vm, i);
-    }
+    board_virtio_reset(vm);
     pl011_reset(b->uart);
     pl031_reset(b->rtc);
     pl061_reset(b->gpio);

@@ -14,7 +14,6 @@
 #include "dev/pl061.h"
 #include "dev/pvpanic.h"
 #include "dev/sp805.h"
-#include "dev/virtio.h"
 #include "loader.h"
 #include "vcpu/arm.h"
 
@@ -123,9 +122,7 @@ static void write_devices(struct dt *d, const struct vm *vm)
     if (vm->opt->pvpanic) {
         pvpanic_fdt(d, VIRT_PVPANIC);
     }
-    for (unsigned i = 0; i < VM_VIRTIO_SLOTS; i++) {
-        virtio_mmio_fdt(d, VIRT_VIRTIO + i * VIRT_VIRTIO_STRIDE, SPI_VIRTIO + i);
-    }
+    board_virtio_fdt(d, vm);
 }
 
 static int write_tree(struct dt *d, const struct vm *vm)

@@ -50,13 +50,19 @@ static int machine_key(struct options *o, const struct options_list *l)
         o->vm.watchdog = strcmp(v, "on") == 0;
         return o->vm.watchdog || strcmp(v, "off") == 0 ? 0 : bad_value("M watchdog", v, "on, off");
     }
+    if (strcmp(l->key, "virtio") == 0) {
+        o->vm.virtio_pci = strcmp(v, "pci") == 0;
+        return o->vm.virtio_pci || strcmp(v, "mmio") == 0 ? 0
+                                                          : bad_value("M virtio", v, "mmio, pci");
+    }
     if (strcmp(l->key, "dumpdtb") == 0 && *v != '\0') {
         free(o->vm.dumpdtb);
         o->vm.dumpdtb = strdup(v);
         return o->vm.dumpdtb != NULL ? 0 : -ENOMEM;
     }
     return bad_value("M", l->key,
-                     "virt[,gic-version=2][,highmem=on|off][,watchdog=on|off][,dumpdtb=FILE]");
+                     "virt[,gic-version=2][,highmem=on|off][,watchdog=on|off][,virtio=mmio|pci]"
+                     "[,dumpdtb=FILE]");
 }
 
 static int parse_machine(struct options *o, const char *value)
@@ -346,7 +352,7 @@ static const struct option {
     int (*parse)(struct options *o, const char *value);
     const char *help;
 } option[] = {
-    {"M", "virt", parse_machine, "the machine: virt[,watchdog=on][,dumpdtb=FILE]"},
+    {"M", "virt", parse_machine, "the machine: virt[,watchdog=on][,virtio=pci][,dumpdtb=FILE]"},
     {"machine", "virt", parse_machine, NULL},
     {"cpu", "MODEL", parse_cpu, "guest CPU: cortex-a15 (default), cortex-a7, max"},
     {"smp", "N", parse_smp, "number of CPUs, 1 to 8 (default 1)"},

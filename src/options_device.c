@@ -179,7 +179,7 @@ static int add_drive(struct options *o, struct drive_parse *d)
         char text[300];
         snprintf(text, sizeof text, "drive=%s", d->drive.id);
         d->drive = (struct vm_drive){0};
-        return options_add_device(o, "virtio-blk-device", text);
+        return options_add_device(o, "virtio-blk", text);
     }
     d->drive = (struct vm_drive){0}; /* now owned by o */
     return 0;

@@ -268,7 +268,7 @@ static int add_card(struct options *o, const struct net_parse *p)
     if (n < 0 || (size_t)n >= sizeof text) {
         return refuse(p, "id", p->net.id, "a shorter name");
     }
-    return options_add_device(o, "virtio-net-device", text);
+    return options_add_device(o, "virtio-net", text);
 }
 
 void options_free_net(struct net_config *c)

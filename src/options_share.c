@@ -176,7 +176,7 @@ int options_parse_virtfs(struct options *o, const char *value)
         err = add(o, &p);
     }
     if (err == 0) {
-        err = options_add_device(o, "virtio-9p-device", device);
+        err = options_add_device(o, "virtio-9p", device);
     }
     free(device);
     drop(&p);

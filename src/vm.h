@@ -20,6 +20,7 @@ struct io_loop;
 struct board;
 struct arm_cpu_model;
 struct virtio_mmio;
+struct virtio_pci;
 
 struct vm_drive {
     char *id, *file;
@@ -91,6 +92,7 @@ struct vm_options {
     struct net_config net[8];
     unsigned nnets;
     bool virtio_legacy;     /* virtio-mmio slots of version 1 */
+    bool virtio_pci;        /* virtio devices without a transport in their name: on PCI */
     bool exclusive_strict;
     const char *stats_path;
     const char *pin;        /* none, spread, compact, or a list */
@@ -111,6 +113,7 @@ enum vm_stop_reason {
 };
 
 #define VM_VIRTIO_SLOTS 32
+#define VM_PCI_SLOTS 32
 
 /* Who holds the machine paused (vm_pause.c). */
 struct vm_pause {
@@ -148,6 +151,7 @@ struct vm {
     struct board *board;
     struct display *display;
     struct virtio_mmio *virtio[VM_VIRTIO_SLOTS]; /* dev/virtio_mmio.c */
+    struct virtio_pci *virtio_pci[VM_PCI_SLOTS]; /* dev/virtio_pci.c */
     uint32_t nets_used;     /* opt->net[] that have a card, a bit each; main thread */
     gva_t boot_pc;          /* where vCPU 0 starts, and its r0..r2 */
     uint32_t boot_r1, boot_r2;

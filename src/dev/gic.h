@@ -33,6 +33,9 @@ int gic_attach(struct gic *g, struct bus *bus, gpa_t dist, gpa_t cpu) MUST_CHECK
 /* MSI frame at base that covers SPIs [first, first + count). */
 int gic_v2m_attach(struct gic *g, struct bus *bus, gpa_t base, unsigned first, unsigned count)
     MUST_CHECK;
+/* A message-signalled interrupt from a device; false: `address` is not the frame's register. Any
+   thread. */
+bool gic_v2m_message(struct gic *g, uint64_t address, uint32_t data);
 void gic_fdt(struct dt *d, gpa_t dist, gpa_t cpu, gpa_t v2m);
 
 /* State of the interrupts that are enabled, pending or active, and of the CPU interfaces. Any

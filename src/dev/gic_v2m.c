@@ -25,17 +25,32 @@ static uint64_t v2m_read(void *dev, struct vcpu *v, uint64_t off, unsigned size)
     }
 }
 
+/* False: an ID that is not the frame's. */
+static bool set_spi(struct gic *g, unsigned id)
+{
+    unsigned first = 32 + g->v2m_first;
+
+    if (id < first || id >= first + g->v2m_count) {
+        return false;
+    }
+    struct irq_line line = gic_spi(g, id - 32);
+    irq_pulse(&line);
+    return true;
+}
+
+bool gic_v2m_message(struct gic *g, uint64_t address, uint32_t data)
+{
+    return address == g->v2m_base + MSI_SETSPI_NS && set_spi(g, data & 0x3ff);
+}
+
 static void v2m_write(void *dev, struct vcpu *v, uint64_t off, uint64_t value, unsigned size)
 {
     struct gic *g = dev;
-    unsigned id = (unsigned)(value & 0x3ff), first = 32 + g->v2m_first;
 
     (void)v;
     (void)size;
-    if (off == MSI_SETSPI_NS && id >= first && id < first + g->v2m_count) {
-        struct irq_line line = gic_spi(g, id - 32);
-        irq_pulse(&line);
-    } else if (log_on(LOG_GUEST_ERROR)) {
+    if ((off != MSI_SETSPI_NS || !set_spi(g, (unsigned)(value & 0x3ff))) &&
+        log_on(LOG_GUEST_ERROR)) {
         log_printf("gic-v2m: write of 0x%x at 0x%x ignored\n", (unsigned)value, (unsigned)off);
     }
 }

@@ -4,6 +4,7 @@
  * them, with a back end: chardev= names a -chardev, or spells one as -serial does. Port 0 is for a
  * console, since drivers without multiple ports know only that. Main thread.
  */
+#include "dev/virtio.h"
 #include "virtio_console.h"
 
 #include "base/log.h"
@@ -53,11 +54,14 @@ static int connect_port(struct console_port *p, const char *driver, const char *
     return err;
 }
 
-/* The device created last: slots are filled from the highest down. */
+/* The device created last: slots of virtio-mmio are filled from the highest down, those of PCI from
+   the lowest up. */
 static struct virtio_console *find_console(const struct vm *vm)
 {
-    for (unsigned i = 0; i < VM_VIRTIO_SLOTS; i++) {
-        struct virtio_device *d = virtio_mmio_device(vm, i);
+    for (unsigned i = 0; i < VIRTIO_PLACES; i++) {
+        bool pci = i >= VM_VIRTIO_SLOTS;
+        struct virtio_device *d =
+            virtio_device_at(vm, pci ? VIRTIO_PLACES - 1 - (i - VM_VIRTIO_SLOTS) : i);
         if (d != NULL && d->cls == &virtio_console_class) {
             return container_of(d, struct virtio_console, dev);
         }

@@ -65,16 +65,29 @@ void virtio_device_broken(struct virtio_device *d, const char *fmt, ...)
     if (!(d->status & VIRTIO_NEEDS_RESET)) {
         d->status |= VIRTIO_NEEDS_RESET;
         if ((d->status & VIRTIO_DRIVER_OK) && !d->legacy) {
-            virtio_device_interrupt_locked(d, VIRTIO_INT_CONFIG);
+            virtio_device_interrupt_config_locked(d);
         }
     }
 }
 
 /* ---- interrupts ---- */
-void virtio_device_interrupt_locked(struct virtio_device *d, uint32_t why)
+static void interrupt_locked(struct virtio_device *d, uint32_t why, unsigned source)
 {
+    if (d->message != NULL && d->message(d, source)) {
+        return;
+    }
     d->interrupt_status |= why;
     irq_set(&d->irq, true);
+}
+
+void virtio_device_interrupt_config_locked(struct virtio_device *d)
+{
+    interrupt_locked(d, VIRTIO_INT_CONFIG, VIRTIO_SOURCE_CONFIG);
+}
+
+void virtio_device_interrupt_queue_locked(struct virtio_device *d, unsigned q)
+{
+    interrupt_locked(d, VIRTIO_INT_USED, q);
 }
 
 void virtio_device_ack_locked(struct virtio_device *d, uint32_t bits)
@@ -182,7 +195,7 @@ void virtio_device_set_status_locked(struct virtio_device *d, uint8_t value)
     }
     d->status |= VIRTIO_DRIVER_OK;
     if (d->status & VIRTIO_NEEDS_RESET) {
-        virtio_device_interrupt_locked(d, VIRTIO_INT_CONFIG);
+        virtio_device_interrupt_config_locked(d);
     }
 }
 

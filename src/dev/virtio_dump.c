@@ -9,16 +9,19 @@
 #include <inttypes.h>
 #include <string.h>
 
-bool virtio_mmio_dump(const struct vm *vm, unsigned slot, const char *driver, FILE *f)
+bool virtio_dump(const struct vm *vm, unsigned place, const char *driver, FILE *f)
 {
-    struct virtio_device *d = virtio_mmio_device(vm, slot);
+    struct virtio_device *d = virtio_device_at(vm, place);
+    bool pci = place >= VM_VIRTIO_SLOTS;
+    unsigned slot = pci ? place - VM_VIRTIO_SLOTS : place;
 
     if (d == NULL || strncmp(d->cls->driver, driver, strlen(driver)) != 0) {
         return false;
     }
     pthread_mutex_lock(&d->lock);
-    fprintf(f, "slot %u: %s status %02x%s features %" PRIx64 "\n", slot, d->name, d->status,
-            d->status & VIRTIO_NEEDS_RESET ? " (broken by the driver)" : "", d->features);
+    fprintf(f, "%sslot %u: %s status %02x%s features %" PRIx64 "\n", pci ? "pci " : "", slot,
+            d->name, d->status, d->status & VIRTIO_NEEDS_RESET ? " (broken by the driver)" : "",
+            d->features);
     for (unsigned i = 0; i < d->cls->nqueues; i++) {
         const struct virtio_queue *q = &d->queue[i];
         if (q->ready) {

@@ -170,7 +170,7 @@ void gpu_want_size(void *opaque, unsigned width, unsigned height)
     g->height = height;
     g->config.events_read |= GPU_EVENT_DISPLAY;
     if (virtio_device_running(&g->dev)) {
-        virtio_device_interrupt_locked(&g->dev, VIRTIO_INT_CONFIG);
+        virtio_device_interrupt_config_locked(&g->dev);
     }
     pthread_mutex_unlock(&g->dev.lock);
 }

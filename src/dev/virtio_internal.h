@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Virtio inside dev/: a device, its split virtqueues, and what a device class provides. The
- * transport is virtio_mmio.c, the rings virtio_ring.c, life cycle and notifications
+ * transports are virtio_mmio.c and virtio_pci.c, the rings virtio_ring.c, life cycle and notifications
  * virtio_device.c.
  *
  * Lock: virtio_device.lock, one for each device (I-9), guards everything in struct virtio_device
@@ -40,6 +40,7 @@ enum {
 
 /* Interrupt status of the transport. */
 enum { VIRTIO_INT_USED = 1, VIRTIO_INT_CONFIG = 2 };
+#define VIRTIO_SOURCE_CONFIG VIRTIO_QUEUES
 
 struct virtio_queue {
     bool ready;
@@ -94,6 +95,10 @@ struct virtio_device {
     struct vm *vm;
     const char *name;         /* in messages */
     struct irq_line irq;
+    /* The transport's message in place of the line, for a queue or VIRTIO_SOURCE_CONFIG; false: use
+       the line. NULL: always. With the lock. */
+    bool (*message)(struct virtio_device *d, unsigned source);
+    void *transport;
     unsigned nqueues;
     bool legacy;              /* the transport shows the interface of before virtio 1.0 */
     uint64_t offered;         /* feature bits */
@@ -125,7 +130,9 @@ void virtio_device_again(struct virtio_device *d, unsigned q);
 void virtio_device_set_status_locked(struct virtio_device *d, uint8_t value);
 /* Does the driver let the device work? */
 bool virtio_device_running(const struct virtio_device *d);
-void virtio_device_interrupt_locked(struct virtio_device *d, uint32_t why);
+/* The configuration changed; chains were returned to a queue. */
+void virtio_device_interrupt_config_locked(struct virtio_device *d);
+void virtio_device_interrupt_queue_locked(struct virtio_device *d, unsigned q);
 void virtio_device_ack_locked(struct virtio_device *d, uint32_t bits);
 /* The driver broke the rules: say so in the log, ask for a reset, do nothing more until then. */
 void virtio_device_broken(struct virtio_device *d, const char *fmt, ...) PRINTF_LIKE(2, 3);
@@ -185,6 +192,22 @@ extern const struct virtio_class virtio_blk_class, virtio_net_class, virtio_rng_
    before. Reports its own errors. */
 int virtio_console_connect(struct vm *vm, const struct vm_device *dev) MUST_CHECK;
 
-/* ---- virtio_mmio.c ---- */
+/* ---- virtio_mmio.c, virtio_pci.c ---- */
 /* The device of a slot or NULL. */
 struct virtio_device *virtio_mmio_device(const struct vm *vm, unsigned slot);
+struct virtio_device *virtio_pci_device(const struct vm *vm, unsigned slot);
+
+/* ---- virtio_transport.c: what both share ---- */
+/* The device a -device means, whatever its transport; NULL in *out for a console's port. */
+int virtio_create(struct vm *vm, const struct vm_device *dev, struct virtio_device **out) MUST_CHECK;
+/* The sentence for -ENOMEM, which the classes do not report. */
+void virtio_report_memory(const struct vm_device *dev, int err);
+/* Places 0 to VIRTIO_PLACES - 1: the slots of virtio-mmio, then those of PCI. NULL: none. */
+struct virtio_device *virtio_device_at(const struct vm *vm, unsigned place);
+void virtio_set_half(uint64_t *x, unsigned half, uint32_t value);
+uint64_t virtio_config_read_locked(const struct virtio_device *d, uint64_t off, unsigned size);
+void virtio_config_write(struct virtio_device *d, uint64_t off, uint64_t value, unsigned size);
+void virtio_write_features_locked(struct virtio_device *d, uint32_t word, uint32_t value);
+/* A status other than 0. No lock. */
+void virtio_write_status(struct virtio_device *d, uint8_t value);
+void virtio_notify(struct virtio_device *d, uint32_t q);

@@ -12,7 +12,6 @@
 #include "dev/virtio.h"
 #include "virtio_mmio.h"
 
-#include "base/log.h"
 #include "dev/dt.h"
 #include "vm.h"
 
@@ -30,16 +29,6 @@ struct virtio_device *virtio_mmio_device(const struct vm *vm, unsigned slot)
 }
 
 /* ---- reading ---- */
-static uint64_t config_read(const struct virtio_device *d, uint64_t off, unsigned size)
-{
-    uint64_t v = 0;
-
-    if (off < d->config_size && size <= d->config_size - off) {
-        memcpy(&v, d->config + off, size);
-    }
-    return v;
-}
-
 struct virtio_queue *virtio_mmio_selected(struct virtio_mmio *m)
 {
     return m->queue_sel < m->dev->nqueues ? &m->dev->queue[m->queue_sel] : NULL;
@@ -90,7 +79,7 @@ static uint64_t slot_read(void *opaque, struct vcpu *v, uint64_t off, unsigned s
     }
     pthread_mutex_lock(&m->dev->lock);
     if (off >= CONFIG) {
-        value = config_read(m->dev, off - CONFIG, size);
+        value = virtio_config_read_locked(m->dev, off - CONFIG, size);
     } else if (size == 4 && off % 4 == 0) {
         value = register_read_locked(m, off);
     } else {
@@ -101,24 +90,6 @@ static uint64_t slot_read(void *opaque, struct vcpu *v, uint64_t off, unsigned s
 }
 
 /* ---- writing ---- */
-static void set_half(uint64_t *x, unsigned half, uint32_t value)
-{
-    *x = (*x & ~(UINT64_C(0xffffffff) << 32 * half)) | (uint64_t)value << 32 * half;
-}
-
-static void write_driver_features(struct virtio_mmio *m, uint32_t value)
-{
-    struct virtio_device *d = m->dev;
-
-    if (d->status & VIRTIO_FEATURES_OK) {
-        virtio_guest_error(d, "features written after FEATURES_OK");
-    } else if (m->driver_features_sel < 2) {
-        set_half(&d->features, m->driver_features_sel, value);
-    } else if (value != 0) {
-        virtio_guest_error(d, "features beyond bit 63");
-    }
-}
-
 /* What describes a queue; fixed once it is in use. */
 static void write_queue(struct virtio_mmio *m, uint64_t off, uint32_t value)
 {
@@ -132,12 +103,12 @@ static void write_queue(struct virtio_mmio *m, uint64_t off, uint32_t value)
     }
     switch (off) {
     case QUEUE_NUM: q->num = value > UINT16_MAX ? 0 : (uint16_t)value; break;
-    case QUEUE_DESC_LOW: set_half(&q->desc_gpa, 0, value); break;
-    case QUEUE_DESC_HIGH: set_half(&q->desc_gpa, 1, value); break;
-    case QUEUE_DRIVER_LOW: set_half(&q->avail_gpa, 0, value); break;
-    case QUEUE_DRIVER_HIGH: set_half(&q->avail_gpa, 1, value); break;
-    case QUEUE_DEVICE_LOW: set_half(&q->used_gpa, 0, value); break;
-    case QUEUE_DEVICE_HIGH: set_half(&q->used_gpa, 1, value); break;
+    case QUEUE_DESC_LOW: virtio_set_half(&q->desc_gpa, 0, value); break;
+    case QUEUE_DESC_HIGH: virtio_set_half(&q->desc_gpa, 1, value); break;
+    case QUEUE_DRIVER_LOW: virtio_set_half(&q->avail_gpa, 0, value); break;
+    case QUEUE_DRIVER_HIGH: virtio_set_half(&q->avail_gpa, 1, value); break;
+    case QUEUE_DEVICE_LOW: virtio_set_half(&q->used_gpa, 0, value); break;
+    case QUEUE_DEVICE_HIGH: virtio_set_half(&q->used_gpa, 1, value); break;
     default: /* QUEUE_READY */
         if ((value & 1) != 0 && !virtio_queue_enable(d, q)) {
             virtio_device_broken(d, "queue %u: size %u or addresses are impossible", m->queue_sel,
@@ -150,7 +121,9 @@ static void write_queue(struct virtio_mmio *m, uint64_t off, uint32_t value)
 static void modern_write(struct virtio_mmio *m, uint64_t off, uint32_t value)
 {
     switch (off) {
-    case DRIVER_FEATURES: write_driver_features(m, value); break;
+    case DRIVER_FEATURES:
+        virtio_write_features_locked(m->dev, m->driver_features_sel, value);
+        break;
     case QUEUE_NUM: case QUEUE_READY: case QUEUE_DESC_LOW: case QUEUE_DESC_HIGH:
     case QUEUE_DRIVER_LOW: case QUEUE_DRIVER_HIGH: case QUEUE_DEVICE_LOW: case QUEUE_DEVICE_HIGH:
         write_queue(m, off, value);
@@ -189,15 +162,7 @@ static void write_status(struct virtio_mmio *m, uint8_t value)
         reset(m);
         return;
     }
-    pthread_mutex_lock(&d->lock);
-    bool was_running = virtio_device_running(d);
-    virtio_device_set_status_locked(d, value);
-    bool begins = !was_running && virtio_device_running(d);
-    pthread_mutex_unlock(&d->lock);
-    /* What the driver queued, and perhaps notified, before it said DRIVER_OK. */
-    for (unsigned q = 0; begins && q < d->nqueues; q++) {
-        virtio_device_kick(d, q);
-    }
+    virtio_write_status(d, value);
 }
 
 /* QueueReady or QueuePFN = 0 of a queue in use: like a reset, for this queue. */
@@ -218,26 +183,6 @@ static void disable_queue(struct virtio_mmio *m)
     }
 }
 
-static void notify(struct virtio_device *d, uint32_t q)
-{
-    if (q < d->nqueues) {
-        virtio_device_kick(d, q);
-    } else {
-        virtio_guest_error(d, "queue %u notified", q);
-    }
-}
-
-static void config_write(struct virtio_device *d, uint64_t off, uint64_t value, unsigned size)
-{
-    pthread_mutex_lock(&d->lock);
-    if (d->cls->config_write != NULL && off < d->config_size && size <= d->config_size - off) {
-        d->cls->config_write(d, (unsigned)off, value, size);
-    } else {
-        virtio_guest_error(d, "%u-byte write to configuration offset 0x%x", size, (unsigned)off);
-    }
-    pthread_mutex_unlock(&d->lock);
-}
-
 static void slot_write(void *opaque, struct vcpu *v, uint64_t off, uint64_t value, unsigned size)
 {
     struct virtio_mmio *m = opaque;
@@ -248,11 +193,11 @@ static void slot_write(void *opaque, struct vcpu *v, uint64_t off, uint64_t valu
         return;
     }
     if (off >= CONFIG) {
-        config_write(d, off - CONFIG, value, size);
+        virtio_config_write(d, off - CONFIG, value, size);
     } else if (size != 4 || off % 4 != 0) {
         virtio_guest_error(d, "%u-byte write at 0x%x", size, (unsigned)off);
     } else if (off == QUEUE_NOTIFY) {
-        notify(d, (uint32_t)value);
+        virtio_notify(d, (uint32_t)value);
     } else if (off == STATUS) {
         write_status(m, (uint8_t)value);
     } else if (m->legacy ? off == QUEUE_PFN_V1 && (uint32_t)value == 0
@@ -268,39 +213,6 @@ static void slot_write(void *opaque, struct vcpu *v, uint64_t off, uint64_t valu
 /* ---- the board's side ---- */
 static const struct bus_ops slot_ops = {.read = slot_read, .write = slot_write, .max_size = 4};
 
-static const struct virtio_class *const classes[] = {&virtio_blk_class, &virtio_net_class,
-                                                     &virtio_rng_class, &virtio_console_class,
-                                                     &virtio_9p_class, &virtio_gpu_class,
-                                                     &virtio_keyboard_class, &virtio_tablet_class,
-                                                     &virtio_touch_class};
-
-static int unknown_driver(const char *driver)
-{
-    char known[256];
-    size_t n = 0;
-
-    for (size_t i = 0; i < ARRAY_SIZE(classes) && n < sizeof known; i++) {
-        n += (size_t)snprintf(known + n, sizeof known - n, "%s, ", classes[i]->driver);
-    }
-    log_error("-device %s: unknown driver; accepted: %svirtconsole, virtserialport, "
-              "simple-framebuffer, pvpanic-mmio",
-              driver, known);
-    return -EINVAL;
-}
-
-static int create_device(struct vm *vm, const struct vm_device *dev, struct virtio_device **out)
-{
-    for (size_t i = 0; i < ARRAY_SIZE(classes); i++) {
-        if (strcmp(dev->driver, classes[i]->driver) == 0) {
-            return classes[i]->create(vm, dev, out);
-        }
-    }
-    if (strcmp(dev->driver, "virtconsole") == 0 || strcmp(dev->driver, "virtserialport") == 0) {
-        return virtio_console_connect(vm, dev);
-    }
-    return unknown_driver(dev->driver);
-}
-
 int virtio_mmio_create(struct vm *vm, unsigned slot, gpa_t base, const struct irq_line *irq,
                        const struct vm_device *dev)
 {
@@ -308,12 +220,10 @@ int virtio_mmio_create(struct vm *vm, unsigned slot, gpa_t base, const struct ir
     int err = m == NULL ? -ENOMEM : 0;
 
     if (err == 0 && dev != NULL) {
-        err = create_device(vm, dev, &m->dev);
+        err = virtio_create(vm, dev, &m->dev);
     }
     if (err != 0) {
-        if (err == -ENOMEM) {
-            log_error("-device %s: out of memory", dev != NULL ? dev->driver : "(none)");
-        }
+        virtio_report_memory(dev, err);
         free(m);
         return err;
     }

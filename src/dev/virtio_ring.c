@@ -262,7 +262,7 @@ static bool wants_interrupt(struct virtio_device *d, struct virtio_queue *q)
 void virtio_queue_signal(struct virtio_device *d, struct virtio_queue *q)
 {
     if (wants_interrupt(d, q)) {
-        virtio_device_interrupt_locked(d, VIRTIO_INT_USED);
+        virtio_device_interrupt_queue_locked(d, (unsigned)(q - d->queue));
     }
 }
 

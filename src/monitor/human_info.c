@@ -91,8 +91,8 @@ static void info_block(struct command_call *c)
         }
         fputc('\n', c->out);
     }
-    for (unsigned i = 0; i < VM_VIRTIO_SLOTS; i++) {
-        virtio_mmio_dump(c->vm, i, "virtio-blk", c->out);
+    for (unsigned i = 0; i < VIRTIO_PLACES; i++) {
+        virtio_dump(c->vm, i, "virtio-blk", c->out);
     }
     if (o->ndrives == 0) {
         fputs("no drives\n", c->out);
@@ -103,8 +103,8 @@ static void info_network(struct command_call *c)
 {
     bool any = false;
 
-    for (unsigned i = 0; i < VM_VIRTIO_SLOTS; i++) {
-        any |= virtio_mmio_dump(c->vm, i, "virtio-net", c->out);
+    for (unsigned i = 0; i < VIRTIO_PLACES; i++) {
+        any |= virtio_dump(c->vm, i, "virtio-net", c->out);
     }
     if (!any) {
         fputs("no network devices\n", c->out);
@@ -113,8 +113,8 @@ static void info_network(struct command_call *c)
 
 static void info_virtio(struct command_call *c)
 {
-    for (unsigned i = 0; i < VM_VIRTIO_SLOTS; i++) {
-        virtio_mmio_dump(c->vm, i, "", c->out);
+    for (unsigned i = 0; i < VIRTIO_PLACES; i++) {
+        virtio_dump(c->vm, i, "", c->out);
     }
 }
 
