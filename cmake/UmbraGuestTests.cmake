@@ -56,4 +56,13 @@ function(umbra_guest_tests dir)
             endforeach()
         endforeach()
     endforeach()
+
+    # With PCI and flash, which a machine has only when asked.
+    file(WRITE "${PROJECT_BINARY_DIR}/guest-flash.bin" "0000")
+    add_test(NAME guest/hostile-devices COMMAND "${dir}/run.sh" -t 100
+        "$<TARGET_FILE:umbra> -M virt -smp %n -m 256 -nographic -no-reboot -kernel %k \
+-device virtio-rng-pci -bios ${PROJECT_BINARY_DIR}/guest-flash.bin"
+        "${out}/hostile.arm.elf" 2)
+    set_tests_properties(guest/hostile-devices PROPERTIES LABELS guest TIMEOUT 120
+        PROCESSORS 2 FIXTURES_REQUIRED guest_payloads)
 endfunction()

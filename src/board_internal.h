@@ -31,8 +31,8 @@ enum {
 
 /* Shared peripheral interrupts (interrupt ID 32 + n). */
 enum {
-    SPI_UART = 1, SPI_RTC = 2, SPI_PCI = 3, SPI_GPIO = 7, SPI_WATCHDOG = 10, SPI_VIRTIO = 16, SPI_V2M = 48,
-    SPI_V2M_COUNT = 64,
+    SPI_UART = 1, SPI_RTC = 2, SPI_PCI = 3 /* to 6 */, SPI_GPIO = 7, SPI_WATCHDOG = 10,
+    SPI_VIRTIO = 16, SPI_V2M = 48, SPI_V2M_COUNT = 64,
 };
 /* Private peripheral interrupts, as interrupt IDs. */
 enum { PPI_PMU = 23, PPI_HYP_TIMER = 26, PPI_VTIMER = 27, PPI_SEC_TIMER = 29, PPI_PTIMER = 30 };

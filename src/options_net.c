@@ -22,6 +22,7 @@ struct net_parse {
     struct net_config net;
     bool nic;
     char *mac;
+    const char *model; /* what -nic adds */
 };
 
 static int replace(char **slot, const char *value)
@@ -177,9 +178,16 @@ static int nic_key(struct net_parse *p, const char *key, const char *value)
         return replace(&p->mac, value);
     }
     if (strcmp(key, "model") == 0) {
-        return strcmp(value, "virtio-net-device") == 0 || strcmp(value, "virtio") == 0
+        static const char *const known[] = {"virtio-net", "virtio-net-device", "virtio-net-pci"};
+        for (size_t i = 0; i < ARRAY_SIZE(known); i++) {
+            if (strcmp(value, known[i]) == 0) {
+                p->model = known[i];
+                return 0;
+            }
+        }
+        return strcmp(value, "virtio") == 0
                    ? 0
-                   : refuse(p, key, value, "virtio-net-device");
+                   : refuse(p, key, value, "virtio, virtio-net-device, virtio-net-pci");
     }
     return -ENOENT;
 }
@@ -200,7 +208,7 @@ static int take_key(struct net_parse *p, const struct options_list *l)
                   p->net.kind == NET_USER
                       ? "hostfwd=" FORWARD_FORM ", hostname=, restrict=on|off"
                       : "ifname=, fd=, fds=, queues=, script=no, downscript=no",
-                  p->nic ? ", mac=, model=virtio-net-device" : "");
+                  p->nic ? ", mac=, model=virtio|virtio-net-device|virtio-net-pci" : "");
         err = -EINVAL;
     }
     return err;
@@ -268,7 +276,7 @@ static int add_card(struct options *o, const struct net_parse *p)
     if (n < 0 || (size_t)n >= sizeof text) {
         return refuse(p, "id", p->net.id, "a shorter name");
     }
-    return options_add_device(o, "virtio-net", text);
+    return options_add_device(o, p->model != NULL ? p->model : "virtio-net", text);
 }
 
 void options_free_net(struct net_config *c)

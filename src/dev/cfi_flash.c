@@ -40,11 +40,16 @@ enum { READY = 0x80, ERASE_ERROR = 0x20, PROGRAM_ERROR = 0x10, BLOCK_LOCKED = 0x
  * command set's own table.
  */
 static const uint8_t query[] = {
-    'Q', 'R', 'Y', 0x01, 0x00, 0x31, 0x00, 0, 0, 0, 0,  /* 10: command set 1, its table at 31 */
-    0x45, 0x55, 0, 0, 7, 7, 10, 0, 4, 4, 4, 0,          /* 1b */
-    25, 0x01, 0x00, 10, 0x00, 1,                        /* 27: 32 MiB, x16, buffer 1 KiB, 1 region */
-    0xff, 0x00, 0x00, 0x02,                             /* 2d: 256 blocks of 128 KiB */
-    'P', 'R', 'I', '1', '0', 0, 0, 0, 0, 0, 0, 0, 0, 0, /* 31: no optional features */
+    /* 10: command set 1, its table at 31 */
+    'Q', 'R', 'Y', 0x01, 0x00, 0x31, 0x00, 0, 0, 0, 0,
+    /* 1b: supply, timing */
+    0x45, 0x55, 0, 0, 7, 7, 10, 0, 4, 4, 4, 0,
+    /* 27: 32 MiB, x16, buffer of 1 KiB, one region */
+    25, 0x01, 0x00, 10, 0x00, 1,
+    /* 2d: 256 blocks of 128 KiB */
+    0xff, 0x00, 0x00, 0x02,
+    /* 31: no optional features */
+    'P', 'R', 'I', '1', '0', 0, 0, 0, 0, 0, 0, 0, 0, 0,
 };
 #define QUERY_FIRST 0x10u
 _Static_assert(CFI_FLASH_SIZE == 2ull << 25 && FLASH_BUFFER == 2u << 10 &&

@@ -26,6 +26,7 @@ struct cfi_flash {
     gpa_t base;
     uint8_t *array;       /* CFI_FLASH_SIZE bytes of vm->ram.rom */
     int fd;               /* of the file; -1: none */
+    bool mapped;          /* over its part of the array */
     bool readonly;
     bool shared;          /* what is written reaches the file */
     pthread_mutex_t lock; /* what follows; inside it only the MMU's request queues are taken */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The file behind a bank of flash. It is mapped over the bank's part of vm->ram.rom: shared when the
- * guest may change it, else private. So nothing is read before the guest wants it, and nothing is
- * lost when the emulator is killed. Main thread, but for flash_image_reserve().
+ * The file behind a bank of flash. It is mapped over the bank's part of vm->ram.rom: shared when
+ * the guest may change it, else private. So nothing is read before the guest wants it, and nothing
+ * is lost when the emulator is killed. Main thread, but for flash_image_reserve().
  */
 #include "cfi_flash_internal.h"
 
@@ -37,7 +37,8 @@ static int open_file(struct cfi_flash *f, const struct cfi_flash_image *image)
     return err;
 }
 
-static int check_size(const struct cfi_flash *f, const struct cfi_flash_image *image, uint64_t *size)
+static int check_size(const struct cfi_flash *f, const struct cfi_flash_image *image,
+                      uint64_t *size)
 {
     struct stat st;
 
@@ -79,6 +80,7 @@ static int lock_file(const struct cfi_flash *f, const struct cfi_flash_image *im
 /* What of the last page lies behind the file's end reads as zeroes, as all behind it does. */
 static int map_file(struct cfi_flash *f, const struct cfi_flash_image *image, uint64_t size)
 {
+    f->mapped = true; /* or partly so */
     void *p = mmap(f->array, size, PROT_READ | PROT_WRITE,
                    (f->shared ? MAP_SHARED : MAP_PRIVATE) | MAP_FIXED | MAP_NORESERVE, f->fd, 0);
 
@@ -106,6 +108,12 @@ int flash_image_open(struct cfi_flash *f, const struct cfi_flash_image *image)
 
 void flash_image_close(struct cfi_flash *f)
 {
+    /* The mapping would keep the file open, and its lock. */
+    if (f->mapped && mmap(f->array, CFI_FLASH_SIZE, PROT_READ | PROT_WRITE,
+                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1,
+                          0) == MAP_FAILED) {
+        log_warn("flash at 0x%" PRIx64 ": %s", f->base, strerror(errno));
+    }
     if (f->fd >= 0) {
         if (f->shared && fsync(f->fd) != 0) {
             log_warn("flash at 0x%" PRIx64 ": what the guest programmed may not be on the disk: %s",
@@ -114,6 +122,7 @@ void flash_image_close(struct cfi_flash *f)
         close(f->fd);
     }
     f->fd = -1;
+    f->mapped = false;
 }
 
 int flash_image_reserve(const struct cfi_flash *f, uint32_t off, uint32_t len)

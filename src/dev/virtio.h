@@ -24,8 +24,8 @@ int virtio_mmio_create(struct vm *vm, unsigned slot, gpa_t base, const struct ir
 void virtio_mmio_destroy(struct vm *vm, unsigned slot);
 /* Guest reset, no vCPU runs, the I/O loop does: drop requests in flight before returning. */
 void virtio_mmio_reset(struct vm *vm, unsigned slot);
-/* One line about the device at a place (slots of virtio-mmio, then of PCI) and one for each queue, if
-   its driver's name begins with `driver` ("" = any); false: there is none. Any thread. */
+/* One line about the device at a place (slots of virtio-mmio, then of PCI) and one for each queue,
+   if its driver's name begins with `driver` ("" = any); false: there is none. Any thread. */
 #define VIRTIO_PLACES (VM_VIRTIO_SLOTS + VM_PCI_SLOTS)
 bool virtio_dump(const struct vm *vm, unsigned place, const char *driver, FILE *f);
 void virtio_mmio_fdt(struct dt *d, gpa_t base, unsigned spi);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Virtio inside dev/: a device, its split virtqueues, and what a device class provides. The
- * transports are virtio_mmio.c and virtio_pci.c, the rings virtio_ring.c, life cycle and notifications
- * virtio_device.c.
+ * transports are virtio_mmio.c and virtio_pci.c, the rings virtio_ring.c, life cycle and
+ * notifications virtio_device.c.
  *
  * Lock: virtio_device.lock, one for each device (I-9), guards everything in struct virtio_device
  * but the atomics. Inside it the locks of the interrupt controller and of back ends may be taken.
@@ -199,7 +199,8 @@ struct virtio_device *virtio_pci_device(const struct vm *vm, unsigned slot);
 
 /* ---- virtio_transport.c: what both share ---- */
 /* The device a -device means, whatever its transport; NULL in *out for a console's port. */
-int virtio_create(struct vm *vm, const struct vm_device *dev, struct virtio_device **out) MUST_CHECK;
+int virtio_create(struct vm *vm, const struct vm_device *dev,
+                  struct virtio_device **out) MUST_CHECK;
 /* The sentence for -ENOMEM, which the classes do not report. */
 void virtio_report_memory(const struct vm_device *dev, int err);
 /* Places 0 to VIRTIO_PLACES - 1: the slots of virtio-mmio, then those of PCI. NULL: none. */

@@ -123,7 +123,7 @@ struct window {
     unsigned size;
 };
 
-/* Does an access to configuration space mean the window, and is what the guest set there sensible? */
+/* Does an access to configuration space mean the window, and did the guest set it sensibly? */
 static bool find_window(struct virtio_pci *p, unsigned off, unsigned size, struct window *w)
 {
     unsigned at = p->window_cap;

@@ -323,6 +323,71 @@ static void test_device_fuzz(void)
     done("random accesses to devices");
 }
 
+#define ECAM 0x3f000000u
+#define FUNCTION 0x8000u /* slot 1 */
+#define BAR 0x10000000u
+#define FLASH 0x04000000u
+
+static void map_devices(uint32_t base, unsigned mib, uint32_t bits)
+{
+    for (unsigned i = 0; i < mib; i++)
+        flat_l1[(base >> 20) + i] = bits ? L1_SECTION(base + (i << 20)) | bits : 0;
+    tlb_flush_all();
+}
+
+static void map_pci_and_flash(uint32_t bits)
+{
+    map_devices(ECAM, 16, bits);
+    map_devices(BAR, 1, bits);
+    map_devices(FLASH, 1, bits);
+}
+
+/* PCI configuration space, regions that move about, and flash: where the machine has them. */
+static void test_pci_and_flash_fuzz(void)
+{
+    static const uint32_t command[] = {0x40, 0x10, 0xe8, 0x20, 0xd0, 0x60, 0x90, 0x98, 0x70, 0xff};
+    uint32_t seed = SEED + 17;
+
+    map_pci_and_flash(S_DEVICE | S_XN | S_AP(AP_RW_RW));
+    if (probe(ACC_READ, false, ECAM, 0) == TRAP_DABT ||
+        probe(ACC_READ, false, FLASH, 0) == TRAP_DABT) {
+        map_pci_and_flash(0);
+        return;
+    }
+    for (unsigned i = 0; i < 20000; i++) {
+        uint32_t r = rnd(&seed), v = rnd(&seed), a;
+        if (i % 8 == 0) { /* regions where we look for them, decoded */
+            store32(ECAM + FUNCTION + 0x20, BAR);
+            store32(ECAM + FUNCTION + 0x14, BAR + 0x8000);
+            store32(ECAM + FUNCTION + 4, 0x00000006);
+        }
+        switch (i & 3) {
+        case 0:
+            a = ECAM + FUNCTION + (r & 0xff);
+            break;
+        case 1:
+            a = BAR + (r & (i & 4 ? 0x3f : 0x8fff));
+            break;
+        case 2:
+            a = ECAM + (r & 0xffffff);
+            break;
+        default:
+            a = FLASH + (r & 0x7ffff);
+            v = i & 4 ? command[v % ARRAY_SIZE(command)] * 0x10001u : v;
+        }
+        if ((r >> 30) == 0)
+            (void)catch_call((const void *)load32, a & ~3u, 0, 0);
+        if (r >> 31)
+            (void)catch_call((const void *)store32, a & ~3u, v, 0);
+        else
+            attempt(all[(r >> 24) % ARRAY_SIZE(all)].code[r >> 29 & 1], MODE_SYS,
+                    a & (r >> 28 & 1 ? ~0u : ~7u));
+        m.cases++;
+    }
+    map_pci_and_flash(0);
+    done("random accesses to PCI and flash");
+}
+
 /* Code at the very end of RAM, running into nothing. */
 static void test_end_of_ram(void)
 {
@@ -394,5 +459,6 @@ void payload_main(void)
     test_device_access();
     test_end_of_ram();
     test_device_fuzz();
+    test_pci_and_flash_fuzz();
     test_alive();
 }

@@ -102,7 +102,15 @@ def refusals(files):
     yield "cpu-unknown", kernel + ["-cpu", "z80"], "z80.*cortex-a15"
     yield "machine-unknown", kernel + ["-M", "toaster"], "toaster.*virt"
     yield "mmu-unknown", kernel + ["-mmu", "magic"], "magic.*soft.*spt"
-    yield "device-unknown", kernel + ["-device", "flux"], "flux.*virtio-blk-device"
+    yield "device-unknown", kernel + ["-device", "flux"], "flux.*virtio-blk, "
+    yield "device-pci-slot", kernel + ["-device", "virtio-rng-pci,addr=20"], "addr=20.*1 to 1f"
+    yield "device-pci-bus", kernel + ["-device", "virtio-rng-pci,bus=pci.9"], "pci.9.*pcie.0"
+    yield "bios-missing", ["-bios", files.missing], "missing.*No such file"
+    yield "bios-empty", ["-bios", files.empty], "empty"
+    yield "flash-size", kernel + ["-drive", f"if=pflash,format=raw,file={files.disk}"], \
+        "bytes.*67108864"
+    yield "flash-folder", kernel + ["-drive", f"if=pflash,format=raw,file={files.folder}"], \
+        "directory|regular"
     yield "option-unknown", kernel + ["-frobnicate"], "frobnicate"
     yield "option-without-value", ["-kernel"], "kernel"
     yield "serial-unknown", kernel + ["-serial", "pigeon"], "pigeon.*stdio"

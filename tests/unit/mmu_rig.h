@@ -194,6 +194,7 @@ static struct vcpu *rig_add_vcpu(void)
 
 /* What rig_start() gives mmu_create() beside its arguments. */
 static struct mmu_options rig_options;
+static uint64_t rig_rom_size; /* flash of the machine */
 
 static void rig_start(enum mmu_mode mode, uint64_t ram_size, unsigned ncpus, uint64_t vma_budget)
 {
@@ -203,6 +204,7 @@ static void rig_start(enum mmu_mode mode, uint64_t ram_size, unsigned ncpus, uin
     o.vma_budget = vma_budget;
     memset(&rig_vm, 0, sizeof(rig_vm));
     rig_check(!ram_create(&rig_vm.ram, RIG_RAM_BASE, ram_size), "ram_create");
+    rig_check(!rig_rom_size || !ram_add_rom(&rig_vm.ram, rig_rom_size), "ram_add_rom");
     rig_check(!mmu_create(&rig_vm, &o), "mmu_create");
     for (unsigned i = 0; i < ncpus; i++)
         rig_add_vcpu();

@@ -10,7 +10,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/rcu.h"
 #include "board_internal.h"
+#include "dev/dt.h"
+#include "dev/pci.h"
 #include "vcpu/arm.h"
 #include "vm_control.h"
 
@@ -34,6 +37,28 @@ void *ram_ptr(const struct ram *ram, gpa_t gpa, uint64_t len)
     (void)gpa;
     (void)len;
     return NULL;
+}
+
+int ram_add_rom(struct ram *ram, uint64_t size)
+{
+    (void)ram;
+    (void)size;
+    return 0;
+}
+
+void mmu_rom_read_directly(struct vm *vm, struct vcpu *v, gpa_t gpa, bool direct)
+{
+    (void)vm;
+    (void)v;
+    (void)gpa;
+    (void)direct;
+}
+
+void mmu_rom_written(struct vm *vm, gpa_t gpa, uint64_t len)
+{
+    (void)vm;
+    (void)gpa;
+    (void)len;
 }
 
 void mmu_dma_written(struct vm *vm, gpa_t gpa, uint64_t len)
@@ -180,6 +205,64 @@ Test(dtb, describes_the_board)
     prop("/chosen", "kaslr-seed", &len);
     cr_expect_eq(len, 8);
     free(board.dtb);
+}
+
+Test(dtb, no_flash_and_no_pci_without_a_wish)
+{
+    opt = (struct vm_options){0};
+    make(1, 1u << 28);
+    cr_assert_eq(board_dt_create(&vm), 0);
+    cr_expect_lt(fdt_path_offset(board.dtb, "/flash@0"), 0);
+    cr_expect_lt(fdt_path_offset(board.dtb, "/pcie@10000000"), 0);
+    free(board.dtb);
+}
+
+static bool no_message(void *opaque, uint64_t address, uint32_t data)
+{
+    (void)opaque;
+    (void)address;
+    (void)data;
+    return false;
+}
+
+Test(dtb, flash_and_pci)
+{
+    int len;
+
+    rcu_thread_register();
+    opt = (struct vm_options){.flash = {{.option = "-bios"}}};
+    make(1, 1u << 28);
+    struct bus *bus = bus_create();
+    const struct pci_host_config c = {.ecam = VIRT_PCI_CONFIG,
+                                      .ecam_size = VIRT_PCI_CONFIG_SIZE,
+                                      .memory = VIRT_PCI_MEMORY,
+                                      .memory_size = VIRT_PCI_MEMORY_SIZE,
+                                      .ports = VIRT_PCI_PORTS,
+                                      .ports_size = VIRT_PCI_PORTS_SIZE,
+                                      .spi = SPI_PCI,
+                                      .message = no_message};
+    cr_assert_eq(pci_host_create(bus, &c, &board.pci), 0);
+    cr_assert_eq(board_dt_create(&vm), 0);
+    CELLS("/flash@0", "reg", 0, 0, 0, 0x04000000, 0, 0x04000000, 0, 0x04000000);
+    CELLS("/flash@0", "bank-width", 4);
+    CELLS("/pcie@10000000", "reg", 0, 0x3f000000, 0, 0x01000000);
+    CELLS("/pcie@10000000", "bus-range", 0, 15);
+    CELLS("/pcie@10000000", "ranges", 0x01000000, 0, 0, 0, 0x3eff0000, 0, 0x10000, 0x02000000, 0,
+          0x10000000, 0, 0x10000000, 0, 0x2eff0000);
+    CELLS("/pcie@10000000", "msi-map", 0, DT_V2M, 0, 0x10000);
+    CELLS("/pcie@10000000", "interrupt-map-mask", 0x1800, 0, 0, 7);
+    const fdt32_t *map = prop("/pcie@10000000", "interrupt-map", &len);
+    cr_assert_eq(len, 16 * 10 * 4);
+    const fdt32_t *slot3_pin2 = map + (3 * 4 + 1) * 10;
+    cr_expect_eq(fdt32_ld(slot3_pin2), 3u << 11);
+    cr_expect_eq(fdt32_ld(slot3_pin2 + 3), 2);
+    cr_expect_eq(fdt32_ld(slot3_pin2 + 8), 3 + (3 + 1) % 4, "swizzled");
+    check_with_dtc();
+    free(board.dtb);
+    pci_host_destroy(board.pci);
+    rcu_drain();
+    bus_destroy(bus);
+    rcu_thread_unregister();
 }
 
 Test(dtb, no_pmu_node_without_one)

@@ -210,8 +210,44 @@ Test(options, networks)
     cr_expect_eq(b->queues, 4);
     cr_expect_str_eq(b->ifname, "t0");
     cr_assert_eq(o.vm.ndevices, 2);
-    cr_expect_str_eq(o.vm.device[1].driver, "virtio-net-device");
+    cr_expect_str_eq(o.vm.device[1].driver, "virtio-net");
     cr_expect_str_eq(o.vm.device[1].options, "netdev=nic1,mac=52:54:00:00:00:01");
+    options_free(&o);
+}
+
+Test(options, firmware_and_flash)
+{
+    struct options o;
+
+    cr_assert_eq(parse("-bios fw.bin -drive if=pflash,format=raw,file=vars.fd", &o), 0);
+    cr_expect_str_eq(o.vm.flash[0].file, "fw.bin");
+    cr_expect(o.vm.flash[0].readonly && o.vm.flash[0].shorter);
+    cr_expect_str_eq(o.vm.flash[1].file, "vars.fd");
+    cr_expect_not(o.vm.flash[1].readonly);
+    cr_expect_not(o.vm.flash[1].shorter);
+    cr_expect_eq(o.vm.ndrives, 0);
+    options_free(&o);
+    cr_assert_eq(parse("-kernel k -drive if=pflash,file=b,unit=1,readonly=on "
+                       "-drive if=pflash,file=a,snapshot=on",
+                       &o),
+                 0);
+    cr_expect_str_eq(o.vm.flash[0].file, "a");
+    cr_expect(o.vm.flash[0].snapshot);
+    cr_expect_str_eq(o.vm.flash[1].file, "b");
+    cr_expect(o.vm.flash[1].readonly);
+    options_free(&o);
+}
+
+Test(options, transports)
+{
+    struct options o;
+
+    cr_assert_eq(parse("-M virt,virtio=pci -kernel k -nic user,model=virtio-net-pci", &o), 0);
+    cr_expect(o.vm.virtio_pci);
+    cr_expect_str_eq(o.vm.device[0].driver, "virtio-net-pci");
+    options_free(&o);
+    cr_assert_eq(parse("-M virt,virtio=mmio -kernel k -nic user", &o), 0);
+    cr_expect_not(o.vm.virtio_pci);
     options_free(&o);
 }
 
@@ -222,7 +258,7 @@ Test(options, drive_with_its_own_device)
     cr_assert_eq(parse("-kernel k -drive file=d.img,if=virtio,snapshot=on", &o), 0);
     cr_expect(o.vm.drive[0].snapshot);
     cr_assert_eq(o.vm.ndevices, 1);
-    cr_expect_str_eq(o.vm.device[0].driver, "virtio-blk-device");
+    cr_expect_str_eq(o.vm.device[0].driver, "virtio-blk");
     cr_expect_str_eq(o.vm.device[0].options, "drive=drive0");
     cr_expect_str_eq(o.vm.drive[0].id, "drive0");
     cr_expect_not(o.vm.drive[0].readonly);
@@ -399,6 +435,15 @@ static const struct {
     {"-kernel k -accel tcg,thread=single", {"single", "multi"}},
     {"-kernel k -drive file=x,format=vmdk", {"vmdk", "qcow2", "raw"}},
     {"-kernel k -drive file=x,if=sd", {"sd", "virtio"}},
+    {"-kernel k -drive file=x,if=pflash,unit=2", {"x", "unit=0, unit=1"}},
+    {"-kernel k -drive file=x,if=pflash,unit=one", {"unit", "one"}},
+    {"-kernel k -drive file=x,if=virtio,unit=1", {"unit=", "pflash"}},
+    {"-bios y -drive file=x,if=pflash,unit=0", {"x", "bank 0", "y"}},
+    {"-bios y -bios z", {"z", "bank 0", "y"}},
+    {"-kernel k -drive file=x,if=pflash,format=qcow2", {"qcow2", "raw"}},
+    {"-drive file=x,if=pflash,unit=1", {"nothing to run"}},
+    {"-bios y -initrd i", {"-initrd", "firmware"}},
+    {"-M virt,virtio=isa", {"isa", "mmio, pci"}},
     {"-kernel k -drive file=x,cache=none", {"cache", "readonly"}},
     {"-kernel k -drive file=x,readonly=maybe", {"maybe", "on"}},
     {"-kernel k -drive file=x,snapshot=maybe", {"maybe", "on"}},
@@ -568,7 +613,7 @@ Test(options, shares_and_semihosting)
     cr_expect_str_eq(o.vm.share[0].config.path, "/a,b");
     cr_expect_eq(o.vm.share[0].config.security, P9_MAPPED);
     cr_expect(o.vm.share[0].config.readonly);
-    cr_expect_str_eq(o.vm.device[0].driver, "virtio-9p-device");
+    cr_expect_str_eq(o.vm.device[0].driver, "virtio-9p");
     cr_expect(o.vm.semihosting.on);
     cr_expect_str_eq(o.vm.semihosting.args, "one two");
     options_free(&o);
