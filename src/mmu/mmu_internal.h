@@ -90,7 +90,12 @@ void softtlb_drop_rom(struct vcpu *v);
 
 /* ---- flash (rom.c) ---- */
 /* Where a host address of RAM or flash lies. */
-gpa_t rom_or_ram_gpa(const struct vm *vm, const uint8_t *host);
+static inline gpa_t rom_or_ram_gpa(const struct vm *vm, const uint8_t *host)
+{
+    uint64_t off = (uint64_t)((uintptr_t)host - (uintptr_t)vm->ram.rom);
+
+    return off < vm->ram.rom_size ? off : (gpa_t)(host - vm->ram.flat) + vm->ram.base;
+}
 /* Is the page's bank read directly now? */
 bool rom_shows_array(const struct vm *vm, gpa_t page);
 

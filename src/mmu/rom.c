@@ -16,15 +16,6 @@ static uint32_t bank_bit(gpa_t gpa)
     return 1u << gpa / MMU_ROM_BANK;
 }
 
-gpa_t rom_or_ram_gpa(const struct vm *vm, const uint8_t *host)
-{
-    uint64_t off = (uint64_t)((uintptr_t)host - (uintptr_t)vm->ram.rom);
-
-    if (off < vm->ram.rom_size)
-        return off;
-    return (gpa_t)(host - vm->ram.flat) + vm->ram.base;
-}
-
 bool rom_shows_array(const struct vm *vm, gpa_t page)
 {
     return !(atomic_load(&vm->mmu->rom_shows_other) & bank_bit(page));

@@ -178,7 +178,7 @@ static bool is_halt(struct vcpu *v)
     if (!mmu_translate(v, v->r[15], MMU_EXEC, (v->exec_flags & EXEC_PRIV) != 0, &t)) {
         return false;
     }
-    const uint8_t *p = ram_ptr(&v->vm->ram, t.gpa, thumb ? 2 : 4);
+    const uint8_t *p = ram_read_ptr(&v->vm->ram, t.gpa, thumb ? 2 : 4);
     if (p != NULL) {
         memcpy(&insn, p, thumb ? 2 : 4);
     }
