@@ -53,7 +53,9 @@ static bool inline_hit(unsigned i, uint32_t va, enum mmu_access access)
     struct vcpu *v = cpu(i);
     unsigned place = (va >> 12 & (SOFTTLB_SIZE - 1)) ^ v->soft_bank / 32;
 
-    return v->softtlb[1][place].tag[access] == ((va & (uint32_t)GUEST_PAGE_MASK) | v->ctx_tag);
+    uint64_t tag = v->softtlb[1][place].tag[access], page = va & (uint32_t)GUEST_PAGE_MASK;
+
+    return tag == (page | v->ctx_tag) || (access == MMU_EXEC && tag == (page | v->class_tag));
 }
 
 Test(mmu_rom, the_array_is_read_directly_and_written_by_the_bus)
