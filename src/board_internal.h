@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Board "virt": its address and interrupt map, and the state shared by board_virt*.c.
+ * Board "virt": its address and interrupt map, and the state shared by board_*.c. "ranchu" has the
+ * same CPUs, interrupt controller, serial port and virtio slots, and other small devices.
  */
 #pragma once
 
@@ -51,6 +52,7 @@ struct board {
     struct fw_cfg *fw_cfg;
     struct pci_host *pci;   /* NULL: no device on it */
     struct cfi_flash *flash[2]; /* NULL: no flash at all */
+    struct board_ranchu *ranchu; /* NULL on "virt", which has gpio and fw_cfg instead */
     struct chardev *serial;
     void *dtb;       /* malloc'd */
     size_t dtb_size;
@@ -88,3 +90,11 @@ int board_framebuffer_fdt(void *fdt, const struct vm *vm, int address_cells,
 int board_dt_create(struct vm *vm) MUST_CHECK;
 /* Bring memory, boot arguments, initrd and seeds up to date. */
 int board_dt_patch(struct vm *vm, const struct board_images *img) MUST_CHECK;
+
+/* board_ranchu.c: reports its own errors. */
+int board_ranchu_create(struct vm *vm) MUST_CHECK;
+void board_ranchu_destroy(struct vm *vm);
+void board_ranchu_reset(struct vm *vm);
+void board_ranchu_power_key(struct vm *vm);
+struct dt;
+void board_ranchu_fdt(struct dt *d);

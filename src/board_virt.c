@@ -37,7 +37,7 @@ static int create_gic(struct vm *vm)
     if (err == 0) {
         err = gic_attach(b->gic, vm->bus, VIRT_GIC_DIST, VIRT_GIC_CPU);
     }
-    if (err == 0) {
+    if (err == 0 && !vm->opt->ranchu.on) {
         err = gic_v2m_attach(b->gic, vm->bus, VIRT_GIC_V2M, SPI_V2M, SPI_V2M_COUNT);
     }
     for (unsigned i = 0; err == 0 && i < vm->ncpus; i++) {
@@ -96,6 +96,9 @@ static int create_watchdog(struct vm *vm)
 
 static int create_small_devices(struct vm *vm)
 {
+    if (vm->opt->ranchu.on) {
+        return board_ranchu_create(vm);
+    }
     struct board *b = vm->board;
     struct irq_line rtc = gic_spi(b->gic, SPI_RTC), gpio = gic_spi(b->gic, SPI_GPIO);
     int err = pl031_create(vm->bus, VIRT_RTC, &rtc, vm->io, &b->rtc);
@@ -156,6 +159,7 @@ void board_destroy(struct vm *vm)
     board_virtio_destroy(vm);
     cfi_flash_destroy(b->flash[0]);
     cfi_flash_destroy(b->flash[1]);
+    board_ranchu_destroy(vm);
     fw_cfg_destroy(b->fw_cfg);
     sp805_destroy(b->watchdog);
     pl061_destroy(b->gpio);
@@ -175,20 +179,28 @@ void board_reset(struct vm *vm)
     board_virtio_reset(vm);
     pl011_reset(b->uart);
     pl031_reset(b->rtc);
-    pl061_reset(b->gpio);
     if (b->watchdog != NULL) {
         sp805_reset(b->watchdog);
     }
     for (unsigned i = 0; i < ARRAY_SIZE(b->flash) && b->flash[i] != NULL; i++) {
         cfi_flash_reset(b->flash[i]);
     }
-    fw_cfg_reset(b->fw_cfg);
+    if (b->ranchu != NULL) {
+        board_ranchu_reset(vm);
+    } else {
+        pl061_reset(b->gpio);
+        fw_cfg_reset(b->fw_cfg);
+    }
     gic_reset(b->gic);
 }
 
 void board_power_key(struct vm *vm)
 {
-    pl061_pulse(vm->board->gpio, VIRT_POWER_KEY_PIN);
+    if (vm->board->ranchu != NULL) {
+        board_ranchu_power_key(vm);
+    } else {
+        pl061_pulse(vm->board->gpio, VIRT_POWER_KEY_PIN);
+    }
 }
 
 struct chardev *board_serial(const struct vm *vm)

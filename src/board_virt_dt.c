@@ -110,13 +110,19 @@ static void write_clock(struct dt *d)
 
 static void write_devices(struct dt *d, const struct vm *vm)
 {
+    bool ranchu = vm->opt->ranchu.on;
+
     board_flash_fdt(d, vm);
-    gic_fdt(d, VIRT_GIC_DIST, VIRT_GIC_CPU, VIRT_GIC_V2M);
+    gic_fdt(d, VIRT_GIC_DIST, VIRT_GIC_CPU, ranchu ? 0 : VIRT_GIC_V2M);
     pl011_fdt(d, VIRT_UART, SPI_UART);
-    pl031_fdt(d, VIRT_RTC, SPI_RTC);
-    fw_cfg_fdt(d, VIRT_FW_CFG);
-    pl061_fdt(d, VIRT_GPIO, SPI_GPIO, VIRT_POWER_KEY_PIN);
-    if (vm->opt->watchdog) {
+    if (ranchu) {
+        board_ranchu_fdt(d);
+    } else {
+        pl031_fdt(d, VIRT_RTC, SPI_RTC);
+        fw_cfg_fdt(d, VIRT_FW_CFG);
+        pl061_fdt(d, VIRT_GPIO, SPI_GPIO, VIRT_POWER_KEY_PIN);
+    }
+    if (!ranchu && vm->opt->watchdog) {
         sp805_fdt(d, VIRT_WATCHDOG, SPI_WATCHDOG);
     }
     if (vm->opt->pvpanic) {
@@ -132,8 +138,13 @@ static int write_tree(struct dt *d, const struct vm *vm)
         d->err = fdt_finish_reservemap(d->buf);
     }
     dt_begin(d, "%s", "");
-    dt_string(d, "model", "linux,dummy-virt");
-    dt_string(d, "compatible", "linux,dummy-virt");
+    if (vm->opt->ranchu.on) { /* later kernels know no board of that name, and need none */
+        dt_string(d, "model", "ranchu");
+        DT_STRINGS(d, "compatible", "ranchu\0linux,dummy-virt");
+    } else {
+        dt_string(d, "model", "linux,dummy-virt");
+        dt_string(d, "compatible", "linux,dummy-virt");
+    }
     DT_CELLS(d, "#address-cells", 2);
     DT_CELLS(d, "#size-cells", 2);
     DT_CELLS(d, "interrupt-parent", DT_GIC);

@@ -89,6 +89,15 @@ int loader_load_zimage(const struct ram *ram, const char *path, const struct blo
                   path, size, b->size);
         return -ENOEXEC;
     }
+    uint64_t heap;
+    /* Kernels with a table are younger than the last one of that board, by years. */
+    if (unpacked_end(b, &heap) == 0 && loader_is_old_goldfish(b)) {
+        log_error("kernel %s: made for the Android emulator's older board goldfish (one CPU, no "
+                  "device tree), which does not exist here; a ranchu kernel (kernel-ranchu or "
+                  "kernel-qemu2, Linux 3.10 or later) is needed",
+                  path);
+        return -ENOEXEC;
+    }
     /* All of the file, not only what the header says: a device tree may be appended. */
     gpa_t at = ram->base + offset;
     *out = (struct loader_kernel){

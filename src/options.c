@@ -32,12 +32,30 @@ static int bad_value(const char *option, const char *value, const char *accepted
 }
 
 /* ---- machine ---- */
+#define MACHINE_HELP                                                                               \
+    "virt[,gic-version=2][,highmem=on|off][,watchdog=on|off][,virtio=mmio|pci][,dumpdtb=FILE], "   \
+    "ranchu[,xres=W][,yres=H][,format=r5g6b5|x8r8g8b8][,wav=FILE][,adb=[ADDR:]PORT][,prop=NAME=VALUE]..."
+
+static int machine_name(struct options *o, const char *name)
+{
+    if (strcmp(name, "ranchu") == 0) {
+        o->vm.machine = "ranchu";
+        o->vm.ranchu.on = true;
+        o->vm.virtio_legacy = true; /* as that board; -global after it has the last word */
+        return 0;
+    }
+    return strcmp(name, "virt") == 0 ? 0 : bad_value("M", name, MACHINE_HELP);
+}
+
 static int machine_key(struct options *o, const struct options_list *l)
 {
     const char *v = l->value != NULL ? l->value : "";
 
-    if (strcmp(l->key, "type") == 0 || (l->value == NULL && strcmp(l->key, "virt") == 0)) {
-        return l->value == NULL || strcmp(v, "virt") == 0 ? 0 : bad_value("M", v, "virt");
+    if (strcmp(l->key, "type") == 0 || l->value == NULL) {
+        return machine_name(o, l->value == NULL ? l->key : v);
+    }
+    if (o->vm.ranchu.on && options_ranchu_knows(l->key)) {
+        return options_parse_ranchu(o, l->key, v);
     }
     if (strcmp(l->key, "gic-version") == 0) {
         return strcmp(v, "2") == 0 ? 0 : bad_value("M gic-version", v, "2");
@@ -60,9 +78,7 @@ static int machine_key(struct options *o, const struct options_list *l)
         o->vm.dumpdtb = strdup(v);
         return o->vm.dumpdtb != NULL ? 0 : -ENOMEM;
     }
-    return bad_value("M", l->key,
-                     "virt[,gic-version=2][,highmem=on|off][,watchdog=on|off][,virtio=mmio|pci]"
-                     "[,dumpdtb=FILE]");
+    return bad_value("M", l->key, MACHINE_HELP);
 }
 
 static int parse_machine(struct options *o, const char *value)
@@ -74,7 +90,9 @@ static int parse_machine(struct options *o, const char *value)
         err = machine_key(o, &l);
     }
     options_list_end(&l);
-    o->vm.machine = "virt";
+    if (err == 0 && o->vm.ranchu.on && o->vm.watchdog) {
+        return bad_value("M ranchu,watchdog", "on", "off (the board has none)");
+    }
     return err;
 }
 
@@ -352,8 +370,10 @@ static const struct option {
     int (*parse)(struct options *o, const char *value);
     const char *help;
 } option[] = {
-    {"M", "virt", parse_machine, "the machine: virt[,watchdog=on][,virtio=pci][,dumpdtb=FILE]"},
-    {"machine", "virt", parse_machine, NULL},
+    {"M", "NAME", parse_machine,
+     "the machine: virt[,watchdog=on][,virtio=pci][,dumpdtb=FILE], ranchu (the Android emulator's)[,xres=,yres=]"
+     "[,wav=FILE][,adb=PORT][,prop=NAME=VALUE]"},
+    {"machine", "NAME", parse_machine, NULL},
     {"cpu", "MODEL", parse_cpu, "guest CPU: cortex-a15 (default), cortex-a7, max"},
     {"smp", "N", parse_smp, "number of CPUs, 1 to 8 (default 1)"},
     {"m", "SIZE", parse_memory, "RAM in MiB, or with suffix K, M, G (default 256M)"},
@@ -483,6 +503,7 @@ static int check_combination(const struct options *o)
 int options_parse(int argc, char *const *argv, struct options *o)
 {
     *o = (struct options){.vm = {.machine = "virt",
+                                 .ranchu.screen = {480, 800, DISPLAY_R5G6B5},
                                  .cpu = "cortex-a15",
                                  .smp = 1,
                                  .ram_size = 256 * MIB,
@@ -527,6 +548,7 @@ void options_free(struct options *o)
         options_free_net(&o->vm.net[i]);
     }
     options_free_shares(o);
+    options_free_ranchu(o);
     free(o->vm.semihosting.args);
     free(o->vm.dumpdtb);
     options_free_chardevs(o);

@@ -47,6 +47,10 @@ int options_add_device(struct options *o, const char *driver, const char *option
 int options_parse_display(struct options *o, const char *value) MUST_CHECK;
 /* What follows "simple-framebuffer", or NULL. */
 int options_parse_framebuffer(struct options *o, const char *value) MUST_CHECK;
+/* options_ranchu.c: keys of -M ranchu */
+bool options_ranchu_knows(const char *key);
+int options_parse_ranchu(struct options *o, const char *key, const char *value) MUST_CHECK;
+void options_free_ranchu(struct options *o);
 /* options_share.c */
 int options_parse_fsdev(struct options *o, const char *value) MUST_CHECK;
 int options_parse_virtfs(struct options *o, const char *value) MUST_CHECK;

@@ -57,6 +57,16 @@ struct vm_semihosting {
     char *args;     /* the program's command line, or NULL */
 };
 
+/* -M ranchu */
+struct vm_ranchu {
+    bool on;
+    struct display_framebuffer screen;
+    char *wav;      /* what is played goes there; NULL: nowhere */
+    char *adb;      /* "[ADDR:]PORT" for debuggers; NULL: none */
+    char *prop[32]; /* "NAME=VALUE" that the guest sets while it boots */
+    unsigned nprops;
+};
+
 /* -action watchdog= */
 enum vm_watchdog_action {
     VM_WATCHDOG_RESET, VM_WATCHDOG_SHUTDOWN, VM_WATCHDOG_POWEROFF, VM_WATCHDOG_PAUSE,
@@ -67,7 +77,8 @@ enum vm_watchdog_action {
 enum vm_panic_action { VM_PANIC_SHUTDOWN, VM_PANIC_PAUSE, VM_PANIC_NONE, VM_PANIC_EXIT_FAILURE };
 
 struct vm_options {
-    const char *machine;    /* "virt" */
+    const char *machine;    /* "virt", "ranchu" */
+    struct vm_ranchu ranchu;
     const char *cpu;        /* "cortex-a15" */
     unsigned smp;
     uint64_t ram_size;

@@ -80,11 +80,13 @@ void gic_fdt(struct dt *d, gpa_t dist, gpa_t cpu, gpa_t v2m)
     DT_CELLS(d, "reg", (uint32_t)(dist >> 32), (uint32_t)dist, 0, 0x10000, (uint32_t)(cpu >> 32),
              (uint32_t)cpu, 0, 0x10000);
     DT_CELLS(d, "phandle", DT_GIC);
-    dt_begin(d, "v2m@%llx", (unsigned long long)v2m);
-    dt_string(d, "compatible", "arm,gic-v2m-frame");
-    dt_flag(d, "msi-controller");
-    dt_reg(d, v2m, 0x1000);
-    DT_CELLS(d, "phandle", DT_V2M);
-    dt_end(d);
+    if (v2m != 0) {
+        dt_begin(d, "v2m@%llx", (unsigned long long)v2m);
+        dt_string(d, "compatible", "arm,gic-v2m-frame");
+        dt_flag(d, "msi-controller");
+        dt_reg(d, v2m, 0x1000);
+        DT_CELLS(d, "phandle", DT_V2M);
+        dt_end(d);
+    }
     dt_end(d);
 }

@@ -107,6 +107,17 @@ struct display_framebuffer {
     enum display_format format;
 };
 unsigned display_framebuffer_stride(const struct display_framebuffer *f);
+/*
+ * What was seen of a picture in guest RAM; zeros at first. For sources: bring the image up to date
+ * with the RAM at `ram`, which is as large as f says. False: nothing to show.
+ */
+struct display_pixels {
+    uint8_t *seen;
+    size_t size;
+};
+bool display_pixels_draw(struct display_pixels *p, const struct display_framebuffer *f,
+                         const uint8_t *ram, struct display_image *image, bool all);
+void display_pixels_free(struct display_pixels *p);
 /* A source that shows guest RAM, which stays mapped as long as the display lives. -errno. */
 int display_add_framebuffer(struct display *d, const struct display_framebuffer *f,
                             const uint8_t *ram) MUST_CHECK;
