@@ -14,6 +14,8 @@ pkg_check_modules(NBD REQUIRED IMPORTED_TARGET libnbd)
 pkg_check_modules(MICROHTTPD REQUIRED IMPORTED_TARGET libmicrohttpd)
 pkg_check_modules(PNG REQUIRED IMPORTED_TARGET libpng)
 pkg_check_modules(VNCSERVER REQUIRED IMPORTED_TARGET libvncserver)
+# Headers only: the library is loaded when somebody wants a window.
+pkg_check_modules(SDL2 sdl2)
 pkg_check_modules(JEMALLOC IMPORTED_TARGET jemalloc)
 pkg_check_modules(CRITERION IMPORTED_TARGET criterion)
 

@@ -4,15 +4,30 @@
  * the exit status: 0 the guest powered off or the user quit, 128 + n a signal, 1 an error.
  */
 #include "base/log.h"
+#include "display/window.h"
 #include "options.h"
 #include "tcg/perf_map.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+static void window_closed(void *vm)
+{
+    vm_request_stop(vm, VM_QUIT_MONITOR);
+}
+
+static int open_window(const struct options *o, struct vm *vm, struct display_window **out)
+{
+    *out = NULL;
+    return o->vm.display.window
+               ? display_window_open(vm->display, o->vm.name, window_closed, vm, out)
+               : 0;
+}
+
 static int run(const struct options *o)
 {
     struct display_server *display;
+    struct display_window *window;
     struct monitor *monitor;
     struct vm *vm;
     int status = EXIT_FAILURE;
@@ -23,10 +38,12 @@ static int run(const struct options *o)
     if (o->vm.dumpdtb != NULL) {
         status = vm_dump_dtb(vm, o->vm.dumpdtb) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
     } else if (display_serve(vm->display, &o->vm.display, o->vm.name, &display) == 0) {
-        if (monitor_create(vm, &o->monitor, &monitor) == 0) {
+        if (open_window(o, vm, &window) == 0 &&
+            monitor_create(vm, &o->monitor, &monitor) == 0) {
             status = vm_run(vm);
             monitor_destroy(monitor);
         }
+        display_window_close(window);
         display_serve_end(display);
     }
     vm_destroy(vm);

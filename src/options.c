@@ -413,7 +413,7 @@ static const struct option {
     {"global", "PROP", parse_global, "virtio-mmio.force-legacy=true|false (default false)"},
     {"nographic", NULL, parse_nothing, "console in the terminal (as always)"},
     {"display", "WHERE", options_parse_display,
-     "show the screen: none (default), vnc=[ADDR]:N, web=[ADDR:]PORT; may be given twice"},
+     "show the screen: none (default), sdl (a window), vnc=[ADDR]:N, web=[ADDR:]PORT; also several"},
     {"no-reboot", NULL, parse_no_reboot, "quit when the guest resets"},
     {"gdb", "DEV", parse_gdb, "serve a debugger: tcp:[HOST]:PORT (HOST: loopback), unix:PATH"},
     {"s", NULL, parse_gdb_default, "short for -gdb tcp::1234"},

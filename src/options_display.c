@@ -38,13 +38,17 @@ int options_parse_display(struct options *o, const char *value)
     if (strcmp(value, "none") == 0) {
         return 0;
     }
+    if (strcmp(value, "sdl") == 0) {
+        d->window = true;
+        return 0;
+    }
     if (strncmp(value, "vnc=", 4) == 0) {
         return parse_place(value, value + 4, &d->vnc, display_vnc_valid);
     }
     if (strncmp(value, "web=", 4) == 0) {
         return parse_place(value, value + 4, &d->web, display_web_valid);
     }
-    return bad_display(value, "none, vnc=[ADDR]:N, web=[ADDR:]PORT");
+    return bad_display(value, "none, sdl, vnc=[ADDR]:N, web=[ADDR:]PORT");
 }
 
 /* ---- simple-framebuffer ---- */

@@ -54,6 +54,7 @@ struct goldfish_audio {
     uint32_t status, enable;
     bool line;              /* up until the status is read */
     struct buffer out[2], in;
+    uint64_t end;           /* of the buffer that plays, io_now_ns() */
     unsigned playing;       /* the buffer that ends next, while one of them has a length */
     uint32_t recorded;
 };
@@ -117,13 +118,14 @@ static void close_wav(struct goldfish_audio *a)
 }
 
 /* ---- playing ---- */
-static void play_next(struct goldfish_audio *a)
+/* From `start` on, io_now_ns(): where the buffer before it ended, so that no time is lost. */
+static void play_next(struct goldfish_audio *a, uint64_t start)
 {
     const struct buffer *b = &a->out[a->playing];
 
     if (b->len != 0) {
-        uint64_t ns = (uint64_t)b->len * 1000000000u / (OUT_RATE * OUT_FRAME);
-        io_timer_set(&a->out_timer, io_now_ns() + ns);
+        a->end = start + (uint64_t)b->len * 1000000000u / (OUT_RATE * OUT_FRAME);
+        io_timer_set(&a->out_timer, a->end);
     }
 }
 
@@ -140,7 +142,7 @@ static void on_played(void *opaque)
             write_wav(a, &done);
         }
         a->playing = 1 - i;
-        play_next(a);
+        play_next(a, a->end);
         raise_status(a, INT_OUT_EMPTY(i));
     }
     pthread_mutex_unlock(&a->lock);
@@ -166,7 +168,7 @@ static void play(struct goldfish_audio *a, unsigned i, uint32_t len)
     a->status &= ~INT_OUT_EMPTY(i);
     if (idle) {
         a->playing = i;
-        play_next(a);
+        play_next(a, io_now_ns());
     }
 }
 

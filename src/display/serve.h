@@ -10,6 +10,7 @@
 struct display_options {
     const char *vnc; /* "[ADDR]:N", or NULL */
     const char *web; /* "[ADDR:]PORT", or NULL */
+    bool window;     /* of this host's desktop (window.h) */
 };
 /* Spelling only; on false *why says what is accepted. */
 bool display_vnc_valid(const char *where, const char **why);
