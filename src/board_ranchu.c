@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Board "ranchu", the Android emulator's for ARM: the goldfish devices, at its addresses and with
- * its interrupts, in the place of the small devices of "virt". A clock it does not have; we add two,
- * at addresses that are free there: the goldfish one, and the PL031, for which the kernels of that
+ * its interrupts, in the place of the small devices of "virt". It has no clock; we add two, at
+ * addresses that are free there: the goldfish one, and the PL031, for which the kernels of that
  * board have a driver. The power key is a key of the events device.
  *
  * Main thread, while no vCPU runs; board_ranchu_power_key(): any.

@@ -25,7 +25,7 @@ int loader_load_elf(const struct ram *ram, const char *path, const struct blob *
 bool loader_is_zimage(const struct blob *b);
 int loader_load_zimage(const struct ram *ram, const char *path, const struct blob *b,
                        struct loader_kernel *out) MUST_CHECK;
-/* loader_goldfish.c: is it a kernel for the Android emulator's older board, by what it unpacks to. */
+/* loader_goldfish.c: is it for the Android emulator's older board, by what it unpacks to? */
 bool loader_is_old_goldfish(const struct blob *zimage);
 /* loader_bootimg.c: replace an Android boot image by the kernel in it. */
 bool loader_is_bootimg(const struct blob *b);

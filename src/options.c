@@ -34,7 +34,8 @@ static int bad_value(const char *option, const char *value, const char *accepted
 /* ---- machine ---- */
 #define MACHINE_HELP                                                                               \
     "virt[,gic-version=2][,highmem=on|off][,watchdog=on|off][,virtio=mmio|pci][,dumpdtb=FILE], "   \
-    "ranchu[,xres=W][,yres=H][,format=r5g6b5|x8r8g8b8][,wav=FILE][,adb=[ADDR:]PORT][,prop=NAME=VALUE]..."
+    "ranchu[,xres=W][,yres=H][,format=r5g6b5|x8r8g8b8][,wav=FILE][,adb=[ADDR:]PORT]"               \
+    "[,prop=NAME=VALUE]..."
 
 static int machine_name(struct options *o, const char *name)
 {
@@ -371,8 +372,8 @@ static const struct option {
     const char *help;
 } option[] = {
     {"M", "NAME", parse_machine,
-     "the machine: virt[,watchdog=on][,virtio=pci][,dumpdtb=FILE], ranchu (the Android emulator's)[,xres=,yres=]"
-     "[,wav=FILE][,adb=PORT][,prop=NAME=VALUE]"},
+     "the machine: virt[,watchdog=on][,virtio=pci][,dumpdtb=FILE], ranchu (the Android "
+     "emulator's)[,xres=,yres=][,wav=FILE][,adb=PORT][,prop=NAME=VALUE]"},
     {"machine", "NAME", parse_machine, NULL},
     {"cpu", "MODEL", parse_cpu, "guest CPU: cortex-a15 (default), cortex-a7, max"},
     {"smp", "N", parse_smp, "number of CPUs, 1 to 8 (default 1)"},
@@ -413,7 +414,7 @@ static const struct option {
     {"global", "PROP", parse_global, "virtio-mmio.force-legacy=true|false (default false)"},
     {"nographic", NULL, parse_nothing, "console in the terminal (as always)"},
     {"display", "WHERE", options_parse_display,
-     "show the screen: none (default), sdl (a window), vnc=[ADDR]:N, web=[ADDR:]PORT; also several"},
+     "show the screen: none (default), sdl (a window), vnc=[ADDR]:N, web=[ADDR:]PORT; or several"},
     {"no-reboot", NULL, parse_no_reboot, "quit when the guest resets"},
     {"gdb", "DEV", parse_gdb, "serve a debugger: tcp:[HOST]:PORT (HOST: loopback), unix:PATH"},
     {"s", NULL, parse_gdb_default, "short for -gdb tcp::1234"},

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * adb through the goldfish pipe: the guest's adbd opens a pipe and says "accept"; when a debugger
- * has connected to our port, we say "ok", it says "start", and from then on bytes go both ways. Then
- * it opens the next pipe, for the next debugger. Connections wait in the listener's queue while
- * the guest is not there.
+ * has connected to our port, we say "ok", it says "start", and from then on bytes go both ways.
+ * Then it opens the next pipe, for the next debugger. Connections wait in the listener's queue
+ * while the guest is not there.
  *
  * Threads: sockets belong to the I/O thread. vCPUs (and resets) only change a link's state, with
  * the pipe's lock, and have adb_work() called on the I/O thread.
@@ -12,11 +12,9 @@
 
 #include "io/io.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -246,38 +244,12 @@ const struct goldfish_service goldfish_adb_service = {
 };
 
 /* ---- life cycle ---- */
-static bool parse_address(const char *where, struct sockaddr_in *out)
-{
-    const char *colon = strrchr(where, ':'), *digits = colon != NULL ? colon + 1 : where;
-    char host[INET_ADDRSTRLEN] = "127.0.0.1", *end;
-    size_t len = colon != NULL ? (size_t)(colon - where) : 0;
-
-    if (len >= sizeof host || strspn(digits, "0123456789") == 0) {
-        return false;
-    }
-    if (len > 0) {
-        memcpy(host, where, len);
-        host[len] = '\0';
-    }
-    unsigned long port = strtoul(digits, &end, 10);
-    *out = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
-    return *end == '\0' && port > 0 && port <= UINT16_MAX &&
-           inet_pton(AF_INET, host, &out->sin_addr) == 1;
-}
-
-bool goldfish_adb_valid(const char *where)
-{
-    struct sockaddr_in addr;
-
-    return parse_address(where, &addr);
-}
-
 static int start_listening(struct goldfish_adb *a, const char *where)
 {
     struct sockaddr_in addr;
     int on = 1;
 
-    if (!parse_address(where, &addr)) {
+    if (!goldfish_adb_address(where, &addr)) {
         return -EINVAL;
     }
     a->listen = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);

@@ -10,6 +10,8 @@
 
 #include "dev/goldfish.h"
 
+#include <netinet/in.h>
+
 #define STREAM_BYTES 16384u /* each way */
 
 struct goldfish_stream;
@@ -48,6 +50,10 @@ void goldfish_pipe_unlock(struct goldfish_pipe *p);
 /* ---- goldfish_qemud.c: services whose messages have their length in front ---- */
 extern const struct goldfish_service goldfish_boot_properties, goldfish_hw_control,
     goldfish_sensors, goldfish_gps;
+
+/* ---- goldfish_address.c ---- */
+/* False: it is spelled wrong. */
+bool goldfish_adb_address(const char *where, struct sockaddr_in *out);
 
 /* ---- goldfish_adb.c ---- */
 extern const struct goldfish_service goldfish_adb_service;

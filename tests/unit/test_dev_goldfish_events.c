@@ -137,7 +137,8 @@ Test(goldfish_events, what_has_no_room_is_lost_whole)
 Test(goldfish_events, nonsense)
 {
     static const uint32_t page[] = {1, 0xffff, EVBITS | EV_MAX, EVBITS + EV_MAX + 1, 0x20000,
-                                    ABSDATA + 1, 0xffffffff, NAME, EVBITS, EVBITS | EV_KEY, ABSDATA};
+                                    ABSDATA + 1, 0xffffffff, NAME, EVBITS, EVBITS | EV_KEY,
+                                    ABSDATA};
 
     for (unsigned i = 0; i < ARRAY_SIZE(page); i++) {
         wr(PAGE, page[i]);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Goldfish pipe: streams by registers and by parameters in RAM, names that are known and not, framed
- * services, wakes, adb between a guest's pipe and a socket, and guests that mean harm.
+ * Goldfish pipe: streams by registers and by parameters in RAM, names that are known and not,
+ * framed services, wakes, adb between a guest's pipe and a socket, and guests that mean harm.
  */
 #include "goldfish_rig.h"
 

@@ -196,6 +196,37 @@ Test(loader, zimage_damaged)
     expect_refusal("big-endian", "little-endian");
 }
 
+/* A zImage with a packed kernel that has these texts, far apart; the first lies across 64 KiB. */
+static void put_packed_kernel(const char *first, const char *second)
+{
+    static uint8_t kernel[200000], z[8192];
+    z_stream s = {.next_in = kernel, .avail_in = sizeof kernel, .next_out = z + 0x100,
+                  .avail_out = sizeof z - 0x100};
+
+    memset(kernel, 0, sizeof kernel);
+    memcpy(kernel + 65536 - 5, first, strlen(first));
+    memcpy(kernel + 190000, second, strlen(second));
+    make_zimage(z, sizeof z);
+    cr_assert_eq(deflateInit2(&s, 9, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY), Z_OK);
+    cr_assert_eq(deflate(&s, Z_FINISH), Z_STREAM_END);
+    deflateEnd(&s);
+    put_file(z, sizeof z);
+}
+
+Test(loader, kernels_of_the_older_android_board)
+{
+    struct loader_kernel k;
+
+    put_packed_kernel("goldfish_pdev_bus", "goldfish_timer");
+    expect_refusal("goldfish", "older board goldfish");
+    put_packed_kernel("goldfish_pdev_bus", "generic,goldfish-fb");
+    cr_expect_eq(load_from(path, &k), 0, "its successor's");
+    put_packed_kernel("virtio,mmio", "goldfish_pdev_bus");
+    cr_expect_eq(load_from(path, &k), 0);
+    put_packed_kernel("goldfish", "pdev_bus");
+    cr_expect_eq(load_from(path, &k), 0);
+}
+
 /* The table of newer images: what the kernel unpacks to. */
 static void add_table(uint8_t *z, uint32_t unpacked)
 {

@@ -346,6 +346,9 @@ Test(options, accepted)
         "-cpu cortex-a15",
         "-cpu max",
         "-machine virt",
+        "-M ranchu",
+        "-M ranchu,xres=16,yres=4096,format=x8r8g8b8,adb=127.0.0.1:5555,wav=/x,prop=a=b=c",
+        "-display sdl",
         "-M type=virt",
         "-serial stdio",
         "-serial mon:stdio",
@@ -431,6 +434,14 @@ static const struct {
     {"-kernel k -exclusive loose", {"loose", "strict"}},
     {"-kernel k -vma-budget 0", {"vma-budget"}},
     {"-kernel k -accel kvm", {"kvm", "tcg"}},
+    {"-kernel k -M virt,xres=100", {"xres", "virt", "ranchu"}},
+    {"-kernel k -M goldfish", {"goldfish", "virt", "ranchu"}},
+    {"-kernel k -M ranchu,xres=15", {"xres=15", "4096"}},
+    {"-kernel k -M ranchu,format=r8g8b8", {"r8g8b8", "r5g6b5"}},
+    {"-kernel k -M ranchu,adb=localhost:5555", {"localhost", "ADDR"}},
+    {"-kernel k -M ranchu,prop=a", {"prop=a", "NAME=VALUE"}},
+    {"-kernel k -M ranchu,wav=", {"wav=", "file"}},
+    {"-kernel k -M ranchu,watchdog=on", {"watchdog", "none"}},
     {"-kernel k -accel tcg,tb-size=0", {"tb-size"}},
     {"-kernel k -accel tcg,thread=single", {"single", "multi"}},
     {"-kernel k -drive file=x,format=vmdk", {"vmdk", "qcow2", "raw"}},
@@ -474,6 +485,29 @@ Test(options, refusals_name_the_culprit)
                                refused[i].line, refused[i].word[w], text);
         }
     }
+}
+
+Test(options, ranchu)
+{
+    struct options o;
+
+    cr_assert_eq(parse("-kernel k -M ranchu,xres=320,prop=a=b,prop=c.d=,wav=x,wav=y", &o), 0);
+    cr_expect(o.vm.ranchu.on);
+    cr_expect(o.vm.virtio_legacy, "as that board");
+    cr_expect_eq(o.vm.ranchu.screen.width, 320);
+    cr_expect_eq(o.vm.ranchu.screen.height, 800);
+    cr_expect_eq(o.vm.ranchu.nprops, 2);
+    cr_expect_str_eq(o.vm.ranchu.prop[0], "a=b");
+    cr_expect_str_eq(o.vm.ranchu.prop[1], "c.d=");
+    cr_expect_str_eq(o.vm.ranchu.wav, "y");
+    options_free(&o);
+    cr_assert_eq(parse("-kernel k -M ranchu -global virtio-mmio.force-legacy=false", &o), 0);
+    cr_expect_not(o.vm.virtio_legacy);
+    options_free(&o);
+    cr_assert_eq(parse("-kernel k", &o), 0);
+    cr_expect_not(o.vm.ranchu.on);
+    cr_expect_not(o.vm.display.window);
+    options_free(&o);
 }
 
 Test(options, too_many)
