@@ -276,6 +276,7 @@ def small_user_land(scratch):
     if not debs:
         raise Skipped("Debian's busybox (scripts/guest fetches it)")
     root = scratch / "root"
+    root.mkdir()
     subprocess.run(["dpkg-deb", "-x", debs[-1], root / "deb"], check=True)
     (root / "deb/bin/busybox").rename(root / "busybox")
     shutil.rmtree(root / "deb")
