@@ -13,6 +13,7 @@
  */
 #include "vm.h"
 
+#include "base/inject.h"
 #include "base/log.h"
 #include "vcpu/arm.h"
 
@@ -68,7 +69,7 @@ void vm_pause_wait(struct vm *vm)
 
     VM_CHECK(vcpu_current() == NULL);
     pthread_mutex_lock(&p->lock);
-    while (p->active != 0 || p->restarting) {
+    while ((p->active != 0 || p->restarting) && !INJECT(PAUSE_AT_ONCE)) {
         pthread_cond_wait(&p->changed, &p->lock);
     }
     pthread_mutex_unlock(&p->lock);
@@ -145,7 +146,7 @@ void vm_stopped_begin(struct vm *vm)
 
     pthread_mutex_lock(&p->lock);
     VM_CHECK(atomic_load(&p->wanted) != 0);
-    while (p->active != 0 || p->restarting) {
+    while ((p->active != 0 || p->restarting) && !INJECT(PAUSE_AT_ONCE)) {
         pthread_cond_wait(&p->changed, &p->lock);
     }
     p->lookers++;

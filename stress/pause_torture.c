@@ -9,6 +9,7 @@
  *  - in between every CPU runs on, and sleepers are woken by their timers.
  * usage: pause_torture [MILLISECONDS]
  */
+#include "base/inject.h"
 #include "io/io.h"
 #include "vcpu/arm.h"
 #include "vm.h"
@@ -211,6 +212,11 @@ int main(int argc, char **argv)
     pthread_t thread;
     int status;
 
+#if UMBRA_FAULT_INJECTION
+    if (getenv("UMBRA_INJECT") && inject_parse(getenv("UMBRA_INJECT"))) {
+        return EXIT_FAILURE;
+    }
+#endif
     write_kernel(path);
     if (vm_create(&opt, &vm) != 0) {
         fail("no machine", 0);

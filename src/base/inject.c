@@ -4,8 +4,9 @@
  * struck, so that a run in which nothing was found can be told from one in which nothing was
  * broken. Built only with UMBRA_FAULT_INJECTION.
  *
- * Threads: the tables are written before other threads exist; counts are atomic; each thread has
- * its own dice, thrown from the seed and the order in which threads first throw.
+ * Threads: what is armed is written before other threads exist, or by the one thread that follows a
+ * file, and atomic for its sake; counts are atomic; each thread has its own dice, thrown from the
+ * seed and the order in which threads first throw.
  */
 #include "base/inject.h"
 
@@ -13,7 +14,9 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,6 +25,9 @@
 
 #define MEET_NS_MAX 200000u /* one shootdown and its follow-up, with room */
 #define MEET_SHARE  8u      /* one passage in so many sleeps while a race is to be lost */
+
+#define POLL_NS     50000000 /* how often a file of faults is looked at */
+#define LIST_MAX    4096u
 
 static const struct {
     const char *name;
@@ -35,13 +41,26 @@ static const struct {
 };
 
 _Static_assert(INJECT_FAULT_COUNT <= 64, "one bit for each fault");
-uint64_t inject_armed;
-static uint32_t threshold[INJECT_FAULT_COUNT]; /* strikes when a 32-bit die is not above */
-static bool racing;                            /* a fault that needs a race is armed */
+_Atomic uint64_t inject_armed;
+static _Atomic uint32_t threshold[INJECT_FAULT_COUNT]; /* strikes when a die is not above */
+static _Atomic bool racing;                            /* a fault that needs a race is armed */
 static uint64_t seed = 1;
 static _Atomic uint64_t strikes[INJECT_FAULT_COUNT], passages[INJECT_FAULT_COUNT];
 static _Atomic uint32_t throwers;
 static _Thread_local uint64_t dice;
+
+static const struct {
+    const char *name, *argument;
+} point[INJECT_POINT_COUNT] = {
+#define X(id, name, argument) {name, argument},
+    INJECT_POINTS(X)
+#undef X
+};
+
+static _Atomic uint32_t last_passage; /* number of the thread << 8 | point + 1 */
+static _Atomic uint64_t followed[INJECT_POINT_COUNT][INJECT_POINT_COUNT];
+static _Atomic uint32_t numbers;
+static _Thread_local uint32_t number;
 
 static uint32_t throw_die(void)
 {
@@ -56,19 +75,39 @@ static uint32_t throw_die(void)
 bool inject_strikes(enum inject_fault f)
 {
     atomic_fetch_add_explicit(&passages[f], 1, memory_order_relaxed);
-    if (throw_die() > threshold[f])
+    if (throw_die() > atomic_load_explicit(&threshold[f], memory_order_relaxed))
         return false;
     atomic_fetch_add_explicit(&strikes[f], 1, memory_order_relaxed);
     return true;
 }
 
-/* A perturbation is as likely as asked for, and short more often than long. */
-void inject_meet(void)
+static bool is_armed(enum inject_fault f)
 {
-    bool perturb = inject_armed & UINT64_C(1) << INJECT_PERTURB && inject_strikes(INJECT_PERTURB);
+    return atomic_load_explicit(&inject_armed, memory_order_relaxed) >> f & 1;
+}
+
+/* All passages of all threads are in one order, that of the exchange. */
+static void note_passage(enum inject_point at)
+{
+    uint32_t last;
+
+    if (!number)
+        number = atomic_fetch_add(&numbers, 1) + 1;
+    last = atomic_exchange(&last_passage, number << 8 | ((uint32_t)at + 1));
+    if (last && last >> 8 != number)
+        atomic_fetch_add_explicit(&followed[(last & 0xff) - 1][at], 1, memory_order_relaxed);
+}
+
+/* A perturbation is as likely as asked for, and short more often than long. */
+void inject_meet(enum inject_point at)
+{
+    bool perturb = is_armed(INJECT_PERTURB) && inject_strikes(INJECT_PERTURB);
     struct timespec t = {0};
 
-    if (!perturb && (!racing || throw_die() % MEET_SHARE))
+    if (is_armed(INJECT_COVERAGE))
+        note_passage(at);
+    if (!perturb &&
+        (!atomic_load_explicit(&racing, memory_order_relaxed) || throw_die() % MEET_SHARE))
         return;
     if (throw_die() & 1) {
         sched_yield();
@@ -78,12 +117,26 @@ void inject_meet(void)
     clock_nanosleep(CLOCK_MONOTONIC, 0, &t, NULL);
 }
 
+/* One line for each point, also read by umbra-stress: what others passed next, and how often. */
+static void report_coverage(void)
+{
+    for (unsigned a = 0; a < INJECT_POINT_COUNT; a++) {
+        fprintf(stderr, "umbra: inject: after %s %s:", point[a].argument, point[a].name);
+        for (unsigned b = 0; b < INJECT_POINT_COUNT; b++)
+            if (atomic_load(&followed[a][b]))
+                fprintf(stderr, " %s=%" PRIu64, point[b].name, atomic_load(&followed[a][b]));
+        fputc('\n', stderr);
+    }
+}
+
 static void report(void)
 {
     for (unsigned i = 0; i < INJECT_FAULT_COUNT; i++)
-        if (inject_armed >> i & 1)
+        if (i != INJECT_COVERAGE && (is_armed(i) || atomic_load(&passages[i])))
             fprintf(stderr, "umbra: inject: %s struck %" PRIu64 " of %" PRIu64 "\n", fault[i].name,
                     atomic_load(&strikes[i]), atomic_load(&passages[i]));
+    if (is_armed(INJECT_COVERAGE) || atomic_load(&last_passage))
+        report_coverage();
 }
 
 static int unknown(const char *item)
@@ -98,9 +151,10 @@ static int arm(const char *item, double p)
         if (!strcmp(item, fault[i].name)) {
             if (p < 0)
                 p = fault[i].probability;
-            threshold[i] = p >= 1 ? UINT32_MAX : (uint32_t)(p * 4294967295.0);
-            inject_armed |= UINT64_C(1) << i;
-            racing |= fault[i].race;
+            atomic_store(&threshold[i], p >= 1 ? UINT32_MAX : (uint32_t)(p * 4294967295.0));
+            if (fault[i].race)
+                atomic_store(&racing, true);
+            atomic_fetch_or(&inject_armed, UINT64_C(1) << i);
             return 0;
         }
     return unknown(item);
@@ -135,17 +189,77 @@ static _Noreturn void help(void)
     exit(EXIT_SUCCESS);
 }
 
-int inject_parse(const char *list)
+static int arm_list(const char *list)
 {
     char *copy = strdup(list), *save;
     int err = copy ? 0 : -ENOMEM;
 
-    if (!strcmp(list, "help"))
-        help();
-    for (char *item = copy ? strtok_r(copy, ",", &save) : NULL; item && !err;
-         item = strtok_r(NULL, ",", &save))
+    for (char *item = copy ? strtok_r(copy, ",\n", &save) : NULL; item && !err;
+         item = strtok_r(NULL, ",\n", &save))
         err = parse_item(item);
     free(copy);
+    return err;
+}
+
+/* Reads no more than what has room; an absent file is an empty one. */
+static void read_list(const char *path, char *text)
+{
+    FILE *in = fopen(path, "re");
+    size_t n = in ? fread(text, 1, LIST_MAX - 1, in) : 0;
+
+    text[n] = '\0';
+    if (in)
+        fclose(in);
+}
+
+/* Arms what the file lists, as long as it lists it. */
+static void *follow_file(void *path)
+{
+    static const struct timespec poll = {.tv_nsec = POLL_NS};
+    static char text[LIST_MAX], before[LIST_MAX];
+
+    pthread_setname_np(pthread_self(), "inject");
+    for (;;) {
+        read_list(path, text);
+        if (strcmp(text, before) != 0) {
+            memcpy(before, text, sizeof(before));
+            atomic_store(&inject_armed, 0);
+            atomic_store(&racing, false);
+            if (arm_list(text))
+                log_error("-inject from=%s: what it lists is not armed", (const char *)path);
+        }
+        clock_nanosleep(CLOCK_MONOTONIC, 0, &poll, NULL);
+    }
+    return NULL;
+}
+
+/* The thread lives as long as the process; signals are for the main thread. */
+static int start_following(const char *path)
+{
+    char *copy = strdup(path);
+    sigset_t all, old;
+    pthread_t thread;
+    int err = copy ? 0 : -ENOMEM;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &old);
+    if (!err)
+        err = -pthread_create(&thread, NULL, follow_file, copy);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    if (err) {
+        free(copy);
+        return err;
+    }
+    return -pthread_detach(thread);
+}
+
+int inject_parse(const char *list)
+{
+    int err;
+
+    if (!strcmp(list, "help"))
+        help();
+    err = strncmp(list, "from=", 5) ? arm_list(list) : start_following(list + 5);
     if (!err)
         atexit(report);
     return err;

@@ -12,6 +12,7 @@
  */
 #include "spt.h"
 
+#include "base/inject.h"
 #include "base/log.h"
 #include "base/stats.h"
 
@@ -115,6 +116,7 @@ static bool evict_slice(struct window *w)
     pthread_mutex_lock(&w->lock);
     /* Pairs with make_current(): its owner waits for the lock once it sees this. */
     atomic_store(&w->evicting, 1);
+    INJECT_MEET(EVICTING);
     idle = !atomic_load(&w->current);
     if (idle) {
         window_drop_slice_locked(w);

@@ -65,7 +65,7 @@ void page_mark_dirty(struct vm *vm, gpa_t page, uint64_t writer)
     } while (!atomic_compare_exchange_weak(state, &old, new));
     if (!page_watched(old))
         return;
-    INJECT_MEET();
+    INJECT_MEET(WRITTEN);
     for (uint64_t mask = old & PAGE_CODE_MASK; mask && !INJECT(STALE_CODE); mask &= mask - 1)
         queue_dirty(vm->cpu[__builtin_ctzll(mask)], page_index(vm, page));
 }
@@ -114,6 +114,7 @@ void page_drain_dirty(struct vcpu *v)
     if (!atomic_load(&m->dirty_any) || !atomic_exchange(&m->dirty_any, 0))
         return;
     m->served_epoch++;
+    INJECT_MEET(DRAINING);
     for (uint64_t s = 0; s <= BITMAP_WORD(words - 1); s++) {
         uint64_t bits = atomic_load(&m->dirty_sum[s]);
 
@@ -172,7 +173,9 @@ void mmu_code_page_translate(struct vcpu *v, gpa_t gpa)
          * write from here on marks the page and queues it again, so one pass is enough, unless a
          * request served while waiting dropped our own translations and with them our bit.
          */
+        INJECT_MEET(WATCHED);
         stop_writers(v, page, new);
+        INJECT_MEET(UNWRITABLE);
         if (atomic_load(state) & mine)
             return;
     }

@@ -13,6 +13,7 @@
  */
 #include "spt.h"
 
+#include "base/inject.h"
 #include "base/stats.h"
 
 #include <errno.h>
@@ -30,6 +31,9 @@ static void clear_in_slices(struct window *w)
 {
     unsigned n;
 
+    if (INJECT(FREE_UNCLEARED))
+        atomic_store(w->tag, 0);
+    INJECT_MEET(RETIRED);
     do {
         pthread_mutex_lock(&w->lock);
         n = window_drop_slice_locked(w);

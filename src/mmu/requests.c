@@ -40,7 +40,7 @@ uint32_t request_post(struct vcpu *from, struct vcpu *target, const struct reque
     seq = atomic_load_explicit(&q->seq, memory_order_relaxed) + 1;
     atomic_store_explicit(&q->seq, seq, memory_order_release);
     pthread_mutex_unlock(&q->lock);
-    INJECT_MEET();
+    INJECT_MEET(POSTED);
     if (!INJECT(LOSE_KICK))
         vcpu_kick(target, POLL_MMU);
     STAT_INC(&stats_vcpu[from->index], shootdowns_sent);
@@ -80,6 +80,7 @@ void request_wait(struct vcpu *v, struct vcpu *target, uint32_t seq)
     v->mmu->waiting = true;
     if (!INJECT(BUSY_WAIT))
         vcpu_quiescent_begin(v);
+    INJECT_MEET(WAITING);
     for (unsigned i = 0; i < SPIN_ROUNDS && !done(target, seq); i++)
         __builtin_ia32_pause();
     if (!done(target, seq))
@@ -132,6 +133,7 @@ static void serve_queue(struct vcpu *v)
         page_drain_dirty(v);
     }
     v->mmu->served_epoch++;
+    INJECT_MEET(SERVED);
     atomic_store(&q->acked, seq);
     if (atomic_load(&q->waiters))
         syscall(SYS_futex, &q->acked, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
@@ -142,13 +144,13 @@ void mmu_serve_requests(struct vcpu *v)
 {
     struct request_queue *q = &v->mmu->rq;
 
-    INJECT_MEET();
+    INJECT_MEET(SERVING);
     if (INJECT(ACK_BEFORE_DROP)) /* what was asked is done with the next request */
         atomic_store(&q->acked, atomic_load(&q->seq));
     if (atomic_load(&q->seq) != atomic_load_explicit(&q->acked, memory_order_relaxed))
         serve_queue(v);
     /* Not below a helper: the block that called it runs on, from a page that `seen` must keep. */
-    if (v->mmu->waiting)
+    if (v->mmu->waiting && !INJECT(FORGET_UNDER_CODE))
         return;
     if (v->mmu->seen_stale)
         context_start_afresh(v);

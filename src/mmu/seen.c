@@ -89,10 +89,9 @@ void seen_forget_all(struct seen *s, uint32_t current_asid)
     clear(s->page[1], SEEN_WORDS);
     /* Not cleared and then noted again: maintenance by ASID that looks in between would ask nobody
      * to clean the current windows it has just marked stale. */
-    if (INJECT(FORGET_CURRENT_ASID)) {
+    if (INJECT(FORGET_CURRENT_ASID))
         clear(s->asid, ARRAY_SIZE(s->asid));
-        INJECT_MEET();
-    }
+    INJECT_MEET(FORGOT);
     for (unsigned i = 0; i < ARRAY_SIZE(s->asid); i++)
         atomic_store(&s->asid[i], i == (current_asid & 0xff) / 64 ? keep : 0);
     for (unsigned i = 0; i < ARRAY_SIZE(s->leaf_log2); i++)

@@ -53,7 +53,11 @@ static void locate(const struct access *a, gva_t va, struct located *at)
 
     if (!softtlb_locate(a->v, va, a->kind, is_privileged(a->memop), at, &f))
         raise_abort(a, f.fsr, f.far);
-    INJECT_MEET();
+    INJECT_MEET(LOCATED);
+    if (INJECT(SERVE_IN_FLIGHT)) {
+        mmu_serve_requests(a->v);
+        INJECT_MEET(LOCATED);
+    }
 }
 
 static bool unaligned(const struct access *a)

@@ -91,11 +91,12 @@ static bool miss(struct vcpu *v, gva_t gva, enum mmu_access access, bool privile
             *f = (struct guest_fault){.fsr = t.fsr, .far = t.far};
             return false;
         }
-        INJECT_MEET();
+        INJECT_MEET(SOFT_WALKED);
         /* Maintenance that did not see the note may have passed: pairs with broadcast() in tlbi.c.
          */
     } while (!INJECT(SKIP_NOTE) && seen_note(&v->mmu->seen, gva, t.page_size, t.global) &&
              atomic_fetch_add(&v->mmu->gen, 0) != gen && !INJECT(SKIP_GENERATION_SOFT));
+    INJECT_MEET(SOFT_CHECKED);
     insert(v, gva, privileged, &t);
     return true;
 }
@@ -162,7 +163,8 @@ static void drop_blocks(struct vcpu *v, gva_t gva)
 static void drop_entry(struct softtlb_entry *e, gva_t page)
 {
     for (unsigned a = 0; a < 3; a++)
-        if ((e->tag[a] & (UINT32_MAX & GUEST_PAGE_MASK)) == page)
+        if ((e->tag[a] & (UINT32_MAX & GUEST_PAGE_MASK)) == page &&
+            !(a == MMU_WRITE && INJECT(KEEP_WRITABLE)))
             e->tag[a] = SOFT_INVALID;
 }
 
@@ -172,7 +174,8 @@ static void drop_page(struct vcpu *v, gva_t page)
     drop_blocks(v, page);
     for (unsigned priv = 0; priv < 2; priv++) {
         drop_entry(&v->softtlb[priv][index_of(page)], page);
-        drop_entry(&v->softtlb[priv][index_of(page) ^ SOFTTLB_BANK], page);
+        if (!INJECT(DROP_ONE_BANK))
+            drop_entry(&v->softtlb[priv][index_of(page) ^ SOFTTLB_BANK], page);
     }
 }
 

@@ -130,11 +130,13 @@ static int map_run_locked(const struct fill *f, struct window_run *run, uint64_t
     if (err)
         return err;
     note_run(f, run);
+    INJECT_MEET(FILL_RECORDED);
     /* Pairs with the increment in broadcast(), tlbi.c. */
     if (atomic_fetch_add(&f->v->mmu->gen, 0) != gen && !INJECT(SKIP_GENERATION_CHECK)) {
         window_cancel_locked(f->w, run);
         return -EAGAIN;
     }
+    INJECT_MEET(FILL_CHECKED);
     return window_commit_locked(f->w, run);
 }
 
@@ -170,7 +172,7 @@ static int try_fill(struct fill *f)
         return -ENXIO;
     if (!mmu_translate(f->v, f->gva, f->access, f->privileged, &f->t))
         return -EFAULT;
-    INJECT_MEET();
+    INJECT_MEET(FILL_WALKED);
     page = f->t.gpa & GUEST_PAGE_MASK;
     if (f->t.device && f->t.page_size <= UINT64_C(1) << 30)
         return -ENXIO;

@@ -11,6 +11,8 @@
  */
 #include "spt.h"
 
+#include "base/inject.h"
+
 struct check {
     struct vcpu *v;
     struct window *w;
@@ -25,6 +27,7 @@ struct check {
 static void walk_leaf(struct check *c, gva_t gva)
 {
     c->ok = mmu_translate(c->v, gva, MMU_READ, c->privileged, &c->t);
+    INJECT_MEET(REWALKED);
     if (c->ok) {
         c->leaf = gva & ~(c->t.page_size - 1);
         c->leaf_end = c->leaf + c->t.page_size;
@@ -44,7 +47,7 @@ static bool still_valid(struct check *c, gva_t gva, uint32_t rec)
 
     if (gva < c->leaf || gva >= c->leaf_end)
         walk_leaf(c, gva);
-    if (!c->ok || ((rec & REC_WRITABLE) && !(t->prot & 1u << MMU_WRITE)))
+    if (!c->ok || ((rec & REC_WRITABLE) && !(t->prot & 1u << MMU_WRITE) && !INJECT(KEEP_WRITABLE)))
         return false;
     if (c->privileged ? !(rec & REC_NONGLOBAL) != t->global
                       : t->global && !(tag & WINDOW_HAS_GLOBAL))

@@ -37,6 +37,7 @@ static void mark_stale(struct window *w)
 {
     if (!INJECT(SKIP_STALE_MARK))
         atomic_store(&w->stale, 1);
+    INJECT_MEET(MARKED);
 }
 
 /* True when a by-address operation dropped something from a privileged window. */

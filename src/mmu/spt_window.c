@@ -318,8 +318,10 @@ static void clean(struct vcpu *v, struct window *w, bool privileged)
     unsigned n = 0;
 
     pthread_mutex_lock(&w->lock);
-    if (atomic_exchange(&w->stale, 0) && !INJECT(SKIP_REVALIDATE))
+    if (atomic_exchange(&w->stale, 0) && !INJECT(SKIP_REVALIDATE)) {
+        INJECT_MEET(UNMARKED);
         n = spt_revalidate_locked(v, w, privileged);
+    }
     pthread_mutex_unlock(&w->lock);
     STAT_INC(&stats_vcpu[v->index], spt_retires);
     STAT_ADD(&stats_vcpu[v->index], spt_drops, n);
@@ -381,7 +383,7 @@ static void make_current(struct vcpu *v, unsigned priv, struct context *c)
     }
     if (w && priv)
         adopt(v, w, c);
-    INJECT_MEET();
+    INJECT_MEET(CURRENT);
     if (w && atomic_load(&w->stale) && !INJECT(SKIP_STALE_LOOK))
         clean(v, w, priv);
     v->win_base[priv] = w ? w->base : none(s)->base;

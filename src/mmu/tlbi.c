@@ -56,9 +56,10 @@ static void broadcast(struct vcpu *v, const struct request *rq)
          * they made visible. */
         if (!INJECT(SKIP_GENERATION_STEP))
             atomic_fetch_add(&u->mmu->gen, 1);
-        INJECT_MEET();
+        INJECT_MEET(STEPPED);
         if (!INJECT(SKIP_REMOTE_DROP))
             drop_windows(v, u, rq);
+        INJECT_MEET(DROPPED);
         if (!seen_concerns(&u->mmu->seen, rq->tlbi, rq->addr, rq->asid) || INJECT(SKIP_REQUEST))
             continue;
         v->mmu->wait_seq[i] = request_post(v, u, rq);

@@ -215,7 +215,7 @@ void tcg_reset(struct vcpu *v)
 /* Entries of an older generation match no more; after 65,536 of them the numbers come again. */
 void tcg_jump_cache_flush(struct vcpu *v)
 {
-    if (!v->tcg->jump_cache_used)
+    if (!v->tcg->jump_cache_used || INJECT(KEEP_JUMP_CACHE))
         return;
     v->tcg->jump_cache_used = false;
     v->jump_tag[0] += GENERATION_ONE;

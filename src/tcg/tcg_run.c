@@ -213,6 +213,7 @@ static struct tb *lookup_and_link(struct vcpu *v)
         to = enter_in_jump_cache(v, find_or_translate(v, true));
     if (!to || log_on(LOG_EXEC) || stats_vcpu[v->index].cache_flushes != flushes)
         return to;
+    INJECT_MEET(LINKING);
     l = &from->link[v->exit_arg];
     if (l->guard_off)
         fetch_cache_insert(v, to);

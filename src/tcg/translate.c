@@ -194,6 +194,7 @@ struct tb *tcg_translate(struct vcpu *v, gpa_t gpa, const uint8_t *page, uint32_
     if (mmu_epoch(v) != epoch && !INJECT(SKIP_EPOCH_CHECK))
         return NULL;
     tb = translate_to_fit(v, gpa, page, pc_relative);
+    INJECT_MEET(TRANSLATED);
     if (tb && mmu_epoch(v) != epoch && !INJECT(SKIP_EPOCH_CHECK)) {
         tb_invalidate(v, tb);
         tb = NULL;

@@ -113,6 +113,7 @@ uint64_t exclusive_load_at(struct vcpu *v, const void *host, gpa_t gpa, unsigned
     if (__builtin_expect(version & ENTRY_LOCKED, 0)) {
         version = version_after_wait(entry);
     }
+    INJECT_MEET(EXCL_READ);
     value = location_read(host, size);
 
     v->excl.armed = true;
@@ -139,11 +140,12 @@ bool exclusive_store_at(struct vcpu *v, void *host, gpa_t gpa, unsigned size, ui
                                                  memory_order_seq_cst, memory_order_relaxed)) {
         return false;
     }
-    INJECT_MEET();
+    INJECT_MEET(EXCL_LOCKED);
     if (INJECT(BLIND_STORE))
         v->excl.value = location_read(host, size);
     stored = location_compare_swap(host, size, v->excl.value, value);
-    atomic_store_explicit(entry, version + (stored ? ENTRY_STEP : 0), memory_order_release);
+    atomic_store_explicit(entry, version + (stored && !INJECT(SKIP_VERSION_STEP) ? ENTRY_STEP : 0),
+                          memory_order_release);
     return stored;
 }
 

@@ -59,7 +59,10 @@ void vcpu_set_irq(struct vcpu *v, uint32_t line, bool level)
         atomic_fetch_and(&v->irq_lines, ~line);
         return;
     }
-    if (!(atomic_fetch_or(&v->irq_lines, line) & line) && !INJECT(LOSE_WAKEUP))
+    if (atomic_fetch_or(&v->irq_lines, line) & line)
+        return;
+    INJECT_MEET(RAISED);
+    if (!INJECT(LOSE_WAKEUP))
         vcpu_kick(v, POLL_IRQ);
 }
 
@@ -78,6 +81,7 @@ void vcpu_quiescent_begin(struct vcpu *v)
 void vcpu_quiescent_end(struct vcpu *v)
 {
     atomic_store(&v->in_guest, 1);
+    INJECT_MEET(ENTERED);
     if (atomic_load(&v->poll) & (POLL_MMU | POLL_CODE)) {
         atomic_fetch_and(&v->poll, ~(POLL_MMU | POLL_CODE));
         if (!INJECT(SKIP_SERVE))
@@ -95,9 +99,10 @@ static bool must_leave(const struct vcpu *v)
 static void sleep_unless(struct vcpu *v, bool (*awake)(const struct vcpu *),
                          const struct timespec *timeout)
 {
+    INJECT_MEET(DOZING);
     atomic_store(&v->halted, 1);
-    INJECT_MEET();
-    if (!awake(v))
+    INJECT_MEET(HALTED);
+    if (INJECT(SLEEP_BLINDLY) || !awake(v))
         futex_wait(&v->halted, 1, timeout);
     atomic_store(&v->halted, 0);
 }

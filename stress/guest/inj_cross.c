@@ -5,17 +5,13 @@
  * A loop in the first page branches to it, so a translator that links blocks of one page must not
  * link to this one. Only TLB maintenance tells of the change. Parameters as in shootdown.c.
  */
-#include "shoot.inc.c"
+#include "calls.inc.c"
 
 const char payload_name[] = "inj_cross";
 
 #define FIRST(p) ((p)->va - PAGE_SIZE) /* the page before; page 0 is not used */
 #define ENTRY    0xfe0u                /* of the function, in the first page */
 #define MOVW_AT  0xffeu
-
-static struct {
-    volatile uint32_t stale, false_fault, missing_fault, calls, strict;
-} res[MAX_CPUS];
 
 static uint32_t value_of(unsigned page, unsigned frame)
 {
@@ -53,16 +49,8 @@ static void write_second(uint8_t *frame, uint32_t value)
 
 static void change(struct page *p, uint32_t r)
 {
-    shoot_change(p);
-    if (STATE_KIND(p->state) != UNMAPPED) {
-        shoot_set_entry(p, UNMAPPED, 0);
-        shoot_invalidate(p, r >> 8);
-    }
-    if ((r & 7) == 0) {
-        shoot_publish(p, UNMAPPED);
+    if (!unmap_and_choose(p, r))
         return;
-    }
-    p->cur = (p->cur + 1 + (r >> 4 & 1)) % FRAMES;
     shoot_set_entry(p, READ_ONLY, p->cur);
     shoot_publish(p, READ_ONLY);
 }
@@ -70,25 +58,8 @@ static void change(struct page *p, uint32_t r)
 static void call_page(unsigned cpu, uint32_t r)
 {
     unsigned page = 1 + r % (PAGES - 1);
-    struct page *p = &pages[page];
-    uint32_t s1 = p->state;
-    dmb();
-    uint32_t want = value_of(page, p->cur), n = 1 + (r >> 8 & 63);
-    isb();
-    const void *fn = (const void *)(FIRST(p) + ENTRY + 1);
-    enum trap_kind k = r & 0x80 ? catch_user(fn, n, want, 0) : catch_call(fn, n, want, 0);
-    uint32_t wrong = this_cpu()->result;
-    dmb();
-    res[cpu].calls++;
-    if (p->state != s1 || (s1 & CHANGING))
-        return;
-    res[cpu].strict++;
-    if (STATE_KIND(s1) == UNMAPPED)
-        res[cpu].missing_fault += k == TRAP_NONE;
-    else if (k != TRAP_NONE)
-        res[cpu].false_fault++;
-    else
-        res[cpu].stale += wrong != 0;
+    call_counting(cpu, page, (const void *)(FIRST(&pages[page]) + ENTRY + 1), 1 + (r >> 8 & 63),
+                  r & 0x80);
 }
 
 static void worker(unsigned cpu, void *arg)
@@ -119,12 +90,5 @@ void payload_main(void)
             write_second(pages[i].frame[f], value_of(i, f));
     }
     shoot_run(n, worker);
-    uint32_t strict = 0;
-    for (unsigned i = 0; i < n; i++)
-        strict += res[i].strict;
-    tap_diag("%u calls with one legal outcome", (unsigned)strict);
-    tap_ok(strict > 50, "the test did something");
-    shoot_total("the constant is the mapped one", &res[0].stale, sizeof(res[0]), n);
-    shoot_total("an unmapped second half aborts", &res[0].missing_fault, sizeof(res[0]), n);
-    shoot_total("a mapped one does not abort", &res[0].false_fault, sizeof(res[0]), n);
+    calls_report(n, "the constant is the mapped one");
 }

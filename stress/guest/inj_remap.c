@@ -7,7 +7,7 @@
  * cache maintenance, so that the code is translated anew while the page is remapped again.
  * Parameters as in shootdown.c.
  */
-#include "shoot.inc.c"
+#include "calls.inc.c"
 
 const char payload_name[] = "inj_remap";
 
@@ -17,9 +17,6 @@ const char payload_name[] = "inj_remap";
 #define MOVW0(v) (0xe3000000u | ((v)&0xf000u) << 4 | ((v)&0xfffu))
 #define BXLR     0xe12fff1eu
 
-static struct {
-    volatile uint32_t stale, false_fault, missing_fault, calls, strict;
-} res[MAX_CPUS];
 static volatile uint32_t hot; /* the page that changed last: half of the calls go there */
 
 static uint32_t value_of(unsigned page, unsigned frame)
@@ -57,16 +54,8 @@ static void write_caller(uint32_t *w, uint32_t at, uint32_t to)
 
 static void change(struct page *p, uint32_t r)
 {
-    shoot_change(p);
-    if (STATE_KIND(p->state) != UNMAPPED) {
-        shoot_set_entry(p, UNMAPPED, 0);
-        shoot_invalidate(p, r >> 8);
-    }
-    if ((r & 7) == 0) {
-        shoot_publish(p, UNMAPPED);
+    if (!unmap_and_choose(p, r))
         return;
-    }
-    p->cur = (p->cur + 1 + (r >> 4 & 1)) % FRAMES;
     if (r & 8) {
         uint8_t *f = p->frame[p->cur];
         *(volatile uint32_t *)(f + DATA) = r;
@@ -85,26 +74,7 @@ static void change(struct page *p, uint32_t r)
 static void call_page(unsigned cpu, uint32_t r)
 {
     unsigned page = r & 0x40000000 ? hot : r % PAGES;
-    struct page *p = &pages[page];
-    uint32_t s1 = p->state;
-    dmb();
-    uint32_t want = value_of(page, p->cur);
-    isb();
-    const void *fn = (const void *)(CALLER + page * 64);
-    uint32_t n = 1 + (r >> 8 & 31);
-    enum trap_kind k = r & 0x80 ? catch_user(fn, n, want, 0) : catch_call(fn, n, want, 0);
-    uint32_t wrong = this_cpu()->result;
-    dmb();
-    res[cpu].calls++;
-    if (p->state != s1 || (s1 & CHANGING))
-        return;
-    res[cpu].strict++;
-    if (STATE_KIND(s1) == UNMAPPED)
-        res[cpu].missing_fault += k == TRAP_NONE;
-    else if (k != TRAP_NONE)
-        res[cpu].false_fault++;
-    else
-        res[cpu].stale += wrong != 0;
+    call_counting(cpu, page, (const void *)(CALLER + page * 64), 1 + (r >> 8 & 31), r & 0x80);
 }
 
 static void worker(unsigned cpu, void *arg)
@@ -128,7 +98,6 @@ static void worker(unsigned cpu, void *arg)
 void payload_main(void)
 {
     unsigned n = shoot_begin();
-    uint32_t calls = 0, strict = 0, changes = 0;
     struct page caller = {.va = CALLER};
     caller.frame[0] = mem_alloc(PAGE_SIZE, PAGE_SIZE);
     for (unsigned i = 0; i < PAGES; i++) {
@@ -139,15 +108,5 @@ void payload_main(void)
     code_sync(caller.frame[0], PAGE_SIZE);
     shoot_set_entry(&caller, READ_ONLY, 0);
     shoot_run(n, worker);
-    for (unsigned i = 0; i < n; i++) {
-        calls += res[i].calls;
-        strict += res[i].strict;
-        changes += shoot_count[i];
-    }
-    tap_diag("%u calls (%u with one legal outcome), %u invalidations", (unsigned)calls,
-             (unsigned)strict, (unsigned)changes);
-    tap_ok(calls > 100 && strict > 50 && changes > 10, "the test did something");
-    shoot_total("calls run what the page now maps", &res[0].stale, sizeof(res[0]), n);
-    shoot_total("calls of unmapped pages abort", &res[0].missing_fault, sizeof(res[0]), n);
-    shoot_total("calls of mapped pages do not abort", &res[0].false_fault, sizeof(res[0]), n);
+    calls_report(n, "calls run what the page now maps");
 }

@@ -7,6 +7,7 @@ long as -t says) and the few of tests/guest in EXTRA. Images are built on demand
 
 import fcntl
 import os
+import shlex
 import shutil
 import subprocess
 import textwrap
@@ -52,6 +53,20 @@ def image_dir():
         return ROOT / "build/stress-guest"
     cache = os.environ.get("UMBRA_CACHE") or Path.home() / ".cache/umbra"
     return Path(cache) / "stress-guest"
+
+
+def options_of(text):
+    """More options of the emulator as the user wrote them, checked for quotes only."""
+    try:
+        shlex.split(text)
+    except ValueError as error:
+        raise Problem(f"--with {text}: {error}") from error
+    return text
+
+
+def needs_injection(options):
+    """A build that can inject faults, and count, is needed for these options."""
+    return "-inject" in shlex.split(options)
 
 
 def emulator(build):

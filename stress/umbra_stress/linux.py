@@ -3,9 +3,11 @@
 
 Programs are cross-compiled and linked statically. They reach the guest in a tar archive on a drive of its
 own, and a script on another one runs them one by one; the root disk is that of scripts/guest, and what the
-guest writes to it is thrown away. Each program prints TAP between two lines of the script.
+guest writes to it is thrown away. Each program prints TAP between two lines of the script. Faults are armed
+between these lines only (-inject from=FILE), so that what notices them is the program and not the boot.
 """
 
+import contextlib
 import os
 import random
 import re
@@ -14,16 +16,18 @@ import shutil
 import subprocess
 import tarfile
 import tempfile
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import catalog, runner
+from . import catalog, coverage, runner
 
 SOURCES = catalog.ROOT / "stress/linux"
 FLAVOURS = ("armmp-lpae", "armmp")
 BOOT = 600   # seconds that a boot may take on a busy host
-STRETCH = 4  # and how much slower than asked for a program may be
+STRETCH = 4  # and how much slower than asked for a program may be,
+STUCK = 60   # and by how many seconds besides: then the guest ends it
 FLAGS = ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-Wshadow", "-Wstrict-prototypes",
          "-march=armv7-a", "-mfpu=vfpv3-d16", "-static", "-pthread", "-s"]
 # What a healthy kernel never prints.
@@ -39,7 +43,7 @@ class LinuxCell(runner.Cell):
 
     def replay(self, options=""):
         return (f"umbra-stress linux {self.payload.replace('+', ' ')} -mmu {self.mode} -smp {self.smp} "
-                f"-seed {self.seed} -t {self.seconds:g} --flavour {self.state}{options}")
+                f"-seed {self.seed} -t {self.seconds:g} --flavour {self.state}{self.with_extra()}{options}")
 
 
 def programs():
@@ -56,7 +60,10 @@ def add_arguments(commands, positive):
     linux.add_argument("-seed", type=positive(int, 0, 2**32 - 1), help="of the programs' choices")
     linux.add_argument("-mmu", action="append", metavar="MODE", help="default: auto")
     linux.add_argument("--flavour", choices=FLAVOURS, default=FLAVOURS[0], help="of the kernel")
-    linux.add_argument("--inject", metavar="LIST", help="umbra -inject LIST (build preset inject)")
+    linux.add_argument("--inject", metavar="LIST", help="umbra -inject LIST while a program runs (build "
+                       "preset inject)")
+    linux.add_argument("--with", dest="extra", default="", metavar="OPTIONS",
+                       help="more options of umbra, in one word")
     linux.add_argument("--logs", type=Path, default=Path(tempfile.gettempdir()) / "umbra-stress",
                        help="where logs of failures are kept (default: %(default)s)")
 
@@ -117,7 +124,8 @@ def make_drives(cell, folder):
               "echo 1 >/proc/sys/vm/unprivileged_userfaultfd 2>/dev/null"]
     for name in names:
         script += [f"echo UMBRA-STRESS begin {name}",
-                   f"./{name} {cell.seconds:g} {threads} {cell.seed}",
+                   f"timeout -s KILL {STRETCH * cell.seconds + STUCK:g} ./{name} {cell.seconds:g} {threads} "
+                   f"{cell.seed}",
                    f"echo UMBRA-STRESS end {name} $?"]
     paths = folder / "script", folder / "archive"
     paths[0].write_text("\n".join(script) + "\n", encoding="utf-8")
@@ -129,10 +137,47 @@ def make_drives(cell, folder):
     return paths
 
 
-def command_line(command, cell, drives):
+class Faults:
+    """Arms the faults of a program while it runs: follows what the guest prints, and writes the file that the
+    emulator follows."""
+
+    POLL = 0.05
+
+    def __init__(self, faults, log, path):
+        self.faults, self.log, self.path = faults, log, path
+        self.over = threading.Event()
+        self.thread = threading.Thread(target=self.follow)
+
+    def __enter__(self):
+        self.arm("")
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.over.set()
+        self.thread.join()
+
+    def arm(self, text):
+        fresh = self.path.with_suffix(".new")
+        fresh.write_text(text, encoding="utf-8")
+        fresh.rename(self.path)
+
+    def follow(self):
+        rest = ""
+        while not self.log.exists() and not self.over.wait(self.POLL):
+            pass
+        with open(self.log, encoding="utf-8", errors="replace") as lines:
+            while not self.over.wait(self.POLL):
+                *whole, rest = (rest + lines.read()).split("\n")
+                marks = [mark for mark in map(MARK.search, whole) if mark]
+                if marks:
+                    self.arm(self.faults.get(marks[-1][2], "") if marks[-1][1] == "begin" else "")
+
+
+def command_line(command, cell, drives, extra):
     kernel, initrd, disk = guest_files(cell.state)
     line = [str(command.binary), "-M", "virt", "-cpu", "cortex-a15", "-smp", str(cell.smp), "-m", "512",
-            "-nographic", "-no-reboot", *catalog.MODES[cell.mode], *command.extra,
+            "-nographic", "-no-reboot", *catalog.MODES[cell.mode], *extra,
             "-kernel", str(kernel), "-initrd", str(initrd),
             "-append", "console=ttyAMA0 root=LABEL=umbra rw umbra.script=auto"]
     for number, (path, how) in enumerate([(disk, "snapshot=on"), *((d, "readonly=on") for d in drives)]):
@@ -179,22 +224,31 @@ def judge(cell, text, status, limit):
     return ("pass" if not why else "broken" if broken else "fail"), why, each
 
 
-def run(command, cell, logs):
-    """(Outcome of the boot, verdict of each program)"""
-    limit = BOOT + STRETCH * cell.seconds * len(cell.payload.split("+"))
+def run(command, cell, logs, faults=None):
+    """(Outcome of the boot, verdict of each program). faults: for each program what is injected while it runs;
+    otherwise what the command has holds for all of them."""
+    names = cell.payload.split("+")
+    if faults is None and command.extra:
+        faults = dict.fromkeys(names, command.extra[1])
+    limit = BOOT + (STRETCH * cell.seconds + STUCK) * len(names)
     logs.mkdir(parents=True, exist_ok=True)
     log = logs / (re.sub(r"[^\w.-]+", "-", f"linux-{cell.name()}") + f"-{os.getpid()}.log")
     guest_files(cell.state)
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="umbra-stress-") as scratch:
-        line = command_line(command, cell, make_drives(cell, Path(scratch)))
-        status = runner.start(line, log, limit)
+        path = Path(scratch) / "faults"
+        extra = [*(["-inject", f"from={path}"] if faults else []), *shlex.split(cell.extra)]
+        line = command_line(command, cell, make_drives(cell, Path(scratch)), extra)
+        log.unlink(missing_ok=True)
+        with Faults(faults, log, path) if faults else contextlib.nullcontext():
+            status = runner.start(line, log, limit)
     wall = time.monotonic() - started
     text = log.read_text(encoding="utf-8", errors="replace").split("\n", 1)[1]
     verdict, why, each = judge(cell, text, status, limit)
     if verdict == "pass":
         log.unlink()
-    return runner.Outcome(cell, verdict, why, wall, "" if verdict == "pass" else str(log)), each
+    return runner.Outcome(cell, verdict, why, wall, "" if verdict == "pass" else str(log),
+                          coverage.parse(text)), each
 
 
 def command(args, make_command, modes):
@@ -205,7 +259,8 @@ def command(args, make_command, modes):
     seed = args.seed if args.seed is not None else random.randrange(1, 2**31)
     emulator, number, worst = make_command(args), 0, 0
     for mode in modes:
-        cell = LinuxCell("+".join(args.names or known), args.flavour, mode, args.smp, seed, args.t)
+        cell = LinuxCell("+".join(args.names or known), args.flavour, mode, args.smp, seed, args.t,
+                         extra=args.extra)
         outcome, each = run(emulator, cell, args.logs)
         for name, bad in each.items():
             number += 1

@@ -58,6 +58,9 @@ def parser():
                      help="another emulator: %%k kernel, %%n CPUs, %%a parameters (without %%a: "
                           "-append is added)")
     run.add_argument("--inject", metavar="LIST", help="umbra -inject LIST (build preset inject)")
+    run.add_argument("--with", dest="extra", default="", metavar="OPTIONS",
+                     help="more options of umbra, in one word; with -inject among them the build preset "
+                     "inject is run")
     run.add_argument("--pin-one-core", action="store_true", help="all threads on one host core")
     run.add_argument("--stop-threads", action="store_true",
                      help="stop single CPU threads for up to 30 ms, again and again")
@@ -90,8 +93,8 @@ def choose_images(names):
 
 def choose_modes(args):
     if args.emulator is not None:
-        if args.mmu or args.inject:
-            raise catalog.Problem("-mmu and --inject are umbra's; another emulator is set up by its "
+        if args.mmu or args.inject or getattr(args, "extra", ""):
+            raise catalog.Problem("-mmu, --with and --inject are umbra's; another emulator is set up by its "
                                   "own --emulator command")
         return ["-"]
     for mode in args.mmu or []:
@@ -104,7 +107,7 @@ def make_cells(args):
     seed = args.seed if args.seed is not None else random.randrange(1, 2**31)
     smps = [args.smp] if args.smp else nightly.SMPS if args.sample else [4]
     cells = [runner.Cell(payload, state, mode, smp, seed, args.t, args.pin_one_core,
-                         args.stop_threads)
+                         args.stop_threads, args.extra)
              for payload, state in choose_images(args.names)
              for mode in choose_modes(args) for smp in smps
              if args.smp or smp >= catalog.cpus_needed(payload)]
@@ -116,8 +119,8 @@ def make_cells(args):
 def make_command(args):
     if args.emulator is None:
         extra = ["-inject", args.inject] if args.inject else []
-        return runner.Command(binary=catalog.emulator("inject" if args.inject else "release"),
-                              extra=extra)
+        injects = args.inject or catalog.needs_injection(catalog.options_of(getattr(args, "extra", "")))
+        return runner.Command(binary=catalog.emulator("inject" if injects else "release"), extra=extra)
     if not args.emulator.strip() or "%k" not in args.emulator:
         raise catalog.Problem("--emulator: the command has no %k for the payload's file")
     return runner.Command(template=args.emulator)
@@ -199,8 +202,19 @@ def command_run(args):
     return report.close()
 
 
+def join_with(argv):
+    """--with takes what looks like options itself."""
+    joined = []
+    for word in argv:
+        if joined and joined[-1] == "--with":
+            joined[-1] += f"={word}"
+        else:
+            joined.append(word)
+    return joined
+
+
 def main(argv):
-    args = parser().parse_args(argv)
+    args = parser().parse_args(join_with(argv))
     commands = {"list": command_list, "run": command_run, "random": command_random, "linux": command_linux,
                 "prove": prove.command,
                 "nightly": nightly.command, "report": nightly.command_report}

@@ -6,6 +6,10 @@ often so far, in an order that the rotation seed of the log decides, and the see
 from the rotation seed and the number of the run. A line that was cut off when the host went down is
 passed over. Random programs have every fifth run, since no two of these are alike, and the programs in
 Linux one in twenty-five, since a boot comes before them.
+
+Options given by --with are one more dimension: each run of a cell takes those that the cell had least often,
+none being one of them. So a new option of the emulator gets its share of the nights, and "-inject coverage" has
+runs whose records say which interleavings there were (coverage.py).
 """
 
 import hashlib
@@ -19,7 +23,7 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
-from . import catalog, linux, random_mode, runner
+from . import catalog, coverage, linux, random_mode, runner
 
 SMPS = (2, 4, 8)
 RANDOM_EVERY, LINUX_EVERY = 5, 25
@@ -31,6 +35,9 @@ def add_arguments(commands, positive):
     night.add_argument("--hours", type=positive(float, 0.001, 10000), default=8.0)
     night.add_argument("-t", type=positive(float, 0.1, 3600), default=10.0, metavar="SECONDS",
                        help="time of each run (default: 10)")
+    night.add_argument("--with", dest="extras", action="append", default=[], metavar="OPTIONS",
+                       help="more options of umbra, in one word, for a share of the runs; may be given "
+                       "again for another share; with -inject among them the build preset inject is run")
     report = commands.add_parser("report", help="what the log of nightly says")
     for command in (night, report):
         command.add_argument("--log", type=Path, required=True, metavar="FILE")
@@ -119,10 +126,13 @@ class Night:
     def __init__(self, args, rotation, records):
         self.args, self.rotation = args, rotation
         self.command = runner.Command(binary=catalog.emulator("release"))
+        self.extras = ["", *map(catalog.options_of, args.extras)]
+        self.injecting = (runner.Command(binary=catalog.emulator("inject"))
+                          if any(map(catalog.needs_injection, self.extras)) else None)
         self.images = catalog.build_images()
         self.logs = logs_of(args.log)
-        self.random = random_mode.Runner(self.command, self.logs)
         self.counts = Counter(key_of(r) for r in records)
+        self.extra_counts = Counter((key_of(r), r.get("extra", "")) for r in records)
         self.orders = [list(cells()) for cells in (all_cells, random_cells, linux_cells)]
         for order in self.orders:
             random.Random(rotation).shuffle(order)
@@ -133,18 +143,26 @@ class Night:
         which = 2 if number % LINUX_EVERY == 13 else 1 if number % RANDOM_EVERY == 2 else 0
         return min(self.orders[which] or self.orders[0], key=lambda k: self.counts[k])
 
+    def next_extra(self, key, number):
+        """Of those that the cell had least often another one in each run, or all would begin with the first."""
+        order = self.extras[number % len(self.extras):] + self.extras[:number % len(self.extras)]
+        return min(order, key=lambda extra: self.extra_counts[key, extra])
+
     def run(self, key, number):
         """The outcome; what fails at random is made small, and its listing is among the logs."""
-        cell = cell_of(*key, seed_of(self.rotation, number), self.args.t, self.args.log)
+        extra = self.next_extra(key, number)
+        cell = cell_of(*key, seed_of(self.rotation, number), self.args.t, self.args.log, extra)
+        command = self.injecting if catalog.needs_injection(extra) else self.command
         self.counts[key] += 1
+        self.extra_counts[key, extra] += 1
         if key[0] == "linux":
-            return linux.run(self.command, cell, self.logs)[0]
+            return linux.run(command, cell, self.logs)[0]
         if key[0] not in random_mode.PAYLOADS:
-            return runner.run(self.command, cell, self.images, self.logs)
-        programs = random_mode.bunch(cell.seed, cell.smp)
-        outcome = self.random.run(cell, programs)
+            return runner.run(command, cell, self.images, self.logs)
+        programs, runs = random_mode.bunch(cell.seed, cell.smp), random_mode.Runner(command, self.logs)
+        outcome = runs.run(cell, programs)
         if outcome.verdict != "pass":
-            random_mode.tell_failure(self.random, cell, programs, outcome, SHRINK, self.logs)
+            random_mode.tell_failure(runs, cell, programs, outcome, SHRINK, self.logs)
         return outcome
 
 
@@ -152,13 +170,14 @@ def logs_of(log):
     return log.parent / (log.name + ".logs")
 
 
-def cell_of(payload, state, mode, smp, pinned, seed, seconds, log):
+def cell_of(payload, state, mode, smp, pinned, seed, seconds, log, extra=""):
     if payload == "linux":
-        return linux.LinuxCell("+".join(linux.programs()), state, mode, smp, seed, max(seconds / 3, 1))
+        return linux.LinuxCell("+".join(linux.programs()), state, mode, smp, seed, max(seconds / 3, 1),
+                               extra=extra)
     if payload in random_mode.PAYLOADS:
-        return random_mode.RandomCell(payload, state, mode, smp, seed, seconds,
+        return random_mode.RandomCell(payload, state, mode, smp, seed, seconds, extra=extra,
                                       listing=str(random_mode.listing_path(logs_of(log), seed)))
-    return runner.Cell(payload, state, mode, smp, seed, seconds, pinned)
+    return runner.Cell(payload, state, mode, smp, seed, seconds, pinned, extra=extra)
 
 
 def command(args):
@@ -180,15 +199,20 @@ def command(args):
 
 
 def command_report(args):
-    """Cells run and not run, by payload and mode, and every failure with its replay."""
+    """Cells run and not run, by payload and mode, every failure with its replay, and what was measured. Of
+    the log of run --json, too."""
     rotation, records = read_log(args.log)
-    if rotation is None:
+    if rotation is None and not records:
         raise catalog.Problem(f"--log {args.log}: not a log of umbra-stress nightly")
     cells = {key for part in (all_cells, random_cells, linux_cells) for key in part()}
     done = Counter(key_of(r) for r in records)
     hours = sum(r["wall"] for r in records) / 3600
     print(f"{len(records)} runs, {hours:.2f} hours, {len(cells & set(done))} of {len(cells)} cells, "
           f"rotation seed {rotation}")
+    extras = Counter(r.get("extra", "") for r in records)
+    if set(extras) != {""}:
+        print(", ".join(f"{n} runs {f'with {extra}' if extra else 'without more options'}"
+                        for extra, n in sorted(extras.items())))
     print(f"{'payload':18}" + "".join(f"{mode.split(',')[0]:>12}" for mode in catalog.MODES))
     for payload in [*catalog.payloads(), *random_mode.PAYLOADS, "linux"]:
         row = [sum(n for k, n in done.items() if k[0] == payload and k[2] == mode)
@@ -196,6 +220,9 @@ def command_report(args):
         print(f"{payload:18}" + "".join(f"{n:12}" for n in row))
     bad = [r for r in records if r["verdict"] != "pass"]
     for r in bad:
-        cell = replace(cell_of(*key_of(r), r["seed"], r["seconds"], args.log), seconds=r["seconds"])
+        cell = replace(cell_of(*key_of(r), r["seed"], r["seconds"], args.log,
+                               r.get("extra", "")), seconds=r["seconds"])
         print(f"{r['verdict']} ({r.get('commit', '?')}): {cell.replay()}  # {'; '.join(r['why'])}")
+    for line in coverage.report(records):
+        print(line)
     return 1 if bad else 0

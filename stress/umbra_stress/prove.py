@@ -5,7 +5,8 @@ For each fault the tests of its row are tried at 2 CPUs, then 3, then 4, until o
 LIMIT --runs times in a row; without such a test the one that missed the fault least often counts. A
 detection is a run that does not pass: a failed check, a hang, a guest that dies. Time to detection counts
 from the first start, over as many short runs with new seeds as it takes. The same tests have to pass
-without a fault first.
+without a fault first. --linux: one boot of the Debian guest for each detection, in which every program has its
+fault while it runs.
 """
 
 import os
@@ -17,7 +18,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import catalog, random_mode, runner
+from . import catalog, linux, random_mode, runner
 
 LIMIT = 60  # seconds a detection may take
 GRACE = 12  # a hang is one too, and shall be noticed in time
@@ -25,7 +26,9 @@ SMPS = (2, 3, 4)
 TABLE = catalog.ROOT / "docs/stress.md"
 BEGIN, END = "<!-- prove: begin -->", "<!-- prove: end -->"
 PROGRAMS_BEGIN, PROGRAMS_END = "<!-- prove programs: begin -->", "<!-- prove programs: end -->"
+LINUX_BEGIN, LINUX_END = "<!-- prove linux: begin -->", "<!-- prove linux: end -->"
 
+PROGRAMS = "programs"  # instead of a payload: random programs
 TORTURE = "torture"  # instead of a mode: a program of stress/*.c, which takes its faults from UMBRA_INJECT
 
 # fault: the tests that should notice, the best first, as payload.state and mode.
@@ -40,18 +43,25 @@ TESTS = {
     "skip-overflow": [("inj_batch.arm", "soft")],
     "drop-wrong-asid": [("shootdown.arm", "spt"), ("shootdown-lpae.arm", "spt")],
     "skip-serve": [("shootdown.arm", "soft")],
+    "serve-in-flight": [(PROGRAMS, "soft")],
+    "forget-under-code": [("inj_wait.arm", "soft")],
     "skip-generation-check": [("shootdown.arm", "spt")],
     "skip-generation-soft": [("shootdown.arm", "soft")],
     "skip-note": [("shootdown.arm", "soft"), ("shootdown.arm", "spt")],
     "forget-current-asid": [("shootdown.arm", "spt")],
+    "drop-one-bank": [("shootdown.arm", "soft")],
+    "skip-asid-note": [("shootdown.arm", "spt"), ("procs.arm", "soft")],
     "miss-softtlb": [("shootdown.arm", "soft")],
     "miss-jump-cache": [("inj_remap.arm", "soft"), ("inj_remap.arm", "spt")],
+    "keep-jump-cache": [("leaves.arm", "soft")],
     "miss-fetch-cache": [("inj_remap.arm", "soft"), ("inj_remap.arm", "spt")],
     "miss-leaf": [("leaves.arm", "spt"), ("leaves.arm", "soft")],
     "skip-stale-mark": [("shootdown.arm", "spt")],
     "skip-stale-look": [("procs.arm", "spt"), ("inj_asid.arm", "spt")],
     "skip-revalidate": [("shootdown.arm", "spt")],
+    "keep-writable": [("shootdown.arm", "spt"), ("perms.arm", "spt")],
     "keep-retired": [("procs.arm", "spt=group,windows=2")],
+    "free-uncleared": [("procs.arm", "spt=group,windows=2")],
     "adopt-keeps-nonglobal": [("inj_asid.arm", "spt")],
     "split-leaf-marks": [("leaves.arm", "spt")],
     "keep-mapping": [("shootdown.arm", "spt-tight"), ("shootdown.arm", "spt")],
@@ -64,25 +74,34 @@ TESTS = {
     "skip-epoch-check": [("inj_remap.arm", "soft"), ("codeshoot.arm", "soft")],
     "link-to-crossing": [("inj_cross.arm", "soft")],
     "link-across-pages": [("inj_remap.arm", "spt")],
+    "skip-fp-need": [("procs.arm", "soft"), ("procs.arm", "spt")],
     "skip-dma-mark": [("inj_dma.arm", "soft"), ("inj_dma.arm", "spt")],
     "no-fence": [("inj_order.arm", "spt")],
     "plain-cas": [("exclusives.arm", "spt")],
     "blind-store": [("exclusives.arm", "spt")],
+    "skip-version-step": [("exclusives.arm", "spt")],
     "lose-ipi": [("inj_sleep.arm", "spt")],
     "lose-wakeup": [("inj_sleep.arm", "spt")],
+    "sleep-blindly": [("inj_sleep.arm", "spt")],
     "lose-timer": [("inj_sleep.arm", "spt")],
     "lose-power-on": [("inj_sleep.arm", "spt")],
+    "pause-at-once": [("pause_torture", TORTURE)],
     "skip-grace-wait": [("rcu_torture", TORTURE)],
     "free-at-once": [("rcu_torture", TORTURE)],
 }
 
 
 # What random programs alone have to find (--programs): fault, mode.
-PROGRAMS = "programs"
 PROGRAM_TESTS = {fault: [(PROGRAMS, mode)] for fault, mode in {
     "skip-remote-drop": "spt", "skip-request": "soft", "drop-wrong-asid": "spt",
     "skip-generation-check": "spt", "miss-softtlb": "soft", "miss-leaf": "spt",
     "stale-code": "soft"}.items()}
+
+
+# What each program of stress/linux has to find (--linux), by itself: in this mode, with so many CPUs.
+LINUX_TESTS = {"fork": "keep-writable:0.1", "jit": "stale-code", "mprotect": "skip-remote-drop:0.3",
+               "mremap": "skip-remote-drop", "munmap": "skip-remote-drop", "userfaultfd": "skip-remote-drop"}
+LINUX_MODE, LINUX_SMP, LINUX_SECONDS = "spt", 2, 5.0
 
 
 @dataclass
@@ -113,6 +132,8 @@ def add_arguments(commands, positive):
                        help="N faults chosen at random, and no table")
     prove.add_argument("--programs", action="store_true",
                        help="by umbra-stress random instead of the payloads")
+    prove.add_argument("--linux", action="store_true",
+                       help="by the programs of umbra-stress linux instead; FAULT is then a program's name")
     prove.add_argument("-t", type=positive(float, 0.1, 60), default=1.0, metavar="SECONDS",
                        help="time of one run (default: 1)")
     prove.add_argument("--no-table", action="store_true", help=f"leave {TABLE.name} as it is")
@@ -177,8 +198,15 @@ class Prover:
         status = runner.start(line, log, LIMIT)
         good = status == 0
         sign = [] if good else ["it hangs" if status is None else
-                                f"it died of signal {-status}" if status < 0 else "it finds bad objects"]
+                                f"it died of signal {-status}" if status < 0 else self.last_line(log)]
         return runner.Outcome(cell, "pass" if good else "fail", sign, time.monotonic() - start, str(log))
+
+    @staticmethod
+    def last_line(log):
+        """What a torture program says of it."""
+        lines = Path(log).read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        lines = [line for line in lines if not line.startswith(("#", "umbra: inject:"))]
+        return lines[-1][:100] if lines else "it says nothing"
 
     def detect(self, test, smp, fault):
         """(seconds, sign) or None when LIMIT passes without a detection."""
@@ -235,6 +263,54 @@ def write_table(proofs, begin=BEGIN, end=END):
     TABLE.write_text(before + "\n".join([begin, *head, *body, end]) + after, encoding="utf-8")
 
 
+def linux_proof(names, outcomes):
+    """Rows of the table: how many boots there were in which the program noticed, and what it said first."""
+    rows = {}
+    for name in names:
+        found = [each[name] for _, each in outcomes if each[name]]
+        sign = re.sub(r"^not ok \d+ - ", "", found[0][0]) if found else "**nothing**"
+        rows[name] = f"| {name} | `{LINUX_TESTS[name]}` | {sign} | {len(found)} of {len(outcomes)} |"
+    return rows
+
+
+def write_linux_table(rows):
+    text = TABLE.read_text(encoding="utf-8")
+    before, rest = text.split(LINUX_BEGIN)
+    old, after = rest.split(LINUX_END)
+    kept = {line.split("|")[1].strip(): line for line in old.splitlines() if "| `" in line}
+    kept |= rows
+    head = [f"| program | fault (`-mmu {LINUX_MODE} -smp {LINUX_SMP}`, {LINUX_SECONDS:g} s) | what it says | boots |",
+            "| --- | --- | --- | --- |"]
+    body = [kept[name] for name in LINUX_TESTS if name in kept]
+    TABLE.write_text(before + "\n".join([LINUX_BEGIN, *head, *body, LINUX_END]) + after, encoding="utf-8")
+
+
+def command_linux(args, binary):
+    """Programs that notice their fault in every boot are proven; a program that ends badly, or takes the guest
+    with it, has noticed, too: without a fault it does neither."""
+    missing = sorted(set(linux.programs()) ^ set(LINUX_TESTS))
+    if missing:
+        raise catalog.Problem(f"programs of stress/linux and LINUX_TESTS do not match: {', '.join(missing)}", 3)
+    for name in args.faults:
+        if name not in LINUX_TESTS:
+            raise catalog.Problem(f"no program '{name}'; there are {', '.join(LINUX_TESTS)}")
+    names = args.faults or list(LINUX_TESTS)
+    outcomes = []
+    for number in range(args.runs):
+        cell = linux.LinuxCell("+".join(names), linux.FLAVOURS[0], LINUX_MODE, LINUX_SMP,
+                               random.randrange(1, 2**31), LINUX_SECONDS)
+        outcome, each = linux.run(runner.Command(binary=binary), cell, args.logs,
+                                  {name: LINUX_TESTS[name] for name in names})
+        outcomes.append((outcome, each))
+        for name in names:
+            print(f"{'ok' if each[name] else 'not ok'} {number * len(names) + names.index(name) + 1} - linux {name}: "
+                  f"{LINUX_TESTS[name]}  # {'; '.join(each[name]) or 'nothing noticed'}", flush=True)
+    print(f"1..{args.runs * len(names)}")
+    if TABLE.exists() and not args.no_table:
+        write_linux_table(linux_proof(names, outcomes))
+    return 0 if all(each[name] for _, each in outcomes for name in names) else 1
+
+
 def choose(args, faults):
     for name in args.faults:
         if name not in faults:
@@ -251,8 +327,10 @@ def choose(args, faults):
 def command(args):
     binary = catalog.emulator("inject")
     faults = known_faults(binary)
+    if args.linux:
+        return command_linux(args, binary)
     names = choose(args, faults)
-    payloads = {test for name in names for test, mode in TESTS[name] if mode != TORTURE}
+    payloads = {test for name in names for test, mode in TESTS[name] if mode != TORTURE} - {PROGRAMS}
     images = catalog.build_images(payloads) if payloads and not args.programs else None
     prover = Prover(binary, images, args)
     prover.control(names)

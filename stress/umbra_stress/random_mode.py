@@ -164,6 +164,8 @@ class Shrinker:
 def listing(cell, programs, outcome, command, note):
     words = [f"payload={cell.payload}", f"state={cell.state}", f"mode={cell.mode}", f"smp={cell.smp}",
              f"t={cell.seconds:g}"]
+    if cell.extra:
+        words.append(shlex.quote(f"with={cell.extra}"))
     if command.extra:
         words.append(f"inject={command.extra[1]}")
     if command.template:
@@ -207,6 +209,7 @@ def replay(args, command):
     payload, state = words.get("payload", "random"), words.get("state", "arm")
     if not args.mmu and not args.inject:
         args.emulator = args.emulator or words.get("emulator")
+    extra = "" if args.emulator else words.get("with", "")
     mode = "-" if args.emulator else (args.mmu or [words.get("mode", "auto")])[0]
     try:
         smp, seconds = args.smp or int(words.get("smp", 4)), args.t or float(words.get("t", 2))
@@ -220,7 +223,8 @@ def replay(args, command):
     needed = max(p.cpus() for p in programs)
     if smp < needed:
         raise catalog.Problem(f"{args.replay}: its programs need {needed} CPUs, not {smp}")
-    cell = runner.Cell(payload, state, mode, smp, 1, seconds)
+    cell = runner.Cell(payload, state, mode, smp, 1, seconds, extra=extra)
+    args.extra = extra
     outcome = Runner(command(words.get("inject")), args.logs, args.grace).run(cell, programs)
     print(f"{'ok' if outcome.verdict == 'pass' else 'not ok'} 1 - {cell.name()}  # {outcome.wall:.1f} s")
     for line in outcome.why:

@@ -11,10 +11,10 @@ import shlex
 import signal
 import subprocess
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from . import catalog, stopper
+from . import catalog, coverage, stopper
 
 GRACE = 20  # seconds above the asked-for time that a run may take on a busy host
 
@@ -30,17 +30,23 @@ class Cell:
     seconds: float
     pinned: bool = False
     stops: bool = False
+    extra: str = ""  # more options of the emulator
 
     def name(self):
         pin = (" pinned" if self.pinned else "") + (" stops" if self.stops else "")
+        pin += f" with {self.extra}" if self.extra else ""
         return f"{self.payload}.{self.state} {self.mode} smp{self.smp}{pin} seed {self.seed}"
 
     def replay(self, options=""):
         mode = "" if self.mode == "-" else f" -mmu {self.mode}"
         pin = " --pin-one-core" if self.pinned else ""
         pin += " --stop-threads" if self.stops else ""
+        pin += self.with_extra()
         return (f"umbra-stress run {self.payload}.{self.state}{mode} -smp {self.smp} "
                 f"-seed {self.seed} -t {self.seconds:g}{pin}{options}")
+
+    def with_extra(self):
+        return f" --with {shlex.quote(self.extra)}" if self.extra else ""
 
 
 @dataclass
@@ -51,10 +57,12 @@ class Outcome:
     why: list
     wall: float
     log: str
+    met: dict = field(default_factory=dict)  # coverage.parse()
 
     def record(self):
         return asdict(self.cell) | {"verdict": self.verdict, "why": self.why,
-                                    "wall": round(self.wall, 2), "log": self.log}
+                                    "wall": round(self.wall, 2), "log": self.log} | (
+            {"met": self.met} if self.met else {})
 
 
 class Command:
@@ -75,7 +83,7 @@ class Command:
         if self.template is None:
             return [str(self.binary), "-M", "virt", "-cpu", "cortex-a15", "-smp", str(cell.smp),
                     "-m", "256", "-nographic", "-no-reboot", *catalog.MODES[cell.mode],
-                    *self.extra, "-append", text, "-kernel", str(image)]
+                    *self.extra, *shlex.split(cell.extra), "-append", text, "-kernel", str(image)]
         words = shlex.split(self.template)
         line = [word.replace("%k", str(image)).replace("%n", str(cell.smp)).replace("%a", text)
                 for word in words]
@@ -177,4 +185,4 @@ def run(command, cell, images, logs, grace=GRACE):
     verdict, why = judge(text, status, limit)
     if verdict == "pass":
         log.unlink()
-    return Outcome(cell, verdict, why, wall, "" if verdict == "pass" else str(log))
+    return Outcome(cell, verdict, why, wall, "" if verdict == "pass" else str(log), coverage.parse(text))

@@ -19,10 +19,13 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT / "stress"))
 
-from umbra_stress import (catalog, linux, main, nightly, program, prove, random_mode,  # noqa: E402
+from umbra_stress import (catalog, coverage, linux, main, nightly, program, prove, random_mode,  # noqa: E402
                           runner, shrink, stopper)
 
 GOOD = "ok 1 - one\nok 2 - two\n1..2\nPASS\n"
+MET = ("umbra: inject: after tlb stepped: stepped=3 served=12\n"
+       "umbra: inject: after tlb served: halted=1\n"
+       "umbra: inject: after sleep halted:\n")
 BAD = "ok 1 - one\nnot ok 2 - two\n# got 1\n1..2\nFAIL\n"
 
 
@@ -188,6 +191,8 @@ class Driver(unittest.TestCase):
         self.refused("no %k", "run", "--emulator", "")
         self.refused("no %k", "run", "--emulator", "/bin/true")
         self.refused("umbra's", "run", "--emulator", "x %k", "-mmu", "soft")
+        self.refused("--with and --inject are umbra's", "run", "--emulator", "x %k", "--with", "-foo")
+        self.refused("--with .*quotation", "run", "--with", "-foo 'bar")
         self.refused("--json", "run", "--emulator", "x %k", "--json", "/no/such/file")
         self.refused("invalid choice", "walk")
         self.assertEqual(self.call()[0], 2)
@@ -216,10 +221,10 @@ class Driver(unittest.TestCase):
             self.assertIn(name, out)
         self.assertNotIn("-long ", out)
 
-    def night(self, body="printf '" + GOOD + "'"):
+    def night(self, body="printf '" + GOOD + "'", *words):
         os.environ["UMBRA"] = str(self.emulator(body, "umbra"))
         log = self.folder / "night.jsonl"
-        result = self.call("nightly", "--hours", "0.001", "-t", "0.1", "--log", log)
+        result = self.call("nightly", "--hours", "0.001", "-t", "0.1", "--log", log, *words)
         return log, result
 
     def test_nightly_adds_up(self):
@@ -253,6 +258,55 @@ class Driver(unittest.TestCase):
         _, programs = program.parse(Path(listing).read_text(), listing)
         self.assertEqual(sum(len(p.ops) for p in programs), 1)  # any program "fails" here
         self.assertEqual(self.call("report", "--log", log)[0], 1)
+
+    def test_more_options(self):
+        body = (f'case "$*" in *"-tier 1 -x"*) printf \'{BAD}\' ;; *) printf \'{GOOD}\' ;; esac')
+        os.environ["UMBRA"] = str(self.emulator(body, "umbra"))
+        words = ("run", "shootdown.arm", "-mmu", "soft", "--logs", self.folder / "logs")
+        self.assertEqual(self.call(*words)[0], 0)
+        status, out, _ = self.call(*words, "--with", "-tier 1 -x")
+        self.assertEqual(status, 1)
+        self.assertIn("# again: umbra-stress run shootdown.arm -mmu soft", out)
+        self.assertIn("--with '-tier 1 -x'", out)
+
+    def test_nightly_shares_options_out(self):
+        body = (f'case "$*" in *"-tier 1"*) printf \'{BAD}\' ;; *) printf \'{GOOD}\' ;; esac')
+        log, (status, out, _) = self.night(body, "--with", "-tier 1", "--with", "-b")
+        self.assertEqual(status, 1)
+        self.assertRegex(out, "fail: umbra-stress run .* --with '-tier 1'")
+        records = nightly.read_log(log)[1]
+        self.assertGreater(len(records), 8)
+        counts = [sum(r["extra"] == extra for r in records) for extra in ("", "-tier 1", "-b")]
+        self.assertGreater(min(counts), len(records) // 6, counts)
+        for record in records:
+            self.assertEqual(record["verdict"], "fail" if record["extra"] == "-tier 1" else "pass")
+        listing = re.search(r"fail \(.*umbra-stress random --replay (\S+)", out)
+        if listing:  # what failed with an option fails again with it, and not without
+            self.assertEqual(self.call("random", "--replay", listing[1])[0], 1)
+        self.assertIn(f"{counts[1]} runs with -tier 1", self.call("report", "--log", log)[1])
+
+    def test_coverage(self):
+        log, (status, out, _) = self.night(f"printf '{MET}{GOOD}'")
+        self.assertEqual(status, 0)
+        total = {}
+        for record in nightly.read_log(log)[1]:
+            coverage.add(total, record["met"])
+        runs = len(nightly.read_log(log)[1])
+        self.assertEqual(total["stepped"], ["tlb", {"stepped": 3 * runs, "served": 12 * runs}])
+        self.assertIn("3 of 9 (33 %) pairs of passages; 2 of 5 (40 %) of those within one argument", out)
+        self.assertIn("never: served, then stepped, served", out)
+        self.assertIn("never: halted, then halted", out)
+        self.assertRegex(out, r"A tlb +stepped +[1-9][1-9]\.\n")
+        self.assertEqual(coverage.parse(GOOD), {})
+        self.assertEqual(coverage.report([{"verdict": "pass"}]), [])
+
+    def test_report_of_a_run(self):
+        os.environ["UMBRA"] = str(self.emulator(f"printf '{MET}{GOOD}'", "umbra"))
+        log = self.folder / "run.jsonl"
+        self.call("run", "shootdown", "-mmu", "soft", "--json", log, "--with", "-inject coverage")
+        status, out, _ = self.call("report", "--log", log)
+        self.assertEqual(status, 0)
+        self.assertIn("2 runs with '-inject coverage': 3 of 9", out)
 
     def test_nightly_bad_log(self):
         self.refused("not a log", "report", "--log", self.folder / "none")
@@ -350,6 +404,59 @@ class Driver(unittest.TestCase):
             listing.write_text(text)
             self.refused(pattern, "random", "--replay", listing)
         self.refused("--replay", "random", "--replay", self.folder / "none")
+
+    # ---- in Linux: an emulator that prints what a boot does, and looks at the faults that are armed ----
+    def linux_guest(self, body):
+        guest = self.folder / "cache/guest"
+        for flavour in linux.FLAVOURS:
+            (guest / flavour).mkdir(parents=True)
+            (guest / flavour / "vmlinuz").touch()
+            (guest / flavour / "initrd.img").touch()
+        (guest / "disk.img").touch()
+        compiler = self.emulator("while [ $# -gt 1 ]; do shift; done; : >$1", "compiler")
+        saved = {key: os.environ.get(key) for key in ("UMBRA_CACHE", "GUEST_CC")}
+        os.environ.update({"UMBRA_CACHE": str(self.folder / "cache"), "GUEST_CC": str(compiler)})
+        self.addCleanup(lambda: [os.environ.pop(k) if v is None else os.environ.__setitem__(k, v)
+                                 for k, v in saved.items()])
+        listing = "".join(f"echo {fault} 1 a rule;" for fault in prove.TESTS)
+        os.environ["UMBRA"] = str(self.emulator(
+            f'[ "$*" = "-inject help" ] && {{ {listing} exit; }}\n'
+            'for word; do case $word in from=*) file=${word#from=} ;; esac; done\n' + body, "umbra"))
+
+    BOOT = """armed() { sleep 0.5; [ -n "$file" ] && cat "$file"; }
+        [ -z "$(armed)" ] || exit 9
+        for p in PROGRAMS; do
+            echo UMBRA-STRESS begin $p
+            case "$(armed)" in "") echo "ok 1 - it runs" ;; *) echo "not ok 1 - $(armed)" ;; esac
+            echo 1..1
+            echo UMBRA-STRESS end $p 0
+        done
+        [ -z "$(armed)" ] || exit 9
+        """
+
+    def test_faults_are_armed_while_programs_run(self):
+        self.linux_guest(self.BOOT.replace("PROGRAMS", "fork jit"))
+        words = ("linux", "fork", "jit", "--logs", self.folder / "logs")
+        self.assertEqual(self.call(*words)[0], 0)
+        status, out, _ = self.call(*words, "--inject", "stale-code:0.5")
+        self.assertEqual(status, 1, out)
+        self.assertIn("# fork: not ok 1 - stale-code:0.5", out)
+        self.assertIn("# jit: not ok 1 - stale-code:0.5", out)
+
+    def test_prove_linux(self):
+        self.linux_guest(self.BOOT.replace("PROGRAMS", "fork jit"))
+        words = ("prove", "--linux", "fork", "jit", "--runs", "1", "--no-table", "--logs", self.folder / "logs")
+        status, out, _ = self.call(*words)
+        self.assertEqual(status, 0, out)
+        self.assertIn(f"not ok 1 - {prove.LINUX_TESTS['fork']}", out)
+        self.linux_guest_says_nothing()
+        self.assertEqual(self.call(*words)[0], 1)
+        self.refused("no program 'nosuch'; there are fork", "prove", "--linux", "nosuch")
+
+    def linux_guest_says_nothing(self):
+        """A guest in which every program passes, whatever is armed."""
+        path = self.folder / "umbra"
+        path.write_text(path.read_text().replace('*) echo "not ok', '*) echo "ok'))
 
     def test_linux_wrong_use(self):
         self.refused("no program 'nosuch'; there are fork, jit", "linux", "nosuch")

@@ -6,6 +6,8 @@
  */
 #include "x64_internal.h"
 
+#include "base/inject.h"
+
 /* Leave with a reason: the frame holds the exit stub's address. */
 static void emit_leave(struct x64_ctx *c, enum tcg_exit reason)
 {
@@ -33,7 +35,7 @@ void x64_emit_entry(struct x64_ctx *c)
 
     x_alu_mi(&c->e, X_CMP, X_32, x64_state(STATE(poll)), 0);
     x64_slow_jcc(c, x64_slow_new(c, SLOW_POLL, 0), X_NE);
-    if (!b->need_bit)
+    if (!b->need_bit || INJECT(SKIP_FP_NEED))
         return;
     x_test_mi(&c->e, X_32, x64_state((int32_t)b->need_off - VCPU_BIAS), (int32_t)b->need_bit);
     x64_slow_jcc(c, x64_slow_new(c, SLOW_NEED, 0), X_E);
