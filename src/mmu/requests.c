@@ -149,9 +149,13 @@ void mmu_serve_requests(struct vcpu *v)
         atomic_store(&q->acked, atomic_load(&q->seq));
     if (atomic_load(&q->seq) != atomic_load_explicit(&q->acked, memory_order_relaxed))
         serve_queue(v);
-    /* Not below a helper: the block that called it runs on, from a page that `seen` must keep. */
-    if (v->mmu->waiting && !INJECT(FORGET_UNDER_CODE))
+    /* Below a helper, the block that called it runs on: from a page that `seen` must keep, and by
+     * links to blocks of a page that may be gone. So it has to leave for the run loop. */
+    if (v->mmu->waiting && !INJECT(FORGET_UNDER_CODE)) {
+        if (!INJECT(STAY_IN_BLOCKS))
+            atomic_fetch_or(&v->poll, POLL_MMU);
         return;
+    }
     if (v->mmu->seen_stale)
         context_start_afresh(v);
     spt_apply_tier(v);

@@ -44,6 +44,7 @@ TESTS = {
     "drop-wrong-asid": [("shootdown.arm", "spt"), ("shootdown-lpae.arm", "spt")],
     "skip-serve": [("shootdown.arm", "soft")],
     "serve-in-flight": [(PROGRAMS, "soft")],
+    "stay-in-blocks": [("inj_wait.arm", "soft")],
     "forget-under-code": [("inj_wait.arm", "soft")],
     "skip-generation-check": [("shootdown.arm", "spt")],
     "skip-generation-soft": [("shootdown.arm", "soft")],
