@@ -89,6 +89,7 @@ void payload_main(void)
         for (unsigned f = 0; f < FRAMES; f++)
             write_second(pages[i].frame[f], value_of(i, f));
     }
+    shoot_enough = calls_enough;
     shoot_run(n, worker);
     calls_report(n, "the constant is the mapped one");
 }

@@ -107,6 +107,7 @@ void payload_main(void)
     }
     code_sync(caller.frame[0], PAGE_SIZE);
     shoot_set_entry(&caller, READ_ONLY, 0);
+    shoot_enough = calls_enough;
     shoot_run(n, worker);
     calls_report(n, "calls run what the page now maps");
 }

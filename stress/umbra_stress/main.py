@@ -67,7 +67,7 @@ def parser():
     run.add_argument("--sample", type=positive(int, 1, 100000), metavar="N",
                      help="only N runs, chosen at random, on 2, 4 and 8 CPUs unless -smp is given")
     run.add_argument("--grace", type=positive(float, 0, 3600), default=runner.GRACE,
-                     metavar="SECONDS", help="time above twice -t after which a run is killed "
+                     metavar="SECONDS", help="CPU time above twice -t after which a run is killed "
                      "(default: %(default)s)")
     run.add_argument("--json", metavar="FILE", help="also write results there, one object a line")
     run.add_argument("--logs", type=Path, default=Path(tempfile.gettempdir()) / "umbra-stress",

@@ -178,13 +178,13 @@ class Prover:
         extra = ["-inject", f"{fault},seed={seed}"] if fault else []
         if name == PROGRAMS:
             runs = random_mode.Runner(runner.Command(binary=self.binary, extra=extra), self.args.logs,
-                                      GRACE)
+                                      GRACE, patient=False)
             cell = random_mode.make_cell(self.dice, [mode], smp)
             return runs.run(cell, random_mode.bunch(cell.seed, smp))
         payload, state = name.split(".")
         cell = runner.Cell(payload, state, mode, smp, seed, self.args.t)
         return runner.run(runner.Command(binary=self.binary, extra=extra), cell, self.images,
-                          self.args.logs, GRACE)
+                          self.args.logs, GRACE, patient=False)
 
     def torture(self, name, smp, seed, fault):
         """A program that says by its exit status what it found."""
@@ -196,7 +196,7 @@ class Prover:
         if not program.exists():
             raise catalog.Problem(f"no {program}: cmake --build --preset inject", 3)
         start = time.monotonic()
-        status = runner.start(line, log, LIMIT)
+        status = runner.start(line, log, LIMIT, patient=False)
         good = status == 0
         sign = [] if good else ["it hangs" if status is None else
                                 f"it died of signal {-status}" if status < 0 else self.last_line(log)]

@@ -60,8 +60,8 @@ def listing_path(logs, seed):
 class Runner:
     """Runs lists of programs as cells do: the image is a copy with the programs in it."""
 
-    def __init__(self, command, logs, grace=runner.GRACE):
-        self.command, self.logs, self.grace = command, logs, grace
+    def __init__(self, command, logs, grace=runner.GRACE, patient=True):
+        self.command, self.logs, self.grace, self.patient = command, logs, grace, patient
         self.images = catalog.build_images({f"{p}.{s}" for p in PAYLOADS for s in catalog.STATES})
 
     def run(self, cell, programs):
@@ -71,7 +71,7 @@ class Runner:
         with tempfile.TemporaryDirectory(prefix="umbra-stress-") as scratch:
             program.write_image(programs, milliseconds, self.images / name,
                                 Path(scratch) / name)
-            return runner.run(self.command, cell, Path(scratch), self.logs, self.grace)
+            return runner.run(self.command, cell, Path(scratch), self.logs, self.grace, self.patient)
 
 
 def bunch(seed, cpus):
@@ -190,7 +190,7 @@ def tell_failure(runs, cell, programs, outcome, seconds, folder, path=None):
     note = "not made smaller"
     if seconds:
         # Logs of candidates have a folder of their own: their cells have equal names.
-        work = Shrinker(Runner(runs.command, folder / "shrinking", runs.grace), cell, seconds)
+        work = Shrinker(Runner(runs.command, folder / "shrinking", runs.grace, runs.patient), cell, seconds)
         small = work.shrink(programs, outcome)
         note = f"made smaller in {work.count} runs" if small else "it did not fail again"
         if small:

@@ -2,7 +2,8 @@
 """One run of one payload: start the emulator, watch it against a time limit, judge what it printed.
 
 The log of a run that is not a pass is kept. The emulator runs in a session of its own, which is
-killed as a whole at the time limit.
+killed as a whole at the time limit. That counts CPU time rather than the clock's (Patience), or a busy
+host would give false alarms.
 """
 
 import os
@@ -16,7 +17,7 @@ from pathlib import Path
 
 from . import catalog, coverage, stopper
 
-GRACE = 20  # seconds above the asked-for time that a run may take on a busy host
+GRACE = 20  # seconds of CPU time above the asked-for time that a run may take
 
 
 @dataclass(frozen=True)
@@ -130,22 +131,55 @@ def _kill(process, sig):
         pass
 
 
-def _stop_threads(process, limit):
-    """Until the emulator ends, or the time is over."""
-    end = time.monotonic() + limit
-    while process.poll() is None and time.monotonic() < end:
-        stopper.stop_once(process.pid)
-        time.sleep(0.01)
+def _ran_and_waited(pid):
+    """Seconds that the process's threads ran on a CPU, and that they waited for one."""
+    ran = waited = 0
+    for path in Path(f"/proc/{pid}/task").glob("*/schedstat"):
+        try:
+            words = path.read_text(encoding="ascii").split()
+        except OSError:
+            continue
+        ran, waited = ran + int(words[0]), waited + int(words[1])
+    return ran / 1e9, waited / 1e9
 
 
-def _wait(process, limit, stops=False):
+class Patience:
+    """Tells a run that has had its time from one that a busy host did not let have it: the limit is one of
+    CPU time, for as long as there are threads that run or want to. Who only sleeps will not wake up."""
+    ASLEEP = 5     # seconds in which next to nothing ran or wanted to
+    SHARE = 0.02   # next to nothing
+    MOST = 10      # times the limit that is waited for at most
+
+    def __init__(self, pid, limit):
+        self.pid, self.limit = pid, limit
+        self.start = time.monotonic()
+        self.past = []
+
+    def over(self):
+        """Called once in a while; past the limit it says whether it is worth while to wait."""
+        now, (ran, waited) = time.monotonic(), _ran_and_waited(self.pid)
+        self.past = [p for p in self.past if now - p[0] < 2 * self.ASLEEP] + [(now, ran + waited)]
+        if now - self.start < self.limit:
+            return False
+        if ran >= self.limit or now - self.start > self.MOST * self.limit:
+            return True
+        old = [p for p in self.past if now - p[0] >= self.ASLEEP]
+        return bool(old) and ran + waited - old[-1][1] < self.SHARE * (now - old[-1][0])
+
+
+def _wait(process, limit, stops=False, patient=True):
     """The exit status; None: it had to be killed. Politely at first, so that it may say what it counted."""
+    patience, end = Patience(process.pid, limit), time.monotonic() + limit
     try:
-        if stops:
-            _stop_threads(process, limit)
-            limit = 0.1
-        return process.wait(timeout=limit)
-    except subprocess.TimeoutExpired:
+        while True:
+            if stops:
+                stopper.stop_once(process.pid)
+            left = end - time.monotonic()
+            try:
+                return process.wait(timeout=0.01 if stops else max(min(left, 1), 0.01 if left > 0 else 1))
+            except subprocess.TimeoutExpired:
+                if patience.over() or (not patient and time.monotonic() >= end):
+                    break
         _kill(process, signal.SIGTERM)
         try:
             process.wait(timeout=2)
@@ -157,7 +191,7 @@ def _wait(process, limit, stops=False):
         process.wait()
 
 
-def start(line, log, limit, pinned=False, stops=False):
+def start(line, log, limit, pinned=False, stops=False, patient=True):
     """The exit status of a command whose output goes to the log, after the command; None: killed."""
     with open(log, "w", encoding="utf-8") as out:
         out.write(f"# {shlex.join(line)}\n")
@@ -168,21 +202,22 @@ def start(line, log, limit, pinned=False, stops=False):
                                        preexec_fn=_one_core if pinned else None)
         except OSError as error:
             raise catalog.Problem(f"cannot start {line[0]}: {error.strerror}", 3) from error
-        return _wait(process, limit, stops)
+        return _wait(process, limit, stops, patient)
 
 
-def run(command, cell, images, logs, grace=GRACE):
-    """Run one cell; an Outcome whatever happens, but for an emulator that cannot be started."""
+def run(command, cell, images, logs, grace=GRACE, patient=True):
+    """Run one cell; an Outcome whatever happens, but for an emulator that cannot be started. Unless patient,
+    the limit is one of the wall clock, also where the host is busy."""
     image = images / f"{cell.payload}.{cell.state}.elf"
     line = command.line(cell, image)
     limit = 2 * cell.seconds + grace
     logs.mkdir(parents=True, exist_ok=True)
     log = logs / (re.sub(r"[^\w.-]+", "-", cell.name()) + f"-{os.getpid()}.log")
     started = time.monotonic()
-    status = start(line, log, limit, cell.pinned, cell.stops)
+    status = start(line, log, limit, cell.pinned, cell.stops, patient)
     wall = time.monotonic() - started
     text = Path(log).read_text(encoding="utf-8", errors="replace").split("\n", 1)[1]
-    verdict, why = judge(text, status, limit)
+    verdict, why = judge(text, status, round(wall) if patient else limit)
     if verdict == "pass":
         log.unlink()
     return Outcome(cell, verdict, why, wall, "" if verdict == "pass" else str(log), coverage.parse(text))

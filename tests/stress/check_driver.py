@@ -55,6 +55,52 @@ class Judge(unittest.TestCase):
         self.assertIn("status 1: no such", self.verdict("no such machine", 1)[1][0])
 
 
+class Clock:
+    """For runner.Patience: seconds go by as told, and the process runs and waits as told."""
+
+    def __init__(self, ran, waited):
+        self.now, self.rates = 100.0, (ran, waited)
+
+    def monotonic(self):
+        return self.now
+
+    def over_after(self, limit, most):
+        """Seconds until the patience with a process of such a share of CPU time is over; None: after `most`."""
+        saved = runner.time, runner._ran_and_waited
+        runner.time = self
+        runner._ran_and_waited = lambda _: tuple(rate * (self.now - 100) for rate in self.rates)
+        try:
+            patience = runner.Patience(1, limit)
+            while self.now - 100 < most:
+                self.now += 0.5
+                if patience.over():
+                    return self.now - 100
+            return None
+        finally:
+            runner.time, runner._ran_and_waited = saved
+
+
+class Patience(unittest.TestCase):
+    def test_who_runs_has_its_time(self):
+        self.assertEqual(Clock(1, 0).over_after(30, 100), 30)
+        self.assertEqual(Clock(4, 0).over_after(30, 100), 30)
+
+    def test_who_waits_for_a_cpu_gets_more(self):
+        self.assertEqual(Clock(0.25, 3).over_after(30, 500), 120)
+        self.assertEqual(Clock(0.01, 0.99).over_after(30, 500), 300.5)
+
+    def test_who_sleeps_does_not(self):
+        self.assertEqual(Clock(0.001, 0.001).over_after(30, 500), 30)
+
+    def test_the_host_says_so(self):
+        ran, waited = runner._ran_and_waited(os.getpid())
+        end = time.monotonic() + 10
+        while runner._ran_and_waited(os.getpid())[0] < ran + 0.1 and time.monotonic() < end:
+            pass
+        self.assertGreaterEqual(runner._ran_and_waited(os.getpid())[0], ran + 0.1)
+        self.assertGreaterEqual(runner._ran_and_waited(os.getpid())[1], waited)
+
+
 class Driver(unittest.TestCase):
     """The whole program, with a payload folder that has empty images."""
 
