@@ -35,7 +35,7 @@
     X(SKIP_SERVE, "skip-serve", 0.05, 0, "a quiescent vCPU serves requests before it goes on")     \
     X(SERVE_IN_FLIGHT, "serve-in-flight", 0.2, 1,                                                  \
       "nothing is served between a translation and its use")                                       \
-    X(STAY_IN_BLOCKS, "stay-in-blocks", 1, 0, "who served requests in a wait leaves its blocks")   \
+    X(STAY_IN_BLOCKS, "stay-in-blocks", 1, 1, "who served requests in a wait leaves its blocks")   \
     X(FORGET_UNDER_CODE, "forget-under-code", 1, 0, "what running code came from stays noted")     \
     /* entries in the making, and their end: src/mmu/softtlb.c, spt_fill.c, seen.c */              \
     X(SKIP_GENERATION_CHECK, "skip-generation-check", 0.5, 1,                                      \

@@ -54,7 +54,7 @@ static void locate(const struct access *a, gva_t va, struct located *at)
     if (!softtlb_locate(a->v, va, a->kind, is_privileged(a->memop), at, &f))
         raise_abort(a, f.fsr, f.far);
     INJECT_MEET(LOCATED);
-    if (INJECT(SERVE_IN_FLIGHT)) {
+    for (unsigned i = INJECT(SERVE_IN_FLIGHT) ? 16 : 0; i; i--) {
         mmu_serve_requests(a->v);
         INJECT_MEET(LOCATED);
     }
