@@ -83,7 +83,7 @@ static void worker(unsigned cpu, void *arg)
     uint32_t seed = seed0 * 0x85ebca6bu + cpu * 0xc2b2ae35u + 1;
     tlb_flush_all();
     barrier_wait(&gate);
-    while (now() < deadline) {
+    while (time_left(deadline, res[cpu].switches > 100)) {
         unsigned s = rnd(&seed) % SPACES;
         switch_to(s);
         res[cpu].switches++;

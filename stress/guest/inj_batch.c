@@ -105,7 +105,7 @@ void payload_main(void)
         smp_call(c, sleeper, NULL);
     barrier_wait(&gate);
     uint64_t end = now() + (uint64_t)ms * ticks_per_ms();
-    while (now() < end) {
+    while (time_left(end, gen > 10)) {
         while (!all_seen(n))
             cpu_yield();
         for (uint32_t k = rnd(&seed) & 4095; k; k--) /* most of them sleep by now */

@@ -78,7 +78,6 @@ static struct {
 static uint8_t *expect_mem[MAX_CPUS];
 static uint8_t *code_page;
 static struct barrier gate;
-#define LATE_MS 15000u
 static uint64_t deadline; /* 0: LIVES decides */
 static uint32_t seed0;
 
@@ -338,10 +337,7 @@ static bool enough(void)
 /* So many, or for so long; on a busy host longer, until the test did something. */
 static bool more_lives(void)
 {
-    if (!deadline)
-        return kern.started < LIVES;
-    uint64_t at = now();
-    return at < deadline || (at < deadline + (uint64_t)LATE_MS * ticks_per_ms() && !enough());
+    return deadline ? time_left(deadline, enough()) : kern.started < LIVES;
 }
 
 static struct proc *pick(uint32_t *seed)

@@ -55,7 +55,6 @@ bool shoot_time_left(void);
 /* Of the payload, or NULL: has it done what its report asks for? On a host that is busy with other
  * work there is time left until then, within bounds. */
 extern bool (*shoot_enough)(void);
-#define LATE_MS 15000u
 /* Each CPU: tables, ASID, interrupts, then wait for all; wait for all, then the flat map again. */
 void shoot_enter(unsigned cpu);
 void shoot_leave(void);

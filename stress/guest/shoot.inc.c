@@ -69,9 +69,7 @@ void shoot_run(unsigned n, void (*worker)(unsigned cpu, void *arg))
 
 bool shoot_time_left(void)
 {
-    uint64_t at = now();
-    return at < s_deadline || (at < s_deadline + (uint64_t)LATE_MS * ticks_per_ms() &&
-                               shoot_enough && !shoot_enough());
+    return now() < s_deadline || time_left(s_deadline, !shoot_enough || shoot_enough());
 }
 
 void shoot_set_entry(struct page *p, enum kind kind, unsigned frame)

@@ -77,7 +77,6 @@ bool stage_time_left(void);
 /* Of the payload, or NULL: has it done what its report asks for? On a host that is busy with other
  * work there is time left until then, within bounds. */
 extern bool (*stage_enough)(void);
-#define LATE_MS 15000u
 /* All CPUs of stage_run() meet. */
 void stage_meet(void);
 

@@ -185,9 +185,7 @@ void stage_report(const char *const *names, unsigned verdicts, unsigned all)
 
 bool stage_time_left(void)
 {
-    uint64_t at = now();
-    return at < stage_deadline || (at < stage_deadline + (uint64_t)LATE_MS * ticks_per_ms() &&
-                                   stage_enough && !stage_enough());
+    return now() < stage_deadline || time_left(stage_deadline, !stage_enough || stage_enough());
 }
 
 void stage_meet(void)

@@ -5,6 +5,8 @@ import argparse
 import json
 import os
 import random
+import shlex
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -123,6 +125,12 @@ def make_command(args):
         return runner.Command(binary=catalog.emulator("inject" if injects else "release"), extra=extra)
     if not args.emulator.strip() or "%k" not in args.emulator:
         raise catalog.Problem("--emulator: the command has no %k for the payload's file")
+    try:
+        name = shlex.split(args.emulator)[0]
+    except ValueError as error:
+        raise catalog.Problem(f"--emulator {args.emulator}: {error}") from error
+    if not shutil.which(name):
+        raise catalog.Problem(f"cannot start {name}: no such program", 3)
     return runner.Command(template=args.emulator)
 
 

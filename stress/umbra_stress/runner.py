@@ -145,31 +145,36 @@ def _ran_and_waited(pid):
 
 class Patience:
     """Tells a run that has had its time from one that a busy host did not let have it: the limit is one of
-    CPU time, for as long as there are threads that run or want to. Who only sleeps will not wake up."""
+    CPU time, of all CPUs of the host, since the last line of output, for as long as there are threads that run
+    or want to. Who only sleeps will not wake up."""
     ASLEEP = 5     # seconds in which next to nothing ran or wanted to
     SHARE = 0.02   # next to nothing
     MOST = 10      # times the limit that is waited for at most
 
-    def __init__(self, pid, limit):
-        self.pid, self.limit = pid, limit
+    def __init__(self, pid, limit, log):
+        self.pid, self.limit, self.log = pid, limit, log
         self.start = time.monotonic()
         self.past = []
+        self.printed, self.ran = 0, 0.0
 
     def over(self):
         """Called once in a while; past the limit it says whether it is worth while to wait."""
         now, (ran, waited) = time.monotonic(), _ran_and_waited(self.pid)
         self.past = [p for p in self.past if now - p[0] < 2 * self.ASLEEP] + [(now, ran + waited)]
+        printed = self.log.stat().st_size
+        if printed != self.printed:
+            self.printed, self.ran = printed, ran
         if now - self.start < self.limit:
             return False
-        if ran >= self.limit or now - self.start > self.MOST * self.limit:
+        if ran - self.ran >= self.limit * len(os.sched_getaffinity(0)) or now - self.start > self.MOST * self.limit:
             return True
         old = [p for p in self.past if now - p[0] >= self.ASLEEP]
         return bool(old) and ran + waited - old[-1][1] < self.SHARE * (now - old[-1][0])
 
 
-def _wait(process, limit, stops=False, patient=True):
+def _wait(process, limit, log, stops=False, patient=True):
     """The exit status; None: it had to be killed. Politely at first, so that it may say what it counted."""
-    patience, end = Patience(process.pid, limit), time.monotonic() + limit
+    patience, end = Patience(process.pid, limit, log), time.monotonic() + limit
     try:
         while True:
             if stops:
@@ -202,7 +207,7 @@ def start(line, log, limit, pinned=False, stops=False, patient=True):
                                        preexec_fn=_one_core if pinned else None)
         except OSError as error:
             raise catalog.Problem(f"cannot start {line[0]}: {error.strerror}", 3) from error
-        return _wait(process, limit, stops, patient)
+        return _wait(process, limit, Path(log), stops, patient)
 
 
 def run(command, cell, images, logs, grace=GRACE, patient=True):

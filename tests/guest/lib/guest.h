@@ -180,6 +180,12 @@ int memcmp(const void *a, const void *b, size_t n);
 void code_sync(const void *p, size_t n); /* D-clean, I-invalidate, BP-invalidate, DSB, ISB */
 uint64_t now(void);                      /* CNTVCT ticks */
 uint32_t ticks_per_ms(void);
+/* Before the deadline; past it, by 15 s at most, until enough was done: the host may be busy. */
+static inline bool time_left(uint64_t deadline, bool enough)
+{
+    uint64_t at = now();
+    return at < deadline || (!enough && at < deadline + (uint64_t)ticks_per_ms() * 15000u);
+}
 void delay_ms(uint32_t ms);
 uint32_t rnd(uint32_t *state);
 
