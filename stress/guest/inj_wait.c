@@ -5,6 +5,7 @@
  * emulator forgets while a CPU waits must not be that this page is being run, or nobody tells it
  * when the page changes. Parameters as in shootdown.c.
  */
+#define TIME_MS 1000u
 #include "shoot.inc.c"
 
 const char payload_name[] = "inj_wait";
