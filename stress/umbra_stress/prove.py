@@ -101,7 +101,7 @@ PROGRAM_TESTS = {fault: [(PROGRAMS, mode)] for fault, mode in {
 
 # What each program of stress/linux has to find (--linux), by itself: in this mode, with so many CPUs.
 LINUX_TESTS = {"fork": "keep-writable:0.1", "jit": "stale-code", "mprotect": "skip-remote-drop:0.3",
-               "mremap": "skip-remote-drop:0.3", "munmap": "skip-remote-drop", "userfaultfd": "skip-remote-drop"}
+               "mremap": "skip-remote-drop:1", "munmap": "skip-remote-drop", "userfaultfd": "skip-remote-drop"}
 LINUX_MODE, LINUX_SMP, LINUX_SECONDS = "spt", 2, 5.0
 
 

@@ -131,45 +131,43 @@ def _kill(process, sig):
         pass
 
 
-def _ran_and_waited(pid):
-    """Seconds that the process's threads ran on a CPU, and that they waited for one."""
-    ran = waited = 0
-    for path in Path(f"/proc/{pid}/task").glob("*/schedstat"):
+def _look_at(pid):
+    """Seconds that the process's threads ran on a CPU, and whether one runs or waits for one right now."""
+    ran, runnable = 0, False
+    for task in Path(f"/proc/{pid}/task").glob("*"):
         try:
-            words = path.read_text(encoding="ascii").split()
-        except OSError:
+            ran += int((task / "schedstat").read_text(encoding="ascii").split()[0])
+            runnable |= (task / "stat").read_text(encoding="ascii").rpartition(")")[2].split()[0] in "RD"
+        except (OSError, IndexError):
             continue
-        ran, waited = ran + int(words[0]), waited + int(words[1])
-    return ran / 1e9, waited / 1e9
+    return ran / 1e9, runnable
 
 
 class Patience:
     """Tells a run that has had its time from one that a busy host did not let have it: the limit is one of
     CPU time, of all CPUs of the host, since the last line of output, for as long as there are threads that run
     or want to. Who only sleeps will not wake up."""
-    ASLEEP = 5     # seconds in which next to nothing ran or wanted to
+    ASLEEP = 8     # seconds in which next to nothing ran and nobody was seen to want to
     SHARE = 0.02   # next to nothing
     MOST = 10      # times the limit that is waited for at most
 
     def __init__(self, pid, limit, log):
         self.pid, self.limit, self.log = pid, limit, log
-        self.start = time.monotonic()
-        self.past = []
-        self.printed, self.ran = 0, 0.0
+        self.start = self.awake = time.monotonic()
+        self.printed, self.ran, self.ran_awake = 0, 0.0, 0.0
 
     def over(self):
         """Called once in a while; past the limit it says whether it is worth while to wait."""
-        now, (ran, waited) = time.monotonic(), _ran_and_waited(self.pid)
-        self.past = [p for p in self.past if now - p[0] < 2 * self.ASLEEP] + [(now, ran + waited)]
+        now, (ran, runnable) = time.monotonic(), _look_at(self.pid)
         printed = self.log.stat().st_size
         if printed != self.printed:
             self.printed, self.ran = printed, ran
+        if runnable or ran - self.ran_awake > self.SHARE * (now - self.awake):
+            self.awake, self.ran_awake = now, ran
         if now - self.start < self.limit:
             return False
-        if ran - self.ran >= self.limit * len(os.sched_getaffinity(0)) or now - self.start > self.MOST * self.limit:
-            return True
-        old = [p for p in self.past if now - p[0] >= self.ASLEEP]
-        return bool(old) and ran + waited - old[-1][1] < self.SHARE * (now - old[-1][0])
+        return (ran - self.ran >= self.limit * len(os.sched_getaffinity(0)) or
+                now - self.start > self.MOST * self.limit or now - self.awake >= self.ASLEEP)
 
 
 def _wait(process, limit, log, stops=False, patient=True):
