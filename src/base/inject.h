@@ -33,7 +33,7 @@
     X(SKIP_OVERFLOW, "skip-overflow", 1, 0, "a full queue stands for everything")                  \
     X(DROP_WRONG_ASID, "drop-wrong-asid", 0.05, 0, "maintenance by ASID names the right one")      \
     X(SKIP_SERVE, "skip-serve", 0.05, 0, "a quiescent vCPU serves requests before it goes on")     \
-    X(SERVE_IN_FLIGHT, "serve-in-flight", 0.2, 1,                                                  \
+    X(SERVE_IN_FLIGHT, "serve-in-flight", 0.05, 1,                                                 \
       "nothing is served between a translation and its use")                                       \
     X(STAY_IN_BLOCKS, "stay-in-blocks", 1, 1, "who served requests in a wait leaves its blocks")   \
     X(FORGET_UNDER_CODE, "forget-under-code", 1, 0, "what running code came from stays noted")     \

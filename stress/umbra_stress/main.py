@@ -24,6 +24,7 @@ HELP = """Stress tests of TLB shootdown, memory order and exclusives for ARMv7-A
   umbra-stress random --replay FILE          and run again
   umbra-stress linux -smp 4 -mmu spt         programs in a Debian guest (scripts/guest)
   umbra-stress prove                         breaks umbra in each way it knows, and must notice
+  umbra-stress prove --linux                 the same for each program in the Debian guest
   umbra-stress nightly --hours 8 --log night.jsonl;  umbra-stress report --log night.jsonl
 
 Exit status: 0 all passed, 1 a check failed, 2 wrong usage, 3 no complete report (the emulator did
