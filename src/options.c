@@ -7,6 +7,7 @@
 
 #include "base/inject.h"
 #include "base/log.h"
+#include "base/symbols.h"
 #include "gdb/gdb.h"
 #include "io/chardev.h"
 #include "vcpu/arm.h"
@@ -329,6 +330,18 @@ static int parse_perf_map(struct options *o, const char *value)
     return 0;
 }
 
+static int parse_symbols(struct options *o, const char *value)
+{
+    const char *why;
+
+    (void)o;
+    if (symbols_open(value, &why) != 0) {
+        log_error("-symbols %s: %s", value, why);
+        return -EINVAL;
+    }
+    return 0;
+}
+
 static int parse_log(struct options *o, const char *value)
 {
     const char *bad;
@@ -429,8 +442,10 @@ static const struct option {
     {"vma-budget", "N", parse_vma_budget, "host mappings the shadow page tables may use"},
     {"exclusive", "MODE", parse_exclusive, "exclusive monitor: fast (default), strict"},
     {"pin", "WHERE", parse_pin, "place CPU threads: none, spread, compact, or a list of host CPUs"},
-    {"d", "LIST", parse_log, "log: in_asm,op,out_asm,int,mmu,guest_error,exec"},
+    {"d", "LIST", parse_log, "log: in_asm,op,out_asm,int,mmu,guest_error,exec,tb-stats"},
     {"D", "FILE", parse_log_path, "write the log to FILE instead of stderr"},
+    {"symbols", "FILE", parse_symbols,
+     "names of guest code for -d tb-stats and -perf-map: vmlinux, System.map or kallsyms"},
     {"stats", "FILE", parse_stats, "write counters as JSON to FILE at exit (-: text on stderr)"},
 #if UMBRA_FAULT_INJECTION
     {"inject", "LIST", parse_inject, "break rules: NAME[:PROBABILITY][,...]; help lists them"},

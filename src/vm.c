@@ -18,6 +18,7 @@
 #include "io/io.h"
 #include "io/terminal.h"
 #include "semihosting/semihosting.h"
+#include "tcg/profile.h"
 #include "tcg/tcg.h"
 #include "vcpu/arm.h"
 #include "vcpu/exclusive.h"
@@ -394,10 +395,16 @@ static int run_until_end(const struct run *r)
     }
 }
 
+static void profile_json(const void *vm, FILE *f)
+{
+    tcg_profile_json(vm, f);
+}
+
 static void write_stats(const struct vm *vm)
 {
     const char *path = vm->opt->stats_path;
 
+    tcg_profile_log(vm);
     if (path == NULL) {
         return;
     }
@@ -405,7 +412,7 @@ static void write_stats(const struct vm *vm)
         stats_print_text(stderr, vm->ncpus);
         return;
     }
-    int err = stats_write_json(path, vm->ncpus);
+    int err = stats_write_json(path, vm->ncpus, profile_json, vm);
     if (err != 0) {
         log_error("-stats %s: %s", path, strerror(-err));
     }

@@ -29,12 +29,12 @@ static const struct {
     {"out_asm", LOG_OUT_ASM}, {"int", LOG_INT},
     {"mmu", LOG_MMU}, {"guest_error", LOG_GUEST_ERROR},
     {"guest_errors", LOG_GUEST_ERROR}, /* as the mainstream emulator spells it */
-    {"exec", LOG_EXEC},
+    {"exec", LOG_EXEC}, {"tb-stats", LOG_TB_STATS},
 };
 
 const char *log_mask_names(void)
 {
-    return "in_asm, op, out_asm, int, mmu, guest_error, exec";
+    return "in_asm, op, out_asm, int, mmu, guest_error, exec, tb-stats";
 }
 
 static unsigned find_class(const char *name, size_t len)

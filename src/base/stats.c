@@ -73,7 +73,8 @@ void stats_print_text(FILE *f, unsigned nvcpus)
     fflush(f);
 }
 
-static void print_json(FILE *f, unsigned nvcpus)
+static void print_json(FILE *f, unsigned nvcpus, void (*more)(const void *opaque, FILE *f),
+                       const void *opaque)
 {
     fprintf(f, "{\n  \"vcpus\": [");
     for (unsigned c = 0; c < nvcpus; c++) {
@@ -87,10 +88,15 @@ static void print_json(FILE *f, unsigned nvcpus)
     for (size_t i = 0; i < ARRAY_SIZE(field); i++) {
         fprintf(f, "%s\n    \"%s\": %" PRIu64, i ? "," : "", field[i].name, total(nvcpus, i));
     }
-    fprintf(f, "\n  }\n}\n");
+    fprintf(f, "\n  }");
+    if (more != NULL) {
+        more(opaque, f);
+    }
+    fprintf(f, "\n}\n");
 }
 
-static int write_json_to(const char *path, unsigned nvcpus)
+static int write_json_to(const char *path, unsigned nvcpus,
+                         void (*more)(const void *opaque, FILE *f), const void *opaque)
 {
     FILE *f = fopen(path, "we");
     int err = 0;
@@ -98,7 +104,7 @@ static int write_json_to(const char *path, unsigned nvcpus)
     if (f == NULL) {
         return -errno;
     }
-    print_json(f, nvcpus);
+    print_json(f, nvcpus, more, opaque);
     if (fflush(f) != 0 || ferror(f)) {
         err = errno != 0 ? -errno : -EIO;
     }
@@ -108,18 +114,19 @@ static int write_json_to(const char *path, unsigned nvcpus)
     return err;
 }
 
-int stats_write_json(const char *path, unsigned nvcpus)
+int stats_write_json(const char *path, unsigned nvcpus,
+                     void (*more)(const void *opaque, FILE *f), const void *opaque)
 {
     struct stat st;
     char *tmp = NULL;
 
     if (stat(path, &st) == 0 && !S_ISREG(st.st_mode)) {
-        return write_json_to(path, nvcpus); /* a device or pipe: never replaced */
+        return write_json_to(path, nvcpus, more, opaque); /* a device or pipe: never replaced */
     }
     if (asprintf(&tmp, "%s.%ld.tmp", path, (long)getpid()) < 0) {
         return -ENOMEM;
     }
-    int err = write_json_to(tmp, nvcpus);
+    int err = write_json_to(tmp, nvcpus, more, opaque);
     if (err == 0 && rename(tmp, path) != 0) {
         err = -errno;
     }

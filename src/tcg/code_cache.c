@@ -60,6 +60,7 @@ int code_cache_create(struct tcg *t, size_t bytes)
 
 void code_cache_destroy(struct tcg *t)
 {
+    profile_free(t);
     if (t->rw != MAP_FAILED)
         munmap(t->rw, t->cache_bytes);
     if (t->rx != MAP_FAILED)
@@ -90,6 +91,7 @@ void *code_cache_alloc(struct tcg *t, size_t bytes)
 
 void code_cache_empty(struct tcg *t)
 {
+    profile_keep(t);
     t->used = t->stub_bytes;
     t->arena_used = 0;
     t->nblocks = 0;

@@ -6,6 +6,7 @@
  */
 #include "tcg/perf_map.h"
 
+#include "base/symbols.h"
 #include "tcg/tcg_internal.h"
 #include "vcpu/vcpu.h"
 
@@ -31,11 +32,14 @@ int perf_map_open(void)
 
 void perf_map_add(const struct vcpu *v, const struct tb *tb)
 {
+    char name[160];
+
     if (!map)
         return;
     pthread_mutex_lock(&map_lock);
-    fprintf(map, "%lx %x cpu%u:%s:%08lx\n", (unsigned long)(uintptr_t)tb->code, tb->host_bytes,
-            v->index, (tb->exec_flags & EXEC_PRIV) ? "priv" : "user", (unsigned long)tb->pc);
+    fprintf(map, "%lx %x cpu%u:%s:%08lx%s\n", (unsigned long)(uintptr_t)tb->code, tb->host_bytes,
+            v->index, (tb->exec_flags & EXEC_PRIV) ? "priv" : "user", (unsigned long)tb->pc,
+            symbols_format(tb->pc, name, sizeof(name)));
     pthread_mutex_unlock(&map_lock);
 }
 

@@ -109,6 +109,7 @@ struct x64_options {
     bool soft_ldrt;     /* unprivileged accesses of privileged code through the soft TLB */
     const struct settled *settled; /* as well as these; NULL: none */
     gpa_t gpa;                     /* of the block, for them */
+    uint64_t *runs; /* counts how often the block is entered; NULL: nobody does */
     void *tb;                /* stored to v->exit_tb by unlinked exits */
     unsigned link_page_bits; /* 12: direct links inside the page; those into others have a guard */
 };
@@ -190,3 +191,4 @@ void tcg_jump_cache_flush_page(struct vcpu *v, gva_t va);
 #define LOG_MMU         (1u << 4)
 #define LOG_GUEST_ERROR (1u << 5)
 #define LOG_EXEC        (1u << 6)
+#define LOG_TB_STATS    (1u << 7) /* count block runs (profile.c) */

@@ -2,11 +2,15 @@
 /*
  * A vCPU's code cache as text, for the monitor. Called while the vCPU is parked (suffix _stopped).
  */
+#include "base/log.h"
 #include "base/stats.h"
+#include "tcg/profile.h"
 #include "tcg/tcg_internal.h"
 #include "vcpu/vcpu.h"
 
 #include <inttypes.h>
+
+#define MONITOR_TOP 15
 
 static uint64_t counted(const _Atomic uint64_t *counter)
 {
@@ -35,4 +39,8 @@ void tcg_dump_stopped(struct vcpu *v, FILE *f)
                " lookups, %" PRIu64 " times emptied\n",
             counted(&s->translations), counted(&s->translate_ns) / 1000000, counted(&s->lookups),
             counted(&s->cache_flushes));
+    if (log_on(LOG_TB_STATS))
+        tcg_profile_dump_stopped(v, MONITOR_TOP, f);
+    else
+        fprintf(f, "  -d tb-stats counts how often each block runs\n");
 }

@@ -33,6 +33,7 @@ struct tb {
     struct tb_link *link;
     struct tb_link *incoming; /* links of other blocks that jump here */
     struct tcg_site *site;
+    uint64_t runs; /* counted with -d tb-stats only */
     uint32_t exec_flags;
     uint32_t host_bytes;
     uint16_t nsites, nlinks;
@@ -65,6 +66,7 @@ struct tcg {
     struct tcg_site sites[TCG_MAX_SITES];
     struct settled settled; /* emptied together with the cache */
     bool stepping;       /* blocks of one instruction, breakpoints ignored */
+    struct profile *past; /* counts of blocks that are gone (profile.c), or NULL */
     gpa_t next_page_gpa; /* set by the front end's next_page call */
 };
 
@@ -114,6 +116,11 @@ struct tcg_site *tb_site_at(struct tb *tb, uintptr_t host_pc); /* NULL: none the
  */
 struct tb *tcg_translate(struct vcpu *v, gpa_t gpa, const uint8_t *page, uint32_t epoch,
                          bool pc_relative);
+
+/* ---- profile.c ---- */
+/* The blocks are about to be thrown away: keep their counts. */
+void profile_keep(struct tcg *t);
+void profile_free(struct tcg *t);
 
 /* ---- tcg_log.c, perf_map.c ---- */
 void tcg_log_guest(const struct tb *tb, const uint8_t *page, unsigned len);

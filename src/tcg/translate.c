@@ -114,6 +114,7 @@ static int make_code(struct vcpu *v, struct tb *tb)
         .settled = &t->settled,
         .gpa = tb->gpa,
         .tb = tb,
+        .runs = log_on(LOG_TB_STATS) ? &tb->runs : NULL,
         .link_page_bits = INJECT(LINK_ACROSS_PAGES) ? 32 : GUEST_PAGE_BITS};
     struct x64_result r = {.site = t->sites};
     int err = x64_compile(t->ir, &o, &buf, &r);

@@ -118,6 +118,11 @@ def refusals(files):
     yield "gdb-port", kernel + ["-gdb", "tcp::99999"], "99999.*tcp:"
     yield "gdb-path", kernel + ["-gdb", f"unix:{files.missing}/socket"], "missing.*No such file"
     yield "log-mask-unknown", kernel + ["-d", "everything"], "everything.*in_asm"
+    for name, path, why in (("missing", files.missing, "No such file"), ("empty", files.empty, "empty"),
+                            ("folder", files.folder, "directory"),
+                            ("garbage", files.garbage, "System.map"),
+                            ("elf", files.x86_elf, "32-bit.*ARM"), ("short", files.short_elf, "ARM")):
+        yield f"symbols-{name}", kernel + ["-symbols", str(path)], f"-symbols.*{why}"
     yield "drive-format", kernel + disk + [f"if=none,id=d,format=vmdk,file={files.disk}"], \
         "vmdk.*raw"
     yield "drive-missing", kernel + disk + [f"if=none,id=d,format=raw,file={files.missing}"], \

@@ -92,7 +92,7 @@ Test(stats, text_and_json)
 
     char path[64];
     snprintf(path, sizeof path, "/tmp/umbra-test-stats.%d.json", (int)getpid());
-    cr_assert_eq(stats_write_json(path, 2), 0);
+    cr_assert_eq(stats_write_json(path, 2, NULL, NULL), 0);
     f = fopen(path, "r");
     cr_assert_not_null(f);
     text = slurp(f);
@@ -105,14 +105,14 @@ Test(stats, text_and_json)
     snprintf(command, sizeof command, "python3 -m json.tool %s > /dev/null", path);
     cr_expect_eq(system(command), 0, "well-formed");
     unlink(path);
-    cr_expect_eq(stats_write_json("/no/such/dir/s.json", 1), -ENOENT);
-    cr_expect_lt(stats_write_json("/dev/full/x", 1), 0);
+    cr_expect_eq(stats_write_json("/no/such/dir/s.json", 1, NULL, NULL), -ENOENT);
+    cr_expect_lt(stats_write_json("/dev/full/x", 1, NULL, NULL), 0);
 
     /* What is no regular file is written to, not replaced. */
     struct stat st;
     snprintf(path, sizeof path, "/tmp/umbra-test-stats.%d.link", (int)getpid());
     cr_assert_eq(symlink("/dev/full", path), 0);
-    cr_expect_eq(stats_write_json(path, 1), -ENOSPC);
+    cr_expect_eq(stats_write_json(path, 1, NULL, NULL), -ENOSPC);
     cr_expect(lstat(path, &st) == 0 && S_ISLNK(st.st_mode), "it is still there");
     unlink(path);
 }
