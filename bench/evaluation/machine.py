@@ -3,6 +3,7 @@
 host mappings when a program begins and ends."""
 import hashlib
 import os
+import platform
 import re
 import select
 import shlex
@@ -10,14 +11,20 @@ import shutil
 import signal
 import socket
 import subprocess
+import tarfile
+import tempfile
 import time
 import urllib.request
+
+from evaluation import programs
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 CACHE = os.environ.get("UMBRA_CACHE") or os.path.join(
     os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "umbra")
 UMBRA = os.environ.get("UMBRA") or os.path.join(ROOT, "build/release/umbra")
 PEERS = {"qemu7": "qemu-system-arm", "qemu10": os.path.join(CACHE, "bin/qemu-system-arm-10")}
+HOST = ("native", "qemu-arm")  # no system: the programs themselves, on the host
+OTHERS = (*PEERS, *HOST)
 COUNTERS = ("spt_fills", "spt_global_fills", "spt_prefills", "spt_drops", "spt_retires", "spt_evictions", "soft_misses",
             "spt_faults", "sites_patched", "sites_unpatched", "spt_promotions", "spt_demotions", "context_switches",
             "translations", "shootdowns_sent", "shootdown_wait_ns")
@@ -26,14 +33,68 @@ SAMPLE_S = 2
 
 
 def have(mode):
+    if mode == "qemu-arm":
+        return shutil.which("qemu-arm") is not None
     return shutil.which(PEERS[mode]) is not None if mode in PEERS else True
 
+
+def user_root():
+    """The packages of the bench disk, unpacked for user-mode emulation; made anew when they change."""
+    packages = os.path.join(CACHE, "guest/bench.packages")
+    with open(packages, encoding="utf-8") as f:
+        names = f.read().split()
+    root = os.path.join(CACHE, "guest", "bench-root-" + hashlib.sha256("\n".join(names).encode()).hexdigest()[:12])
+    if not os.path.exists(root):
+        with tempfile.TemporaryDirectory(dir=os.path.dirname(root)) as work:
+            for name in names:
+                subprocess.run(["dpkg-deb", "-x", os.path.join(CACHE, "deb", name), os.path.join(work, "root")], check=True)
+            os.rename(os.path.join(work, "root"), root)
+    return root
+
+
+def can_run(mode, program):
+    """Is there something to run in this mode?"""
+    if mode not in HOST:
+        return True
+    command = programs.HOST_NEEDS.get(program)
+    if command in (None, "sh") or mode == "native":
+        return command is not None and shutil.which(command) is not None
+    return os.path.exists(os.path.join(user_root(), "usr/bin", command)) or \
+        os.path.exists(os.path.join(user_root(), "bin", command))
+
+
+def prepare_host(mode, folder, archive):
+    """A folder as the guest has it, where programs of the host or wrappers around the emulator stand first in PATH."""
+    wrappers = os.path.join(folder, "bin")
+    os.makedirs(wrappers)
+    with tarfile.open(archive) as tar:
+        tar.extractall(folder)
+    if mode == "native":
+        programs.compile_guest_programs(folder, os.environ.get("CC", "cc"))
+        return wrappers
+    for name in ("compute", "numeric"):
+        os.rename(os.path.join(folder, name), os.path.join(folder, name + ".arm"))
+        write_wrapper(os.path.join(folder, name), f"qemu-arm ./{name}.arm")
+    for name in set(programs.HOST_NEEDS.values()) - {"sh"}:
+        for place in ("usr/bin", "bin"):
+            path = os.path.join(user_root(), place, name)
+            if os.path.exists(path):
+                write_wrapper(os.path.join(wrappers, name), f"qemu-arm -L {user_root()} {os.path.realpath(path)}")
+    return wrappers
+
+
+def write_wrapper(path, command):
+    with open(path, "w", encoding="utf-8") as f:
+        f.write(f'#!/bin/sh\nexec {command} "$@"\n')
+    os.chmod(path, 0o755)
 
 def build_of(mode):
     """What was measured: a short hash of our program, the version of a peer."""
     if mode in PEERS:
         out = subprocess.run([PEERS[mode], "--version"], capture_output=True, text=True, check=True).stdout
         return re.search(r"version (\S+)", out).group(1)
+    if mode in HOST:
+        return platform.machine() if mode == "native" else "qemu-arm"
     path = shlex.split(UMBRA)[0]
     with open(path, "rb") as f:
         return hashlib.sha256(f.read()).hexdigest()[:8]
@@ -61,7 +122,7 @@ class Snapshot:
         self.counters = dict.fromkeys(COUNTERS if machine.port else (), 0) if at_start else machine.counters()
         with open(f"/proc/{machine.process.pid}/stat", encoding="utf-8") as f:
             fields = f.read().rsplit(")", 1)[1].split()
-        self.cpu = (int(fields[11]) + int(fields[12])) / TICK
+        self.cpu = sum(map(int, fields[11:15])) / TICK  # its own and that of what it has waited for
 
     def since(self, before):
         """{metric: value} of the time in between."""
@@ -101,12 +162,23 @@ class Machine:
                                         stderr=subprocess.STDOUT, start_new_session=True)
         os.set_blocking(self.process.stdout.fileno(), False)
 
+    @classmethod
+    def on_host(cls, mode, folder, wrappers, script):
+        """The script of the guest on the host; nothing is counted."""
+        self = cls.__new__(cls)
+        self.mode, self.port, self.tail, self.mappings_max, self.started = mode, None, [], 0, time.monotonic()
+        environment = dict(os.environ, EVAL_FOLDER=folder, PATH=wrappers + ":" + os.environ["PATH"], LC_ALL="C")
+        self.process = subprocess.Popen(["sh", script], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                        stderr=subprocess.STDOUT, start_new_session=True, env=environment)
+        os.set_blocking(self.process.stdout.fileno(), False)
+        return self
+
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
         if self.process.poll() is None:
-            self.process.send_signal(signal.SIGKILL)
+            os.killpg(self.process.pid, signal.SIGKILL)  # a session of its own
         self.process.wait()
         self.process.stdout.close()
 
@@ -174,13 +246,30 @@ def run_boot(mode, flavour, smp):
         return metrics
 
 
+def run_on_host(mode, script, archive, patience):
+    """As run_programs()."""
+    with tempfile.TemporaryDirectory() as folder:
+        wrappers = prepare_host(mode, folder, archive)
+        with open(script, "rb") as f:
+            text = f.read().rstrip(b"\0")
+        path = os.path.join(folder, "script")
+        with open(path, "wb") as f:
+            f.write(text)
+        yield from follow(Machine.on_host(mode, folder, wrappers, path), False, patience)
+
+
 def run_programs(mode, flavour, smp, drives, initramfs_only, sample, patience):
     """Yields (program, {metric: value}) as programs end; a program whose status is not 0 has the metric "failed".
 
     Failure carries the name of the program that was running as its third argument.
     """
+    yield from follow(Machine(mode, flavour, smp, "umbra.script=auto", drives, initramfs_only), sample, patience)
+
+
+def follow(started, sample, patience):
+    """What run_programs() yields, from a machine that was started."""
     current, metrics, ended = "boot", None, False
-    with Machine(mode, flavour, smp, "umbra.script=auto", drives, initramfs_only) as machine:
+    with started as machine:
         try:
             for line in machine.lines(patience, sample):
                 word = line.split()

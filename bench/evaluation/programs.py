@@ -9,6 +9,7 @@ import io
 import math
 import os
 import random
+import shutil
 import subprocess
 import tarfile
 
@@ -34,6 +35,23 @@ PROGRAMS = {
     "gzip": Program("compute", 4, 75, 12, None),
     "chase": Program("compute", 4, 950000, 12, None),
     "memcpy": Program("compute", 4, 3700, 12, None),
+    "core": Program("numeric", 0, 60000, 6, None),
+    "records": Program("numeric", 0, 40000, 6, None),
+    "filter": Program("numeric", 0, 8000, 6, None),
+    "matrix": Program("numeric", 0, 300, 6, None),
+    "fft": Program("numeric", 0, 3000, 6, None),
+    "aes": Program("tools", 0, 150, 6, None),
+    "chacha": Program("tools", 0, 150, 6, None),
+    "sha256": Program("tools", 0, 100, 6, None),
+    "rsa": Program("tools", 0, 40, 6, None),
+    "zstd": Program("tools", 1, 30, 6, None),
+    "xz": Program("tools", 1, 8, 6, None),
+    "python": Program("tools", 1, 40, 6, None),
+    "sqlite": Program("tools", 1, 60000, 6, None),
+    "sb_cpu": Program("tools", 2, 4000, 6, None),
+    "sb_memory": Program("tools", 2, 8000, 6, None),
+    "sb_threads": Program("tools", 3, 4000, 6, 2),
+    "sb_mutex": Program("tools", 3, 100000, 6, 2),
     "boot": Program("process", 0, 1, 3, None),
     "forkexec": Program("process", 1, 500, 5, None),
     "subshell": Program("process", 1, 900, 5, None),
@@ -47,10 +65,18 @@ PROGRAMS = {
     "syscalls": Program("pan", 0, 2000, 6, None),
 }
 # What must be the same in every mode, bit for bit.
-DETERMINISTIC = {name for name, p in PROGRAMS.items() if p.set == "compute"}
+DETERMINISTIC = {name for name, p in PROGRAMS.items() if p.set in ("compute", "numeric") or
+                 name in ("aes", "chacha", "sha256", "rsa", "zstd", "xz", "python", "sqlite")}
+# What runs on the host too, natively and by user-mode emulation, and the command it needs there.
+HOST_NEEDS = {"core": "sh", "records": "sh", "filter": "sh", "matrix": "sh", "fft": "sh", "chase": "sh", "memcpy": "sh",
+              "quantum": "sh", "events": "sh", "astar": "sh", "perl": "perl", "bzip2": "bzip2", "gzip": "gzip",
+              "aes": "openssl", "chacha": "openssl", "sha256": "openssl", "rsa": "openssl", "zstd": "zstd", "xz": "xz",
+              "python": "python3", "sqlite": "sqlite3", "sb_cpu": "sysbench", "sb_memory": "sysbench",
+              "sb_threads": "sysbench", "sb_mutex": "sysbench"}
+OWN = ("compute", "syscalls", "shootdown", "numeric")
 # No size but 1 makes sense, or the size is not of work: not scaled below these.
 LEAST = {"boot": 1, "mcf": 1, "gnugo": 1, "phalanx": 1, "mmapfork": 1, "make": 2, "shootdown": 200, "syscalls": 200}
-NEEDS_DISK = {"compute": True, "process": True, "shootdown": False, "pan": False}
+NEEDS_DISK = {"compute": True, "numeric": False, "tools": True, "process": True, "shootdown": False, "pan": False}
 
 
 def size_of(name, length):
@@ -102,6 +128,51 @@ for my $i (1 .. 1000 * $ARGV[0]) {
 }
 my $s = join ",", sort { $count{$b} <=> $count{$a} || $a cmp $b } keys %count;
 print length($s), " ", scalar(@words), "\n";
+"""
+
+PYTHON = r"""
+import json, re, sys
+
+class Node:
+    def __init__(self, key):
+        self.key, self.left, self.right = key, None, None
+
+def insert(root, key):
+    while True:
+        if key == root.key:
+            return
+        side = "left" if key < root.key else "right"
+        child = getattr(root, side)
+        if child is None:
+            setattr(root, side, Node(key))
+            return
+        root = child
+
+def depth(node):
+    return 0 if node is None else 1 + max(depth(node.left), depth(node.right))
+
+total, seed = 0, 1
+for n in range(int(sys.argv[1])):
+    words = {}
+    root = Node(1 << 15)
+    for i in range(2000):
+        seed = (seed * 1103515245 + 12345) & 0x7fffffff
+        insert(root, seed & 0xffff)
+        words.setdefault("%x" % (seed >> 20), []).append(i)
+    text = json.dumps(words, sort_keys=True)
+    total += depth(root) + len(re.findall(r"[a-f]+[0-9]", text)) + sum(map(len, json.loads(text)))
+print(total)
+"""
+
+SQL = """create table t (id integer primary key, a integer, b text);
+with recursive n(i) as (select 1 union all select i + 1 from n where i < @SIZE@)
+    insert into t select i, (i * 7919) % 10007, 'row ' || (i * 31 % 4099) from n;
+create index t_a on t (a);
+select count(*), sum(x.id) from t x join t y on x.a = y.a and x.id < y.id where x.a < 2000;
+select b, count(*), max(a) from t group by b order by 2 desc, 1 limit 5;
+update t set a = a + 1 where id % 3 = 0;
+delete from t where b like '%7%';
+select count(*), sum(a) from t;
 """
 
 XSL = """<xsl:stylesheet version="1.0" xmlns:xsl="http://www.w3.org/1999/XSL/Transform">
@@ -172,12 +243,19 @@ r4rk1/1pp1qppp/p1np1n2/2b1p1B1/2B1P1b1/P1NP1N2/1PP1QPPP/R4RK1 w - - 0 10
 """
 
 
+def make_key():
+    """An RSA key; programs print only whether a signature is right."""
+    made = subprocess.run(["openssl", "genrsa", "3072"], capture_output=True, text=True, check=False) \
+        if shutil.which("openssl") else None
+    return made.stdout.encode() if made and made.returncode == 0 else b""
+
+
 def inputs(length):
     """{name: bytes} of every file the programs read."""
     rng = random.Random(7)
     family, sequences = proteins(rng, size_of("hmmer", length))
     plain = {"work.pl": PERL, "big.c": c_source(size_of("cc1", length)), "unit.c": c_source(6), "transform.xsl": XSL,
-             "document.xml": xml_document(rng, size_of("xslt", length)), "flow": flow(rng), "family.sto": family,
+             "document.xml": xml_document(rng, size_of("xslt", length)), "work.py": PYTHON, "work.sql": SQL, "flow": flow(rng), "family.sto": family,
              "sequences.fa": sequences, "positions": POSITIONS * 4,
              "text": text(rng, 500_000)}
     files = {name: content.encode() for name, content in plain.items()}
@@ -185,19 +263,22 @@ def inputs(length):
     return files
 
 
-def compile_guest_programs(folder):
-    compiler = os.environ.get("UMBRA_ARM_CC", "arm-linux-gnueabihf-gcc")
-    for name in ("compute", "syscalls", "shootdown"):
-        subprocess.run([compiler, "-O2", "-static", "-pthread", "-o", os.path.join(folder, name),
+def compile_guest_programs(folder, compiler=None):
+    """For the guest; with the name of a compiler: for the host."""
+    flags = ["-O2", "-static", "-pthread", "-ffp-contract=off"]
+    for name in OWN if compiler is None else ("compute", "numeric"):
+        arm = os.environ.get("UMBRA_ARM_CC", "arm-linux-gnueabihf-gcc")
+        neon = ["-mfpu=neon"] if compiler is None and name == "numeric" else []
+        subprocess.run([compiler or arm, *flags, *neon, "-o", os.path.join(folder, name),
                         os.path.join(GUEST, name + ".c")], check=True)
 
 
 def write_archive(path, folder, length, with_inputs):
     """The disk that the guest unpacks: a tar file padded to whole pages."""
     with tarfile.open(path, "w", format=tarfile.USTAR_FORMAT) as tar:
-        for name in ("compute", "syscalls", "shootdown"):
+        for name in OWN:
             tar.add(os.path.join(folder, name), name)
-        for name, content in (inputs(length) if with_inputs else {}).items():
+        for name, content in ({**inputs(length), "key.pem": make_key()} if with_inputs else {}).items():
             info = tarfile.TarInfo(name)
             info.size = len(content)
             tar.addfile(info, io.BytesIO(content))

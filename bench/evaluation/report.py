@@ -52,9 +52,9 @@ class View:
     def __init__(self, results, which, length, metric="seconds"):
         self.metric = metric
         keys = [k for k in results.data if k.set == which and k.length == length]
-        ours = [k.build for k in keys if k.mode not in machine.PEERS]
+        ours = [k.build for k in keys if k.mode not in machine.OTHERS]
         self.build = ours[-1] if ours else ""
-        self.keys = [k for k in keys if k.mode in machine.PEERS or k.build == self.build]
+        self.keys = [k for k in keys if k.mode in machine.OTHERS or k.build == self.build]
         self.results, self.set = results, which
         self.places = sorted({(k.smp, k.flavour) for k in self.keys})
         self.index = {(k.smp, k.flavour, k.program, k.mode, k.round): results.data[k] for k in self.keys}
@@ -200,7 +200,7 @@ def best_peer(view, place, program, metric):
 
 
 def ordered(modes):
-    order = ["soft", *MAIN[:3], *GROUPS, "auto", *machine.PEERS]
+    order = ["soft", *MAIN[:3], *GROUPS, "auto", *machine.OTHERS]
     return sorted(modes, key=lambda m: (order.index(m) if m in order else len(order), m))
 
 
@@ -261,6 +261,44 @@ def pan(view):
     return [t for t in text if t], {"": (plotted, "time on armmp over time on armmp-lpae")}
 
 
+def against_others(view, bars_at=(("system emulator", 4.0), ("qemu-arm", 2.0))):
+    """The sets numeric and tools: auto and everybody else, {plot: data} and text."""
+    others = [m for m in ordered(view.modes()) if m != "auto"]
+    rows, plotted, means = [], {m: {} for m in others}, {m: {} for m in (*others, "system emulator")}
+    for place in view.places:
+        for name in view.programs(place):
+            each = {m: view.pairs(place, name, m, "auto") for m in others}
+            peers = [m for m in machine.PEERS if each.get(m)]
+            faster = min(peers, key=lambda m: statistics.median(each[m].values())) if peers else None
+            for m in others:
+                if each[m]:
+                    plotted[m][name] = ratio_of(list(each[m].values()))
+                    means[m][name] = each[m]
+            if faster:
+                means["system emulator"][name] = each[faster]
+            time = view.median(place, name, "auto", view.metric)
+            rows.append([name + (f", {place[0]} CPUs" if place[0] > 1 else ""), number_of_pairs(each),
+                         "" if time is None else f"{time:.2f}",
+                         *(show(plotted[m].get(name)) for m in others)])
+    rows.append(["**geometric mean**", "", "", *(show(mean_of(means[m])) for m in others)])
+    text = [f"Times the speed of each, by `auto`:\n\n{table(['program', 'pairs', 'auto, s', *others], rows)}"]
+    out = []
+    for m, least in bars_at:
+        out += bar(f"auto over {'the faster ' if m == 'system emulator' else ''}{m}, geometric mean", mean_of(means.get(m, {})), least)
+    text.append("\n".join(out))
+    return [t for t in text if t], {"": (plotted, "times the speed of the other")}
+
+
+def number_of_pairs(each):
+    return max((len(e) for e in each.values()), default=0)
+
+
+def mean_of(pairs):
+    """Of {program: {round: ratio}}: geometric means of the rounds that all have."""
+    common = set.intersection(*(set(e) for e in pairs.values())) if pairs else set()
+    return ratio_of([math.exp(statistics.fmean(math.log(e[r]) for e in pairs.values())) for r in sorted(common)])
+
+
 def troubles(view):
     """What failed, and outputs that differ between modes."""
     out = []
@@ -270,7 +308,7 @@ def troubles(view):
     for place in view.places:
         for name in set(view.programs(place)) & DETERMINISTIC:
             sums = collections.defaultdict(set)
-            for m in ordered(view.modes()):
+            for m in ordered(view.modes() - {"native"}):  # other builds of the programs
                 for r in view.rounds():
                     value = view.value(place, name, m, r, "checksum")
                     if value is not None:
@@ -307,7 +345,7 @@ def write(results, args):
         view = View(results, which, f"{args.length:g}", args.metric)
         if not view.keys:
             continue
-        text, plots = {"shootdown": shootdown, "pan": pan}.get(which, organisations)(view)
+        text, plots = {"shootdown": shootdown, "pan": pan, "numeric": against_others, "tools": against_others}.get(which, organisations)(view)
         bad = troubles(view)
         wrong += len(bad)
         text = [describe(view, args.length) + (" Seconds are CPU time of the emulator." if args.metric == "cpu" else "")] + (["Failures:\n\n" + "\n".join(bad)] if bad else []) + text

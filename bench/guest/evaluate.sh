@@ -10,7 +10,8 @@
 #   UMBRA-EVAL done
 PLAN=''
 
-mkdir -p /tmp/eval && cd /tmp/eval || exit 1
+# On the host itself (columns native and qemu-arm) the folder is there, with everything unpacked.
+mkdir -p "${EVAL_FOLDER:=/tmp/eval}" && cd "$EVAL_FOLDER" || exit 1
 for disk in /dev/vd?; do
     if [ "$(dd if="$disk" bs=1 skip=257 count=5 2>/dev/null)" = ustar ]; then
         tar xf "$disk"
@@ -52,6 +53,31 @@ run_xslt() { xsltproc transform.xsl document.xml; }        # 483
 run_gzip() { repeat "$1" cat text | gzip -9c | cksum; }
 run_chase() { ./compute chase "$1"; }
 run_memcpy() { ./compute memcpy "$1"; }
+
+# Programs of today, and arithmetic of our own.
+run_aes() { repeat "$1" encrypt -aes-128-cbc; }
+run_chacha() { repeat "$1" encrypt -chacha20; }
+encrypt() { # CIPHER
+    openssl enc "$1" -K 000102030405060708090a0b0c0d0e0f -iv 0f0e0d0c0b0a09080706050403020100 \
+        -in text | cksum
+}
+run_sha256() { repeat "$1" openssl dgst -sha256 text; }
+run_rsa() { repeat "$1" sign && openssl dgst -sha256 -prverify key.pem -signature signature text; }
+sign() { openssl dgst -sha256 -sign key.pem -out signature text; }
+run_zstd() { repeat "$1" zstd -q -9 -c text | cksum; }
+run_xz() { repeat "$1" xz -6 -c text | cksum; }
+run_python() { python3 work.py "$1"; }
+run_sqlite() { sed "s/@SIZE@/$1/" work.sql | sqlite3 :memory:; }
+run_sb_cpu() { quiet_sysbench cpu --events="$1" --cpu-max-prime=5000; }
+run_sb_memory() { quiet_sysbench memory --memory-total-size="$1M"; }
+run_sb_threads() { quiet_sysbench threads --events="$1" --threads=4; }
+run_sb_mutex() { quiet_sysbench mutex --mutex-locks="$1" --threads=4; }
+quiet_sysbench() { sysbench "$@" --time=0 run >log || cat log; }
+run_core() { ./numeric core "$1"; }
+run_records() { ./numeric records "$1"; }
+run_filter() { ./numeric filter "$1"; }
+run_matrix() { ./numeric matrix "$1"; }
+run_fft() { ./numeric fft "$1"; }
 
 # The process-heavy set: what it prints is not the same each time, so it prints nothing.
 run_forkexec() { repeat "$1" /bin/true; }
