@@ -93,6 +93,7 @@
     X(PLAIN_CAS, "plain-cas", 1, 0, "a store-exclusive compares the version")                      \
     X(BLIND_STORE, "blind-store", 1, 0, "a store-exclusive compares the value")                    \
     X(SKIP_VERSION_STEP, "skip-version-step", 1, 0, "an exclusive store advances the version")     \
+    X(UNMARKED_ATOMIC, "unmarked-atomic", 1, 0, "an atomic operation advances the version")        \
     /* interrupts and sleep: src/vcpu/vcpu_kick.c, arm_timer.c, src/dev/gic_dist.c */              \
     X(LOSE_IPI, "lose-ipi", 0.002, 0, "a software-generated interrupt arrives")                    \
     X(LOSE_WAKEUP, "lose-wakeup", 0.05, 0, "a line that rises wakes or kicks its vCPU")            \

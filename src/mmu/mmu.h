@@ -83,6 +83,9 @@ void mmu_slow_store(struct vcpu *v, gva_t gva, uint64_t value, uint32_t memop, u
    blocks. */
 void *mmu_helper_host(struct vcpu *v, gva_t gva, enum mmu_access access, uint32_t memop,
                       uintptr_t ra, gpa_t *gpa);
+/* The same for writing if the software TLB says at once that it is plain RAM; else NULL, and
+   nothing has happened. */
+void *mmu_helper_peek_write(struct vcpu *v, gva_t gva, bool privileged, gpa_t *gpa);
 /*
  * SPT fault, called by the fault stub on the vCPU's own stack. host_pc = the faulting host
  * instruction, addr = host address, is_write. Returns MMU_FAULT_RETRY (mapped: run the instruction

@@ -136,6 +136,18 @@ bool softtlb_locate(struct vcpu *v, gva_t gva, enum mmu_access access, bool priv
     return true;
 }
 
+void *mmu_helper_peek_write(struct vcpu *v, gva_t gva, bool privileged, gpa_t *gpa)
+{
+    const struct softtlb_entry *e = entry_of(v, gva, privileged);
+    uint8_t *host;
+
+    if (e->tag[MMU_WRITE] != ((gva & GUEST_PAGE_MASK) | v->ctx_tag))
+        return NULL;
+    host = (uint8_t *)(uintptr_t)(e->addend + gva);
+    *gpa = (gpa_t)(host - v->vm->ram.flat) + v->vm->ram.base;
+    return host;
+}
+
 void softtlb_drop_all(struct vcpu *v)
 {
     context_renew_all(v);

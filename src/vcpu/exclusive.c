@@ -60,7 +60,7 @@ static uint64_t location_read(const void *host, unsigned size)
     __atomic_compare_exchange_n((type *)(host), &(type){(type)(expected)}, (type)(value), false, \
                                 __ATOMIC_SEQ_CST, __ATOMIC_RELAXED)
 
-static bool location_compare_swap(void *host, unsigned size, uint64_t expected, uint64_t value)
+bool exclusive_compare_swap(void *host, unsigned size, uint64_t expected, uint64_t value)
 {
     switch (size) {
     case MEMOP_8:
@@ -143,7 +143,7 @@ bool exclusive_store_at(struct vcpu *v, void *host, gpa_t gpa, unsigned size, ui
     INJECT_MEET(EXCL_LOCKED);
     if (INJECT(BLIND_STORE))
         v->excl.value = location_read(host, size);
-    stored = location_compare_swap(host, size, v->excl.value, value);
+    stored = exclusive_compare_swap(host, size, v->excl.value, value);
     atomic_store_explicit(entry, version + (stored && !INJECT(SKIP_VERSION_STEP) ? ENTRY_STEP : 0),
                           memory_order_release);
     return stored;
@@ -183,4 +183,17 @@ void exclusive_touch(gpa_t gpa)
     uint64_t version = entry_lock(entry);
 
     atomic_store_explicit(entry, version + ENTRY_STEP, memory_order_release);
+}
+
+struct exclusive_mark exclusive_mark_begin(gpa_t gpa)
+{
+    struct exclusive_mark m = {.entry = granule_entry(gpa)};
+
+    m.version = entry_lock(m.entry);
+    return m;
+}
+
+void exclusive_mark_end(const struct exclusive_mark *m, bool stored)
+{
+    atomic_store_explicit(m->entry, m->version + (stored ? ENTRY_STEP : 0), memory_order_release);
 }

@@ -84,12 +84,27 @@ static void test_rules(void)
     matrix_end(&m);
 }
 
+/* A loop that a translator may make one atomic operation. */
+#define RMW(name, type, ld, st)                                                        \
+    static inline void name(volatile type *p, uint32_t add)                            \
+    {                                                                                  \
+        uint32_t v, fail;                                                              \
+        __asm__ volatile("1: " ld " %0, [%2]\n add %0, %0, %3\n " st " %1, %0, [%2]\n" \
+                         " cmp %1, #0\n bne 1b"                                        \
+                         : "=&r"(v), "=&r"(fail)                                       \
+                         : "r"(p), "r"(add)                                            \
+                         : "cc", "memory");                                            \
+    }
+RMW(add_b, uint8_t, "ldrexb", "strexb")
+RMW(add_h, uint16_t, "ldrexh", "strexh")
+RMW(add_w, uint32_t, "ldrex", "strex")
+
 /* --- between two CPUs, step by step --- */
 static struct {
     volatile uint32_t cell, step, what, stop;
 } pp;
 
-enum { PLAIN_OTHER, EXCL_OTHER, EXCL_ABA, PLAIN_ABA, NOTHING };
+enum { PLAIN_OTHER, EXCL_OTHER, EXCL_ABA, LOOP_ABA, PLAIN_ABA, NOTHING };
 static void partner(unsigned cpu, void *arg)
 {
     (void)cpu, (void)arg;
@@ -107,6 +122,9 @@ static void partner(unsigned cpu, void *arg)
             pp.cell = v + 1;
             dmb();
             pp.cell = v;
+        } else if (pp.what == LOOP_ABA) {
+            add_w(&pp.cell, 1);
+            add_w(&pp.cell, -1u);
         } else if (pp.what == EXCL_OTHER || pp.what == EXCL_ABA) {
             while (!atomic_cas(&pp.cell, v, v + 1))
                 ;
@@ -146,15 +164,16 @@ static void test_pairs(unsigned n)
 {
     static const char *const names[] = {"a plain store by another CPU makes STREX fail",
                                         "an exclusive store by another CPU makes STREX fail",
-                                        "exclusive stores that restore the value make STREX fail"};
+                                        "exclusive stores that restore the value make STREX fail",
+                                        "loops of exclusives that restore it make STREX fail"};
     if (n < 2) {
-        for (unsigned i = 0; i < 3; i++)
+        for (unsigned i = 0; i < ARRAY_SIZE(names); i++)
             tap_skip(names[i], "one CPU");
         return;
     }
     memset(&pp, 0, sizeof(pp));
     smp_call(1, partner, NULL);
-    for (unsigned what = PLAIN_OTHER; what <= EXCL_ABA; what++) {
+    for (unsigned what = PLAIN_OTHER; what <= LOOP_ABA; what++) {
         unsigned passed = 0;
         for (unsigned i = 0; i < 50; i++)
             passed += interleave(what) == 0;
@@ -210,20 +229,6 @@ static void ticks_off(void)
     irq_disable();
     write_cntv_ctl(0);
 }
-
-#define RMW(name, type, ld, st)                                                        \
-    static inline void name(volatile type *p, uint32_t add)                            \
-    {                                                                                  \
-        uint32_t v, fail;                                                              \
-        __asm__ volatile("1: " ld " %0, [%2]\n add %0, %0, %3\n " st " %1, %0, [%2]\n" \
-                         " cmp %1, #0\n bne 1b"                                        \
-                         : "=&r"(v), "=&r"(fail)                                       \
-                         : "r"(p), "r"(add)                                            \
-                         : "cc", "memory");                                            \
-    }
-RMW(add_b, uint8_t, "ldrexb", "strexb")
-RMW(add_h, uint16_t, "ldrexh", "strexh")
-RMW(add_w, uint32_t, "ldrex", "strex")
 
 static inline void add_d(volatile uint64_t *p)
 {

@@ -82,6 +82,7 @@ TESTS = {
     "skip-dma-mark": [("inj_dma.arm", "soft"), ("inj_dma.arm", "spt")],
     "no-fence": [("inj_order.arm", "spt")],
     "plain-cas": [("exclusives.arm", "spt")],
+    "unmarked-atomic": [("exclusives.arm", "spt"), ("exclusives.arm", "soft")],
     "blind-store": [("exclusives.arm", "spt")],
     "skip-version-step": [("exclusives.arm", "spt")],
     "lose-ipi": [("inj_sleep.arm", "spt")],

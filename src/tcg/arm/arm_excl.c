@@ -7,6 +7,7 @@
  *
  * Threads: the translating vCPU thread; the helpers run on it too.
  */
+#include "arm_atomic.h"
 #include "arm_ldst.h"
 #include "vcpu/exclusive.h"
 
@@ -38,6 +39,9 @@ static ir_ref excl_load(struct arm_ctx *s, enum ir_type type, unsigned rn, uint3
 
 static bool load_exclusive(struct arm_ctx *s, unsigned rn, uint32_t imm, unsigned rt, unsigned size)
 {
+    if (imm == 0) {
+        arm_try_atomic(s, rn, rt, size);
+    }
     arm_write_reg(s, rt, excl_order(s, excl_load(s, IR_I32, rn, imm, size), size));
     return true;
 }

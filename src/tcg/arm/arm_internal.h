@@ -68,6 +68,7 @@ struct arm_ctx {
     uint8_t section_cond;
     bool section_dirty; /* flags changed inside the section */
     unsigned section_label;
+    uint32_t reach; /* the block depends on the code up to here, in its page; 0: up to its end */
     enum arm_flag_source flags;
     ir_ref flag_x, flag_y, flag_res;
 };

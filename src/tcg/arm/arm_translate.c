@@ -217,7 +217,7 @@ static void translate_attempt(struct tcg_source *src, struct ir_block *b, unsign
     } else {
         translate_run(&s, max_insns);
     }
-    src->guest_bytes = s.pc - (uint32_t)src->pc;
+    src->guest_bytes = (s.reach > s.pc ? s.reach : s.pc) - (uint32_t)src->pc;
 }
 
 void arm_translate_block(struct tcg_source *src, struct ir_block *b)
