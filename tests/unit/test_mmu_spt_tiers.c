@@ -137,9 +137,78 @@ Test(spt, what_a_kernel_touches_of_user_memory_stays_out_of_its_window, .init = 
     load(VA, LDRT);
     cr_expect_eq(how, -1);
     cr_expect_null(v->mmu->current->win[0]);
-    cr_expect(mmu_spt_promote(v, VA, false, PRIV), "unless the site is hot");
-    load(VA, PRIV);
+    cr_expect(!mmu_spt_promote(v, VA, false, PRIV), "not even when the site is hot");
+    cr_expect(!rec(true, VA));
+    cr_expect(mmu_spt_promote(v, KERNEL + 0x500000, false, PRIV));
+    load(KERNEL + 0x500000, PRIV);
     cr_expect_eq(how, 0);
+}
+
+/* The kernel's sections are of domain 0; DACR gives its clients their rights. */
+#define DACR_KERNEL    1u
+#define DACR_OTHER(k)  ((uint32_t)(k) << 10) /* of domain 5, which nobody uses */
+#define DACR_OPEN      3u                    /* domain 0 again: no checks at all */
+
+Test(spt, dacr_values_share_a_privileged_window_unless_it_concerns_them, .init = NULL)
+{
+    const struct window *shared;
+
+    organise((struct mmu_options){.tiered = true});
+    space(v, 1);
+    mode(v, true);
+    mmu_write_dacr(v, DACR_KERNEL);
+    load(KERNEL + 0x400000, PRIV);
+    cr_expect_eq(how, 1);
+    shared = v->mmu->spt->cur[1];
+    for (unsigned n = 0; n < 6; n++) {
+        mmu_write_dacr(v, DACR_KERNEL | DACR_OTHER(n & 1));
+        cr_expect_eq(v->mmu->spt->cur[1], shared);
+        load(KERNEL + 0x400000, PRIV);
+        cr_expect_eq(how, 0);
+    }
+    mmu_write_dacr(v, 0); /* a value never seen: no access to domain 0 */
+    cr_expect(!load_ok(KERNEL + 0x400000, PRIV));
+    mmu_write_dacr(v, DACR_KERNEL);
+    load(KERNEL + 0x400000, PRIV);
+    cr_expect_eq(how, 1, "each value has its window from now on");
+    mmu_write_dacr(v, DACR_OPEN);
+    load(KERNEL + 0x400000, PRIV);
+    cr_expect_eq(how, 1);
+    mmu_write_dacr(v, DACR_KERNEL);
+    load(KERNEL + 0x400000, PRIV);
+    cr_expect_eq(how, 0);
+}
+
+Test(spt, software_pan_leaves_the_user_window_where_it_is, .init = NULL)
+{
+    const struct window *user;
+
+    organise((struct mmu_options){.tiered = true});
+    mmu_write_dacr(v, DACR_KERNEL | DACR_OTHER(1));
+    space(v, 1);
+    run_user_for_us(20000);
+    user = v->mmu->spt->cur[0];
+    cr_assert_not_null(user);
+    load(VA, USER);
+    cr_expect_eq(how, 1);
+    for (unsigned n = 0; n < 4; n++) {
+        mode(v, true);
+        mmu_write_dacr(v, DACR_KERNEL); /* a context of the kernel alone */
+        cr_expect_null(v->mmu->current->win[0]);
+        cr_expect_eq(v->mmu->spt->cur[0], user);
+        if (n == 2)
+            mmu_tlbi(v, TLBI_ALL, 0, 0, false);
+        mmu_write_dacr(v, DACR_KERNEL | DACR_OTHER(1));
+        mode(v, false);
+        cr_expect_eq(v->mmu->spt->cur[0], user);
+        cr_expect(!atomic_load(&user->stale), "cleaned with its own registers");
+        load(VA, USER);
+        cr_expect_eq(how, 0, "round %u", n);
+    }
+    mode(v, true);
+    mmu_write_dacr(v, DACR_KERNEL);
+    mode(v, false); /* the kernel returns with DACR as it is */
+    cr_expect_null(v->mmu->spt->cur[0]);
 }
 
 /* ---- address spaces ---- */
