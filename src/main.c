@@ -4,7 +4,9 @@
  * the exit status: 0 the guest powered off or the user quit, 128 + n a signal, 1 an error.
  */
 #include "base/log.h"
+#include "board.h"
 #include "display/window.h"
+#include "io/chardev.h"
 #include "options.h"
 #include "tcg/perf_map.h"
 
@@ -24,8 +26,23 @@ static int open_window(const struct options *o, struct vm *vm, struct display_wi
                : 0;
 }
 
+/* The page for browsers also has the serial port and the counters. */
+static int connect_page(const struct options *o, struct vm *vm, struct display_server *s,
+                        struct display_hooks *hooks)
+{
+    *hooks = (struct display_hooks){board_serial(vm), monitor_print_metrics, vm};
+    int err = o->vm.display.web != NULL ? chardev_record(hooks->serial) : 0;
+    if (err != 0) {
+        log_error("-display web: %s", strerror(-err));
+        return err;
+    }
+    display_serve_connect(s, hooks);
+    return 0;
+}
+
 static int run(const struct options *o)
 {
+    struct display_hooks hooks;
     struct display_server *display;
     struct display_window *window;
     struct monitor *monitor;
@@ -38,7 +55,7 @@ static int run(const struct options *o)
     if (o->vm.dumpdtb != NULL) {
         status = vm_dump_dtb(vm, o->vm.dumpdtb) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
     } else if (display_serve(vm->display, &o->vm.display, o->vm.name, &display) == 0) {
-        if (open_window(o, vm, &window) == 0 &&
+        if (open_window(o, vm, &window) == 0 && connect_page(o, vm, display, &hooks) == 0 &&
             monitor_create(vm, &o->monitor, &monitor) == 0) {
             status = vm_run(vm);
             monitor_destroy(monitor);

@@ -310,6 +310,7 @@ INPUT_CLASS(touch, "virtio-multitouch-device");
 static const struct input_model models[] = {
     [MODEL_KEYBOARD] = {&virtio_keyboard_class, "Umbra virtio keyboard", INPUT_KEYBOARD, 1, -1,
                         {{EV_KEY, KEY_ESC, KEY_MICMUTE, 0},
+                         {EV_KEY, KEY_APPSELECT, KEY_APPSELECT, 0},
                          {EV_REP, REP_DELAY, REP_PERIOD, 0},
                          {EV_LED, LED_NUML, LED_SCROLLL, 0}}},
     [MODEL_TABLET] = {&virtio_tablet_class, "Umbra virtio tablet", INPUT_TABLET, 2, -1,

@@ -208,16 +208,30 @@ unsigned display_look(struct display *d, struct display_viewer *v)
     return news;
 }
 
-bool display_want_size(struct display *d, unsigned width, unsigned height)
+static bool want_size_locked(struct display *d, unsigned width, unsigned height)
 {
-    bool ok = width > 0 && height > 0 && width <= DISPLAY_SIZE_MAX && height <= DISPLAY_SIZE_MAX;
-
-    pthread_mutex_lock(&d->lock);
     const struct display_source *s = d->shown;
-    ok = ok && s != NULL && s->want_size != NULL;
+    bool ok = width > 0 && height > 0 && width <= DISPLAY_SIZE_MAX &&
+              height <= DISPLAY_SIZE_MAX && s != NULL && s->want_size != NULL;
+
     if (ok) {
         s->want_size(s->opaque, width, height);
     }
+    return ok;
+}
+
+bool display_want_size(struct display *d, unsigned width, unsigned height)
+{
+    pthread_mutex_lock(&d->lock);
+    bool ok = want_size_locked(d, width, height);
+    pthread_mutex_unlock(&d->lock);
+    return ok;
+}
+
+bool display_rotate(struct display *d)
+{
+    pthread_mutex_lock(&d->lock);
+    bool ok = want_size_locked(d, d->image.height, d->image.width);
     pthread_mutex_unlock(&d->lock);
     return ok;
 }

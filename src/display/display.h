@@ -94,6 +94,8 @@ enum {
 unsigned display_look(struct display *d, struct display_viewer *v);
 /* Ask the source that is seen for another size. False: it cannot. */
 bool display_want_size(struct display *d, unsigned width, unsigned height);
+/* Ask for the size that is shown, width and height exchanged. False: it cannot. */
+bool display_rotate(struct display *d);
 
 /* What the screen shows now, pointer included, as a PNG file. -errno. */
 int display_screendump(struct display *d, const char *path) MUST_CHECK;

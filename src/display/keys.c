@@ -130,6 +130,7 @@ static const struct {
     {"volumeup", KEY_VOLUMEUP, 0x1008ff13, 0},
     {"volumedown", KEY_VOLUMEDOWN, 0x1008ff11, 0},
     {"audiomute", KEY_MUTE, 0x1008ff12, 0},
+    {"app_switch", KEY_APPSELECT, 0x1008ff7f, 0},
     {"find", KEY_FIND, 0, 0},
 };
 

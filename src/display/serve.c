@@ -186,6 +186,13 @@ int display_serve(struct display *d, const struct display_options *o, const char
     return 0;
 }
 
+void display_serve_connect(struct display_server *s, const struct display_hooks *hooks)
+{
+    if (s != NULL) {
+        atomic_store(&s->web.hooks, hooks);
+    }
+}
+
 void display_serve_end(struct display_server *s)
 {
     uint64_t one = 1;

@@ -10,7 +10,8 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-struct MHD_Daemon;
+#include <microhttpd.h>
+
 struct _rfbScreenInfo;
 struct rfbCursor;
 struct pollfd;
@@ -25,6 +26,8 @@ struct web {
     unsigned nfresh;
     struct MHD_Daemon *pages;
     char token[WEB_TOKEN + 1];
+    struct display *display;
+    const struct display_hooks *_Atomic hooks; /* NULL: none yet */
 };
 
 struct display_server {
@@ -70,3 +73,19 @@ void web_accept(struct web *w, int fd);
 void web_sort(struct display_server *s, unsigned i);
 /* Is this the path of a WebSocket that may look? */
 bool web_allows(const struct web *w, const char *path);
+/* Does the request carry the token? */
+bool web_may(const struct web *w, struct MHD_Connection *c);
+/* Queue an answer; r NULL: no memory, the connection ends. The response is destroyed. */
+enum MHD_Result web_answer(struct MHD_Connection *c, unsigned status, struct MHD_Response *r,
+                           const char *header, const char *value);
+enum MHD_Result web_answer_text(struct MHD_Connection *c, unsigned status, const char *text);
+
+/* ---- web_api.c: what the page's script asks for. The page server's thread ---- */
+/* One call for each piece of a request, as libmicrohttpd makes them. */
+enum MHD_Result web_api(struct web *w, struct MHD_Connection *c, const char *url,
+                        const char *method, const char *data, size_t *size, void **state);
+void web_api_done(void **state);
+
+/* ---- page.S: files of the page ---- */
+extern const uint8_t web_page_html[], web_page_html_end[], web_page_css[], web_page_css_end[],
+    web_page_js[], web_page_js_end[];

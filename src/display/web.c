@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The screen in a browser: noVNC's pages (Debian's package, as installed) by libmicrohttpd, and
- * its WebSockets for libvncserver, all on one port. A new connection's first bytes decide to whom
- * it goes. Who does not know the token gets noVNC's files, which are public, and nothing else.
+ * The machine in a browser: our page (page/) with noVNC's screen and xterm.js's terminal (Debian's
+ * packages, as installed) by libmicrohttpd, and WebSockets for libvncserver, all on one port. A new
+ * connection's first bytes decide to whom it goes. Who does not know the token gets the files,
+ * which are public, and nothing else.
  *
- * Pages are sent by a thread of libmicrohttpd, which reads `token` only; the rest is the server's.
+ * Pages are sent by a thread of libmicrohttpd, which reads `token`, `display` and `hooks` only; the
+ * rest is the server's.
  */
 #include "serve_internal.h"
 
@@ -24,6 +26,7 @@
 #include <unistd.h>
 
 #define PAGES "/usr/share/novnc"
+#define XTERM "/usr/share/nodejs/xterm/lib"
 #define SOCKET_PATH "/websockify"
 
 /* ---- the token ---- */
@@ -82,13 +85,16 @@ static const char *type_of(const char *path)
     return "application/octet-stream";
 }
 
-/* A file below PAGES, whatever the path says; -1: none. Links of the package lead elsewhere. */
+/* A file of a package, whatever the path says; -1: none. Links of the package lead elsewhere. */
 static int open_page(const char *url, struct stat *st)
 {
+    static const char xterm[] = "/xterm/";
+    bool terminal = strncmp(url, xterm, sizeof xterm - 1) == 0;
     char path[PATH_MAX];
 
     if (url[0] != '/' || strstr(url, "..") != NULL ||
-        snprintf(path, sizeof path, "%s%s", PAGES, url) >= (int)sizeof path) {
+        snprintf(path, sizeof path, "%s%s", terminal ? XTERM : PAGES,
+                 terminal ? url + sizeof xterm - 2 : url) >= (int)sizeof path) {
         return -1;
     }
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -99,8 +105,8 @@ static int open_page(const char *url, struct stat *st)
     return fd;
 }
 
-static enum MHD_Result answer(struct MHD_Connection *c, unsigned status, struct MHD_Response *r,
-                              const char *header, const char *value)
+enum MHD_Result web_answer(struct MHD_Connection *c, unsigned status, struct MHD_Response *r,
+                           const char *header, const char *value)
 {
     if (r == NULL) {
         return MHD_NO;
@@ -114,55 +120,86 @@ static enum MHD_Result answer(struct MHD_Connection *c, unsigned status, struct 
     return result;
 }
 
-static enum MHD_Result answer_text(struct MHD_Connection *c, unsigned status, const char *text)
+enum MHD_Result web_answer_text(struct MHD_Connection *c, unsigned status, const char *text)
 {
-    return answer(c, status,
-                  MHD_create_response_from_buffer(strlen(text), (void *)(uintptr_t)text,
-                                                  MHD_RESPMEM_PERSISTENT),
-                  "Content-Type", "text/plain");
+    return web_answer(c, status,
+                      MHD_create_response_from_buffer(strlen(text), (void *)(uintptr_t)text,
+                                                      MHD_RESPMEM_PERSISTENT),
+                      "Content-Type", "text/plain");
 }
 
-/* The entrance: to noVNC's page, with what it needs to find us. */
+bool web_may(const struct web *w, struct MHD_Connection *c)
+{
+    return is_token(w, MHD_lookup_connection_value(c, MHD_GET_ARGUMENT_KIND, "token"));
+}
+
+static enum MHD_Result answer_own(struct MHD_Connection *c, const char *name, const uint8_t *data,
+                                  const uint8_t *end)
+{
+    return web_answer(c, MHD_HTTP_OK,
+                      MHD_create_response_from_buffer((size_t)(end - data),
+                                                      (void *)(uintptr_t)data,
+                                                      MHD_RESPMEM_PERSISTENT),
+                      "Content-Type", type_of(name));
+}
+
 static enum MHD_Result answer_entrance(const struct web *w, struct MHD_Connection *c)
 {
-    char where[160];
-
-    if (!is_token(w, MHD_lookup_connection_value(c, MHD_GET_ARGUMENT_KIND, "token"))) {
-        return answer_text(c, MHD_HTTP_FORBIDDEN,
-                           "The address that the emulator printed ends in a token.\n");
+    if (!web_may(w, c)) {
+        return web_answer_text(c, MHD_HTTP_FORBIDDEN,
+                               "The address that the emulator printed ends in a token.\n");
     }
-    snprintf(where, sizeof where,
-             "/vnc.html?autoconnect=1&resize=scale&path=websockify%%3Ftoken%%3D%s", w->token);
-    return answer(c, MHD_HTTP_FOUND,
-                  MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT), "Location",
-                  where);
+    return answer_own(c, ".html", web_page_html, web_page_html_end);
+}
+
+static enum MHD_Result answer_file(struct MHD_Connection *c, const char *url)
+{
+    struct stat st;
+    int fd = open_page(url, &st);
+
+    if (fd < 0) {
+        return web_answer_text(c, MHD_HTTP_NOT_FOUND, "There is no such page.\n");
+    }
+    struct MHD_Response *r = MHD_create_response_from_fd((size_t)st.st_size, fd);
+    if (r == NULL) {
+        close(fd);
+    }
+    return web_answer(c, MHD_HTTP_OK, r, "Content-Type", type_of(url));
 }
 
 static enum MHD_Result on_request(void *opaque, struct MHD_Connection *c, const char *url,
                                   const char *method, const char *version, const char *data,
                                   size_t *size, void **state)
 {
-    struct stat st;
+    static const char api[] = "/api/";
+    struct web *w = opaque;
 
     (void)version;
-    (void)data;
-    (void)size;
-    (void)state;
+    if (strncmp(url, api, sizeof api - 1) == 0) {
+        return web_api(w, c, url + sizeof api - 1, method, data, size, state);
+    }
     if (strcmp(method, "GET") != 0) {
-        return answer_text(c, MHD_HTTP_METHOD_NOT_ALLOWED, "Only GET.\n");
+        return web_answer_text(c, MHD_HTTP_METHOD_NOT_ALLOWED, "Only GET.\n");
     }
     if (strcmp(url, "/") == 0) {
-        return answer_entrance(opaque, c);
+        return answer_entrance(w, c);
     }
-    int fd = open_page(url, &st);
-    if (fd < 0) {
-        return answer_text(c, MHD_HTTP_NOT_FOUND, "There is no such page.\n");
+    if (strcmp(url, "/umbra.js") == 0) {
+        return answer_own(c, url, web_page_js, web_page_js_end);
     }
-    struct MHD_Response *r = MHD_create_response_from_fd((size_t)st.st_size, fd);
-    if (r == NULL) {
-        close(fd);
+    if (strcmp(url, "/umbra.css") == 0) {
+        return answer_own(c, url, web_page_css, web_page_css_end);
     }
-    return answer(c, MHD_HTTP_OK, r, "Content-Type", type_of(url));
+    return answer_file(c, url);
+}
+
+static void on_end(void *opaque, struct MHD_Connection *c, void **state,
+                   enum MHD_RequestTerminationCode how)
+{
+    (void)opaque;
+    (void)c;
+    (void)how;
+    web_api_done(state);
 }
 
 /* ---- connections ---- */
@@ -217,6 +254,7 @@ static int start_pages(struct web *w)
     w->pages = MHD_start_daemon(MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_ITC |
                                     MHD_USE_NO_LISTEN_SOCKET,
                                 0, NULL, NULL, on_request, w, MHD_OPTION_CONNECTION_LIMIT, 64u,
+                                MHD_OPTION_NOTIFY_COMPLETED, on_end, NULL,
                                 MHD_OPTION_CONNECTION_TIMEOUT, 30u, MHD_OPTION_END);
     return w->pages == NULL ? -EIO : 0;
 }
@@ -227,6 +265,7 @@ int web_start(struct display_server *s, const char *where)
     char host[256];
     int port = serve_port(where, 0, true, host, sizeof host);
 
+    w->display = s->display;
     if (access(PAGES "/vnc.html", R_OK) != 0) {
         log_error("-display web=%s: noVNC is not in %s: install Debian's package novnc", where,
                   PAGES);

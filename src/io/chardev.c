@@ -117,7 +117,7 @@ static void post_flush(void *opaque)
     flush(opaque);
 }
 
-size_t chardev_write(struct chardev *c, const uint8_t *buf, size_t len)
+static size_t write_ring(struct chardev *c, const uint8_t *buf, size_t len)
 {
     bool post = false;
 
@@ -154,6 +154,16 @@ size_t chardev_write(struct chardev *c, const uint8_t *buf, size_t len)
         pthread_mutex_lock(&c->lock);
         c->flush_posted = false; /* the next write tries again */
         pthread_mutex_unlock(&c->lock);
+    }
+    return n;
+}
+
+size_t chardev_write(struct chardev *c, const uint8_t *buf, size_t len)
+{
+    size_t n = write_ring(c, buf, len);
+
+    if (c->tap != NULL) {
+        chardev_tap_note(c, buf, n);
     }
     return n;
 }
@@ -267,6 +277,9 @@ static void post_input(void *opaque)
 
 void chardev_accept_input(struct chardev *c)
 {
+    if (c->tap != NULL) {
+        chardev_tap_accept(c);
+    }
     if (atomic_exchange(&c->input_stopped, false) && io_post(c->loop, post_input, c) != 0) {
         atomic_store(&c->input_stopped, true);
     }
@@ -399,6 +412,7 @@ void chardev_close(struct chardev *c)
         free(c->unlink_path);
     }
     chardev_ringbuf_close(c);
+    chardev_tap_free(c);
     pthread_mutex_destroy(&c->lock);
     free(c->ring);
     free(c->typed);

@@ -52,6 +52,19 @@ void chardev_share(struct chardev *c, const struct chardev_sharer *sharer);
 /* Queue output; how many bytes were taken. Any thread, never blocks. When less than len was taken,
    sent() will be called. */
 size_t chardev_write(struct chardev *c, const uint8_t *buf, size_t len);
+/*
+ * A window on the console: what was written can be looked at again, and be answered by typing.
+ * chardev_record() keeps the newest CHARDEV_RECORD bytes of output from now on; before the machine
+ * runs, -ENOMEM.
+ */
+#define CHARDEV_RECORD (UINT32_C(1) << 18)
+int chardev_record(struct chardev *c) MUST_CHECK;
+/* Copies output from byte *from of all that was recorded; what is forgotten is skipped. *from
+   becomes the number of the byte after the copy. How many bytes. Any thread. */
+size_t chardev_recorded(struct chardev *c, uint64_t *from, uint8_t *buf, size_t size);
+/* Types to the front end of a recorded console, whatever its own input is; how many bytes were
+   taken. Any thread. */
+size_t chardev_type(struct chardev *c, const uint8_t *buf, size_t len);
 /* room() grew: look for input again. Any thread, cheap when input is not stopped. */
 void chardev_accept_input(struct chardev *c);
 /*

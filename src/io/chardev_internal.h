@@ -41,6 +41,7 @@ struct chardev {
     bool user_waits;         /* a write was cut short */
     bool discard;            /* nobody can read it: no client, broken pipe, disk full */
     struct ringbuf *ringbuf; /* NULL: it is no ring buffer */
+    struct chardev_tap *tap; /* chardev_tap.c; NULL: nothing is recorded */
     bool testdev;
     uint32_t test_arg;       /* testdev: digits so far */
     _Atomic bool input_stopped;
@@ -59,6 +60,12 @@ bool chardev_keys_room(const struct chardev *c);
 void chardev_keys(struct chardev *c, const uint8_t *buf, size_t len);
 /* Give the front end what it has room for; false: it has none and something waits. */
 bool chardev_keys_deliver(struct chardev *c);
+
+/* chardev_tap.c */
+void chardev_tap_note(struct chardev *c, const uint8_t *buf, size_t len);
+/* The front end has room for what was typed. Any thread. */
+void chardev_tap_accept(struct chardev *c);
+void chardev_tap_free(struct chardev *c);
 
 /* chardev_testdev.c */
 void chardev_testdev(struct chardev *c, const uint8_t *buf, size_t len);

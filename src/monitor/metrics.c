@@ -10,6 +10,7 @@
 #include "mmu/mmu.h"
 #include "vm_control.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <microhttpd.h>
@@ -49,9 +50,57 @@ bool monitor_metrics_valid(const char *where)
            port - where < 64;
 }
 
-static void print(struct vm *vm, FILE *f)
+/* Ticks that a thread has used, by the kernel's books; its name. False: it is gone. */
+static bool read_thread(const char *tid, char name[16], uint64_t *ticks)
 {
+    uint64_t user, kernel;
+    char path[64];
+
+    snprintf(path, sizeof path, "/proc/self/task/%.16s/stat", tid);
+    FILE *f = fopen(path, "re");
+    if (f == NULL) {
+        return false;
+    }
+    int n = fscanf(f, "%*d (%15[^)]) %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u "
+                      "%" SCNu64 " %" SCNu64, name, &user, &kernel);
+    fclose(f);
+    *ticks = n == 3 ? user + kernel : 0;
+    return n == 3;
+}
+
+/* Several threads may have one name: workers of one kind. */
+static void print_threads(FILE *f)
+{
+    static const char *const one[] = {"vcpu", "io", "display", "monitor", "reclaim"};
+    DIR *dir = opendir("/proc/self/task");
+    double second = (double)sysconf(_SC_CLK_TCK);
+    uint64_t ticks;
+    char name[16];
+
+    if (dir == NULL) {
+        return;
+    }
+    fputs("# HELP umbra_thread_seconds_total CPU time of the emulator's threads\n"
+          "# TYPE umbra_thread_seconds_total counter\n", f);
+    for (const struct dirent *e; (e = readdir(dir)) != NULL;) {
+        bool ours = e->d_name[0] != '.' && read_thread(e->d_name, name, &ticks);
+        for (size_t i = 0; i < ARRAY_SIZE(one) && ours; i++) {
+            if (strncmp(name, one[i], strlen(one[i])) == 0) {
+                fprintf(f, "umbra_thread_seconds_total{thread=\"%s\"} %.2f\n", name,
+                        (double)ticks / second);
+                break;
+            }
+        }
+    }
+    closedir(dir);
+}
+
+void monitor_print_metrics(void *opaque, FILE *f)
+{
+    struct vm *vm = opaque;
+
     stats_print_prometheus(f, vm->ncpus);
+    print_threads(f);
     fprintf(f, "# HELP umbra_vmas host mappings of guest pages\n# TYPE umbra_vmas gauge\n"
                "umbra_vmas %" PRIu64 "\n",
             mmu_vma_count(vm));
@@ -74,7 +123,7 @@ static struct MHD_Response *page(struct vm *vm)
     if (f == NULL) {
         return NULL;
     }
-    print(vm, f);
+    monitor_print_metrics(vm, f);
     if (fclose(f) != 0) {
         free(text);
         return NULL;

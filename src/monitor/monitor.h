@@ -8,6 +8,8 @@
 
 #include "base/types.h"
 
+#include <stdio.h>
+
 struct monitor;
 struct vm;
 
@@ -38,6 +40,8 @@ bool monitor_metrics_valid(const char *where);
  * clients when asked to. vm is created and does not run yet. Reports its own errors; -errno.
  */
 int monitor_create(struct vm *vm, const struct monitor_options *o, struct monitor **out) MUST_CHECK;
+/* The counters of -metrics, in the text format of Prometheus. Any thread; vm: a struct vm. */
+void monitor_print_metrics(void *vm, FILE *f);
 /* vm has ended: clients get what is still to be sent (within a second each), then everything is
    closed. NULL is fine. */
 void monitor_destroy(struct monitor *m);

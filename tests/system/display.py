@@ -10,7 +10,7 @@
   gpu          the same on virtio-gpu, and another resolution that the viewer asks for
   input        keys, clicks, wheel and two fingers, by VNC and by the control socket, as the guest's
                /dev/input reports them; a viewer that goes releases its keys; a shell is typed into
-  web          the page needs its token, so does the WebSocket, which speaks RFB
+  web          the page needs its token, so do its requests and the WebSocket, which speaks RFB
   idle         without a viewer the display's thread does nothing; with one, an idle screen costs little
 
 UMBRA is the command to test (default build/release/umbra).
@@ -419,14 +419,47 @@ def websocket(port, path):
         return data + more if more else b""
 
 
+def post(port, path, body):
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    connection.request("POST", path, body)
+    answer = connection.getresponse()
+    answer.read()
+    connection.close()
+    return answer.status, answer.getheader("X-Taken")
+
+
+def check_api(port, token):
+    """Console, counters and so on want the token; a guest that does not run takes what there is room for."""
+    for path in ("stats", "serial", "serial?token=" + "0" * 32, "stats?token="):
+        if get(port, f"/api/{path}")[0] != 403 or post(port, f"/api/{path}", b"x")[0] != 403:
+            return f"/api/{path} without the token"
+    status, _, body = get(port, f"/api/stats?token={token}")
+    if status != 200 or b'umbra_thread_seconds_total{thread="io"}' not in body or b"spt_fills" not in body:
+        return f"counters: {status} {body[:200]}"
+    for start in ("0", "99999999999", "-1", "x"):
+        status, _, body = get(port, f"/api/serial?token={token}&from={start}")
+        if status != 200 or body:
+            return f"output from {start}: {status} {body[:200]}"
+    taken = [post(port, f"/api/serial?token={token}", size * b"x") for size in (4097, 3000, 3000)]
+    # The UART's FIFO may have had some of it: 32 bytes.
+    if taken[0][0] != 413 or taken[1] != (200, "3000") or not 1096 <= int(taken[2][1]) <= 1128:
+        return f"typed: {taken}"
+    if post(port, f"/api/rotate?token={token}", b"")[0] != 409 or get(port, f"/api/nothing?token={token}")[0] != 404:
+        return "other requests"
+    return None
+
+
 def check_web():
     def judge(guest):
         token = re.search(r"\?token=(\w+)", guest.read_until("?token="))[1]
         if get(port, "/")[0] != 403 or get(port, "/?token=" + "0" * 32)[0] != 403:
             return "the page opens without its token"
-        status, where, _ = get(port, f"/?token={token}")
-        if status != 302 or token not in where:
-            return f"with the token: {status} {where}"
+        status, kind, body = get(port, f"/?token={token}")
+        if status != 200 or "html" not in kind or b"/umbra.js" not in body:
+            return f"with the token: {status} {kind}"
+        problem = check_api(port, token)
+        if problem:
+            return problem
         status, kind, body = get(port, "/vnc.html")
         if status != 200 or "html" not in kind or b"noVNC" not in body:
             return f"the page: {status} {kind}"

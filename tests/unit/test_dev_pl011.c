@@ -315,6 +315,59 @@ Test(pl011_serial, a_reader_that_stalls_fills_the_fifo_and_loses_nothing, .timeo
     disconnect_uart();
 }
 
+Test(pl011_serial, a_window_on_the_console_sees_output_and_types)
+{
+    uint8_t text[200], got[300];
+    uint64_t from = 0;
+
+    connect_uart();
+    cr_assert_eq(chardev_record(chr), 0);
+    cr_expect_eq(chardev_recorded(chr, &from, got, sizeof got), 0u);
+    for (unsigned i = 0; i < sizeof text; i++) {
+        text[i] = (uint8_t)('!' + i % 90);
+        wait_for(tx_empty);
+        wr(DR, text[i]);
+    }
+    cr_expect_eq(chardev_recorded(chr, &from, got, 150), 150u, "as much as is asked for");
+    cr_expect_eq(chardev_recorded(chr, &from, got + 150, 150), 50u, "then the rest");
+    cr_expect_eq(from, 200u);
+    cr_expect_arr_eq(got, text, sizeof text);
+    from = 1000;
+    cr_expect_eq(chardev_recorded(chr, &from, got, sizeof got), 200u, "no such byte");
+
+    /* The FIFO takes 16, the UART asks for the others as it is read. */
+    cr_expect_eq(chardev_type(chr, text, sizeof text), sizeof text);
+    for (unsigned i = 0; i < sizeof text; i++) {
+        wait_for(has_input);
+        cr_assert_eq(rd(DR), text[i]);
+    }
+    disconnect_uart();
+}
+
+Test(pl011_serial, a_window_forgets_the_oldest_and_takes_a_bounded_number_of_keys)
+{
+    static uint8_t bytes[5000], got[CHARDEV_RECORD + 1];
+    uint64_t from = 0;
+
+    connect_uart();
+    cr_assert_eq(chardev_record(chr), 0);
+    shutdown(peer, SHUT_RDWR); /* nobody reads: output is dropped, but recorded */
+    for (unsigned i = 0; i < CHARDEV_RECORD + 7; i++) {
+        uint8_t c = (uint8_t)(i % 251);
+        while (chardev_write(chr, &c, 1) == 0) {
+            usleep(1000);
+        }
+    }
+    cr_assert_eq(chardev_recorded(chr, &from, got, sizeof got), CHARDEV_RECORD);
+    for (unsigned i = 0; i < CHARDEV_RECORD; i++) {
+        cr_assert_eq(got[i], (i + 7) % 251);
+    }
+    cr_expect_eq(from, CHARDEV_RECORD + 7);
+    size_t taken = chardev_type(chr, bytes, sizeof bytes);
+    cr_expect_eq(taken, 4096u);
+    disconnect_uart();
+}
+
 Test(pl011_serial, receive_timeout_interrupt_comes_by_itself)
 {
     connect_uart();
