@@ -184,6 +184,15 @@ class Stages(unittest.TestCase):
                          "boot_completed")
         self.assertEqual(stages.from_probe("garbage"), [])
         self.assertIsNone(stages.home_of("mCurrentFocus=Window{1 u0 com.android.settings/.FallbackHome}"))
+        # Behind the lock screen of Android 4.4, 5 and 12; something else is there; nothing is.
+        app = "mFocusedApp=AppWindowToken{1 token=Token{2 ActivityRecord{3 u0 %s t1}}}"
+        launcher = app % "com.android.launcher3/.Launcher"
+        for lock in ("Keyguard", "StatusBar", "NotificationShade"):
+            text = "mCurrentFocus=Window{1 u0 " + lock + "}\n  "
+            self.assertEqual(stages.home_of(text + launcher), "com.android.launcher3/.Launcher")
+            self.assertIsNone(stages.home_of(text + app % "com.android.settings/.Settings"))
+        self.assertIsNone(stages.home_of("mCurrentFocus=null\n " + launcher))
+        self.assertIsNone(stages.home_of("mCurrentFocus=Window{1 u0 com.android.settings/.Settings}\n" + launcher))
 
     def console(self, text):
         with tempfile.NamedTemporaryFile() as file:

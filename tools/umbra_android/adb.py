@@ -90,23 +90,50 @@ def _receive(sock, end):
     return command, first, second, _exactly(sock, length, end)
 
 
-def shell(port, command, timeout=10, host="127.0.0.1"):
-    """Output of a command in the guest. OSError: no answer (in time); Refused: a key is wanted."""
-    end = time.monotonic() + timeout
-    with socket.create_connection((host, port), timeout=timeout) as sock:
-        _send(sock, CNXN, VERSION, MAX_DATA, b"host::\0")
-        kind, _, _, token = _receive(sock, end)
-        if kind == AUTH:
-            kind = _authenticate(sock, token, end)
-        if kind != CNXN:
-            raise OSError("not the adb protocol")
-        _send(sock, OPEN, 1, 0, b"shell:" + command.encode() + b"\0")
+class Link:
+    """A connection to an adbd, for one command after the other."""
+
+    def __init__(self, port, timeout=10, host="127.0.0.1"):
+        """OSError: no answer (in time); Refused: a key is wanted."""
+        end = time.monotonic() + timeout
+        self._stream = 0
+        self._sock = socket.create_connection((host, port), timeout=timeout)
+        try:
+            _send(self._sock, CNXN, VERSION, MAX_DATA, b"host::\0")
+            kind, _, _, token = _receive(self._sock, end)
+            if kind == AUTH:
+                kind = _authenticate(self._sock, token, end)
+            if kind != CNXN:
+                raise OSError("not the adb protocol")
+        except (OSError, Refused):
+            self.close()
+            raise
+
+    def close(self):
+        self._sock.close()
+
+    def shell(self, command, timeout=10):
+        """Output of a command in the guest. OSError: no answer in time; the link is of no use any more."""
+        end = time.monotonic() + timeout
+        self._stream += 1
+        _send(self._sock, OPEN, self._stream, 0, b"shell:" + command.encode() + b"\0")
         output = b""
         while len(output) < MAX_OUTPUT:
-            kind, remote, _, data = _receive(sock, end)
+            kind, remote, local, data = _receive(self._sock, end)
+            if local != self._stream:
+                continue               # the end of an earlier command
             if kind == WRTE:
                 output += data
-                _send(sock, OKAY, 1, remote)
+                _send(self._sock, OKAY, self._stream, remote)
             elif kind == CLSE:
                 break
         return output.decode("utf-8", "replace").replace("\r", "")
+
+
+def shell(port, command, timeout=10, host="127.0.0.1"):
+    """Output of one command by a connection of its own; fails like Link."""
+    link = Link(port, timeout, host)
+    try:
+        return link.shell(command, timeout)
+    finally:
+        link.close()

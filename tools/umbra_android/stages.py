@@ -21,12 +21,14 @@ DEATHS = re.compile(r"(Kernel panic - not syncing.*|reboot: Restarting system.*|
 PROBE = ("getprop sys.boot_completed; echo =; getprop init.svc.zygote; echo =; (ps -A 2>/dev/null || ps) | grep -c "
          "system_server; echo =; if [ \"$(getprop sys.boot_completed)\" = 1 ]; then dumpsys window windows "
          "| grep -E 'mCurrentFocus|mFocusedApp'; fi")
-HOME = re.compile(r"mCurrentFocus=Window\{[^}]*?([\w.]+)/([\w.$]+)\}")
+FOCUS = re.compile(r"mCurrentFocus=Window\{[^}]*?([\w.]+)/([\w.$]+)\}")
+APPLICATION = re.compile(r"mFocusedApp=.*? ([\w.]+)/([\w.$]+)[ }]")
+LOCKED = re.compile(r"mCurrentFocus=Window\{[^}]* (?:Keyguard|StatusBar|NotificationShade)[ }]")
 
 
 def home_of(text):
-    """The focused window's activity if it is a home screen, else None."""
-    for package, activity in HOME.findall(text):
+    """The focused window's activity if it is a home screen, or the one behind the lock screen; else None."""
+    for package, activity in FOCUS.findall(text) or (LOCKED.search(text) and APPLICATION.findall(text)) or []:
         both = f"{package}/{activity}"
         if re.search("launcher|home", both, re.I) and "FallbackHome" not in both:
             return both
