@@ -501,6 +501,12 @@ time.sleep(60)
         status, out, _ = self.tool("--dry-run")
         self.assertEqual(status, 0)
         self.assertIn("-drive file=", out)
+        self.assertIn("-device virtio-gpu-device,xres=320,yres=480 -device virtio-keyboard-device ", out)
+        self.assertIn("xres=48,yres=64", self.tool("--dry-run", "--screen", "48x64")[1])
+        self.put("g/kernel", zimage(b"Linux version 3.18.0 psci"))
+        self.assertIn("-device simple-framebuffer,width=320,height=480,format=r5g6b5", self.tool("--dry-run")[1])
+        self.put("g/umbra.dtb")
+        self.assertNotIn("framebuffer", self.tool("--dry-run")[1])
         self.assertFalse((self.dir / "g/umbra").exists())
 
     def test_command_line(self):
@@ -508,6 +514,7 @@ time.sleep(60)
         self.assertEqual(self.tool(folder=None)[0], 2)
         self.assertEqual(self.tool("--avd", "x")[0], 2)
         self.assertEqual(self.tool("--smp", "9")[0], 2)
+        self.assertEqual(self.tool("--screen", "320")[0], 2)
 
 
 class Gunzip(unittest.TestCase):

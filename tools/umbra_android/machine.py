@@ -44,6 +44,18 @@ def display(umbra, kind, web_port):
     return ["-display", want if kind == "window" else f"web={web_port}"]
 
 
+def screen(guest, old, size):
+    """A screen that the kernel has a driver for, with keys and fingers where it can have them. A device tree of the
+    image's own brings what it brings."""
+    width, height = size.lower().split("x")
+    if guest.dtb:
+        return []
+    if old:
+        return ["-device", f"simple-framebuffer,width={width},height={height},format=r5g6b5"]
+    return ["-device", f"virtio-gpu-device,xres={width},yres={height}", "-device", "virtio-keyboard-device",
+            "-device", "virtio-multitouch-device"]
+
+
 def kernel_words(guest, extra):
     """The command line of the kernel. What comes last wins, so the user's words do."""
     words = ["console=ttyAMA0", "androidboot.console=ttyAMA0"]
@@ -76,6 +88,7 @@ def command(umbra, guest, options, disks, serial, control):
     line += ["-name", guest.name.replace(",", " "), "-no-reboot"]
     if options.mmu:
         line += ["-mmu", options.mmu]
+    line += screen(guest, old, options.screen)
     return line + display(umbra, options.display, options.web_port) + options.rest
 
 

@@ -3,6 +3,7 @@
 
 import argparse
 import os
+import re
 import shlex
 import signal
 import socket
@@ -36,6 +37,7 @@ def parse(arguments):
     for kind in ("window", "web", "headless"):
         p.add_argument(f"--{kind}", dest="display", action="store_const", const=kind, default="headless")
     p.add_argument("--web-port", type=int, default=6080, metavar="P", help="of --web (default 6080)")
+    p.add_argument("--screen", default="320x480", metavar="WxH", help="of the phone (default 320x480)")
     p.add_argument("--wipe-data", action="store_true", help="forget what the guest wrote")
     p.add_argument("--data-size", type=int, default=1024, metavar="MIB", help="of a new userdata image")
     p.add_argument("--wait", action="store_true", help="stop when --until came; else the guest goes on")
@@ -49,6 +51,8 @@ def parse(arguments):
     p.add_argument("--dry-run", action="store_true", help="print the emulator's command line and end")
     options = p.parse_args(arguments)
     options.rest = rest
+    if not re.fullmatch(r"[1-9]\d{1,3}[xX][1-9]\d{1,3}", options.screen):
+        p.error(f"--screen {options.screen}: width x height in pixels is needed, as in 320x480")
     if bool(options.folder) == bool(options.avd):
         p.error("a folder or --avd NAME is needed, and not both")
     return options
