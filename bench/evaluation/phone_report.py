@@ -41,11 +41,11 @@ class View:
         return ratio_of(pairs)
 
     def set_ratio(self, smp, base, mode, rows):
-        """Geometric mean over the rows that both have; None if one is missing."""
+        """Geometric mean over the rows that both have; None if one of the base's, or many of all, are missing."""
         ratios = [self.ratio(smp, base, mode, what) for what in rows]
         present = [what for what in rows if self.values(smp, base, what)]
         ratios = [r for r in ratios if r]
-        if not ratios or len(ratios) < len(present):
+        if len(ratios) < max(len(present), len(rows) - 2):
             return None
         return math.exp(statistics.fmean(math.log(r.median) for r in ratios))
 
@@ -75,6 +75,27 @@ def ratios(view, smp, base):
     if base == "soft" and any(m in PAPER for m in modes):
         rows.append(["the paper (boot and six applications, 1 vCPU)", *(f"{PAPER[m]:.2f}" if m in PAPER else "" for m in modes)])
     return table([f"speed over {base}", *modes], rows), plotted
+
+
+def cpu_times(view, smp, base):
+    """CPU seconds of the emulator and, in brackets, those of the base over them: less noise beside other work."""
+    modes, rows = view.modes(smp), []
+    for what in ROWS:
+        cells = []
+        for m in modes:
+            own, of_base = (view.values(smp, x, what, "cpu") for x in (m, base))
+            # The time of a series that failed in between is not comparable.
+            own = {r: v for r, v in own.items() if r in view.values(smp, m, what)}
+            of_base = {r: v for r, v in of_base.items() if r in view.values(smp, base, what)}
+            if not own:
+                cells.append("")
+                continue
+            mine = statistics.median(own.values())
+            over = f" ({statistics.median(of_base.values()) / mine:.2f})" if of_base and m != base and mine else ""
+            cells.append(f"{mine:.1f}{over}")
+        if any(cells):
+            rows.append([NAMES.get(what, f"{what}, all starts"), *cells])
+    return table([f"CPU seconds (speed over {base})", *modes], rows)
 
 
 def counters(view, smp):
@@ -127,7 +148,7 @@ def write(results, args):
         text += [f"### {smp} CPU{'s' if smp > 1 else ''}", times(view, smp)]
         base = "soft" if "soft" in view.modes(smp) else view.modes(smp)[0]
         shown, plotted = ratios(view, smp, base)
-        text += [shown, counters(view, smp), met(view, smp)]
+        text += [shown, cpu_times(view, smp, base), counters(view, smp), met(view, smp)]
         if any(plotted.values()):
             file = f"evaluation-android-{smp}.svg"
             plot.bars(os.path.join(folder, file), plotted, f"speed over {base}, {smp} CPUs")

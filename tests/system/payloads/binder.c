@@ -115,7 +115,8 @@ static struct message answer_to(const struct binder_transaction_data *t)
 
     check(t->code == 7 && t->data_size == sizeof m, "a call's size");
     memcpy(&m, (const void *)(uintptr_t)t->data.ptr.buffer, sizeof m);
-    uint32_t *words = mmap(NULL, WORDS * 4, PROT_READ | PROT_WRITE, MAP_SHARED, (int)m.memory.fd, 0);
+    uint32_t *words = mmap(NULL, WORDS * 4, PROT_READ | PROT_WRITE, MAP_SHARED,
+                           (int)m.memory.fd, 0);
     check(words != MAP_FAILED, "mmap of the caller's memory");
     for (unsigned i = 0; i < WORDS; i++) {
         m.sum += words[i];
