@@ -162,6 +162,14 @@ def check_files(phone, scratch):
     expect("the guest sees the same 5 MiB", hashlib.md5(body).hexdigest() in sums)
 
 
+def check_log(phone):
+    """Android before 5 needs a driver of its kernel for logcat: without one its log is a pipe, or nothing."""
+    if phone.shell("[ -c /dev/log/main -o -S /dev/socket/logdr ] && echo yes").strip() != "yes":
+        say("not tested: this guest's kernel has no driver for logcat")
+        return
+    expect("logcat has lines of the system", "ActivityManager" in phone.adb("logcat", "-d"))
+
+
 def check_install(phone, scratch):
     """One of the image's own applications, installed over itself, runs from /data."""
     apk = Path(scratch) / "app.apk"
@@ -182,7 +190,7 @@ def run_adb(arguments):
             phone.connect()
             say(f"home after {phone.boot_seconds:.0f} s")
             expect("a shell answers", phone.shell("echo $((6*7))").strip() == "42")
-            expect("logcat has lines of the system", "ActivityManager" in phone.adb("logcat", "-d"))
+            check_log(phone)
             check_files(phone, scratch)
             check_install(phone, scratch)
             phone.shell(f"echo first > {KEPT}")
