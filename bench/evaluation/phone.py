@@ -182,7 +182,7 @@ class Phone(machine.Machine):
         if found and "Error" not in text:
             return int(found.group(1))
         # am gives up after 10 s; the log has the same number when it comes, and our guest has its log on the console.
-        shown = re.compile(rb"Displayed " + re.escape(activity).encode() + rb": \+(?:(\d+)s)?(\d+)ms")
+        shown = re.compile(rb"Displayed " + re.escape(activity).encode() + rb": \+(?:(\d+)m)?(?:(\d+)s)?(\d+)ms")
         end = time.monotonic() + limit
         while "timeout" in text and time.monotonic() < end:
             time.sleep(1)
@@ -190,7 +190,8 @@ class Phone(machine.Machine):
                 file.seek(before)
                 found = shown.search(file.read())
             if found:
-                return int(found.group(1) or 0) * 1000 + int(found.group(2))
+                minutes, seconds, ms = (int(part or 0) for part in found.groups())
+                return (minutes * 60 + seconds) * 1000 + ms
         return None
 
     def cold_start(self, activity, runs=5, limit=120):
