@@ -128,6 +128,7 @@ class Chart {
         this.names = names;
         this.top = top;            // undefined: as high as it takes
         this.points = [];
+        this.total = 0;            // of the busiest of each second: for tests
         legend.innerHTML = "";
         names.forEach((name, i) => {
             const item = document.createElement("i");
@@ -142,7 +143,9 @@ class Chart {
         if (this.points.length > SECONDS) {
             this.points.shift();
         }
+        this.total += Math.max(...values);
         this.canvas.dataset.last = values.map((v) => v.toFixed(1)).join(" ");
+        this.canvas.dataset.total = this.total.toFixed(0);
         this.draw();
     }
 
