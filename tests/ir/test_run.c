@@ -131,7 +131,10 @@ static void check_guarded_link(uint32_t at, uint32_t pc, uint32_t priv)
         cr_assert_eq(rig_run(), TCG_EXIT_LINK, "case %u", k);
     }
     fetch_put(pc, priv, 0x40123);
-    rig.v->jump_tag[0] += (uint64_t)1 << 32;
+    rig.v->jump_tag[priv == 0] += (uint64_t)1 << 32;
+    rig.v->r[15] = r15;
+    cr_assert_eq(rig_run(), TCG_EXIT_WFE, "the other privilege's context does not matter");
+    rig.v->jump_tag[priv != 0] += (uint64_t)1 << 32;
     rig.v->r[15] = r15;
     cr_assert_eq(rig_run(), TCG_EXIT_LINK, "another context");
 }
