@@ -89,7 +89,7 @@ struct tcg_jump_slot {
 };
 
 #define TCG_MAX_SITES 2048
-#define TCG_MAX_SLOTS 8
+#define TCG_MAX_SLOTS 48
 /*
  * Instructions whose accesses have settled in the soft TLB (fault_resume.c): a bit for each, by a
  * hash of the physical address. One that shares another's bit loses a little speed.

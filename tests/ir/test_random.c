@@ -220,6 +220,9 @@ static void build(bool priv)
         case IR_BRCOND:
             ir_brcond(b, (enum ir_rel)in->rel, a[0], a[1], (unsigned)in->imm);
             break;
+        case IR_GOTO_IF:
+            ir_goto_if(b, (enum ir_rel)in->rel, a[0], a[1], in->imm);
+            break;
         case IR_EXIT:
             ir_exit(b, (unsigned)in->imm);
             break;

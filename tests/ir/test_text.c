@@ -86,14 +86,72 @@ Test(text, accesses_observe_the_state)
     put(0, k(3));
     ir_exit(b, 3);
     ir_optimize(b);
-    expect("all three stay", HEAD "    put [0x0]:4 0x1\n"
+    expect("all three stay", HEAD "    defer [0x0]:4 0x1\n"
                                   "    v3:i32 = get [0x4]:4\n"
                                   "    v4:i32 = ld .32 align v3\n"
-                                  "    put [0x0]:4 0x2\n"
+                                  "    defer [0x0]:4 0x2\n"
                                   "    v7:i32 = get [0x8]:4\n"
                                   "    st .8 be v3, v7\n"
                                   "    put [0x0]:4 0x3\n"
                                   "    exit 0x3\n");
+}
+
+/* Soft observation points only: nothing is stored before the last. */
+Test(text, side_exits_defer_stores)
+{
+    put(0, k(1));
+    ir_goto_if(b, IR_EQ, get(1), k(7), 0x9000);
+    put(0, k(2));
+    put(4, k(9));
+    ir_goto_if(b, IR_NE, get(2), k(7), 0x9004);
+    put(0, k(3));
+    ir_exit(b, 3);
+    ir_optimize(b);
+    expect("side exits", HEAD "    defer [0x0]:4 0x1\n"
+                              "    v4:i32 = get [0x4]:4\n"
+                              "    goto_if eq v4, 0x7, 0x9000\n"
+                              "    defer [0x0]:4 0x2\n"
+                              "    put [0x10]:4 0x9\n"
+                              "    v10:i32 = get [0x8]:4\n"
+                              "    goto_if ne v10, 0x7, 0x9004\n"
+                              "    put [0x0]:4 0x3\n"
+                              "    exit 0x3\n");
+}
+
+/* The ways into a label must agree on what is outstanding: the slot written on one of them is not
+ * deferred over it, the other is; nor is a word whose halves fall to different stores. */
+Test(text, labels_and_halves_limit_deferring)
+{
+    unsigned skip = ir_label_new(b);
+    put(0, k(1));
+    put(1, k(1));
+    ir_put(b, 64, 8, ir_const64(b, 5));
+    ir_brcond(b, IR_EQ, get(2), k(7), skip);
+    put(1, k(2));
+    ir_load(b, IR_I32, get(3), MEMOP_32);
+    ir_label(b, skip);
+    ir_load(b, IR_I32, get(2), MEMOP_32);
+    put(0, k(3));
+    put(1, k(3));
+    put(16, k(3));
+    put(17, k(3));
+    ir_exit(b, 3);
+    ir_optimize(b);
+    expect("labels", HEAD "    defer [0x0]:4 0x1\n"
+                          "    put [0x4]:4 0x1\n"
+                          "    put [0x40]:8 0x5\n"
+                          "    v7:i32 = get [0x8]:4\n"
+                          "    brcond eq v7, 0x7, L0\n"
+                          "    put [0x4]:4 0x2\n"
+                          "    v11:i32 = get [0xc]:4\n"
+                          "    v12:i32 = ld .32 v11\n"
+                          "label L0\n"
+                          "    v14:i32 = ld .32 v7\n"
+                          "    put [0x0]:4 0x3\n"
+                          "    put [0x4]:4 0x3\n"
+                          "    put [0x40]:4 0x3\n"
+                          "    put [0x44]:4 0x3\n"
+                          "    exit 0x3\n");
 }
 
 Test(text, overlapping_slots)

@@ -115,6 +115,7 @@ static bool eval(struct ir_interp *in, const struct ir_block *b, const struct ir
         *result = get_slot(in->v, n);
         return n->size <= 8;
     case IR_PUT:
+    case IR_DEFER:
         memcpy((char *)in->v + n->off, &a[0], n->size);
         return n->size <= 8;
     case IR_MOV:
@@ -209,11 +210,12 @@ bool ir_interp_run(struct ir_interp *in, const struct ir_block *b)
         }
         if (n->op == IR_BR || (n->op == IR_BRCOND && ir_eval_rel(n->rel, arg_type, a[0], a[1]))) {
             i = find_label(b, n->imm);
-        } else if (n->op == IR_GOTO || n->op == IR_GOTO_IND || n->op == IR_EXIT) {
-            in->left_by = n->op;
+        } else if (n->op == IR_GOTO || n->op == IR_GOTO_IND || n->op == IR_EXIT ||
+                   (n->op == IR_GOTO_IF && ir_eval_rel(n->rel, arg_type, a[0], a[1]))) {
+            in->left_by = n->op == IR_GOTO_IF ? IR_GOTO : n->op;
             in->left_imm = n->imm;
             break;
-        } else if (n->op != IR_BRCOND) {
+        } else if (n->op != IR_BRCOND && n->op != IR_GOTO_IF) {
             ok = eval(in, b, n, a, arg_type, &value[i]);
             if (!ok) {
                 fprintf(stderr, "ir_interp: %s (node %u) is not known\n", ir_op_name(n->op), i);

@@ -8,7 +8,10 @@
  *   `off`, and a size in bytes). The builder forwards a PUT to a later GET of the same slot, so a
  * front end simply gets and puts. PUTs stay in program order relative to observation points (memory
  *   accesses, helper calls that read state, exits, labels): the state in memory is exact there.
- *   A PUT that is overwritten before the next observation point is removed by the passes.
+ *   A PUT that is overwritten before the next observation point is removed by the passes. Accesses
+ *   and GOTO_IFs are soft observation points: only their out-of-line code lets anybody look. A PUT
+ *   that is overwritten before any other observation point becomes a DEFER, which stores nothing
+ *   itself: out-of-line code of the soft ones in between does.
  * - Control flow inside a block is forward only: IR_BR / IR_BRCOND to an IR_LABEL placed later.
  *   A value defined between a branch and its label must not be used after the label (use PUT/GET,
  *   or IR_SELECT). The builder forgets forwarded slot values at a label.
@@ -64,6 +67,7 @@ enum ir_rel {
     X(CONST, I, 0, IR_PURE) /* imm */ \
     X(GET, I, 0, IR_STATE)  /* off, size 1, 2, 4, 8, 16 (zero-extends); V128 allowed */ \
     X(PUT, N, 1, IR_STATE)  /* off, size, a */ \
+    X(DEFER, N, 1, IR_STATE) /* PUT that only soft observation points may ask for (passes) */ \
     X(MOV, I, 1, IR_PURE) \
     X(ADD, I, 2, IR_PURE) \
     X(SUB, I, 2, IR_PURE) \
@@ -110,6 +114,7 @@ enum ir_rel {
     X(BR, N, 0, IR_CTRL)     /* imm = label number */ \
     X(BRCOND, N, 2, IR_CTRL) /* rel a b, imm = label number; taken when true */ \
     X(GOTO, N, 0, IR_CTRL)   /* leave to guest pc imm, same exec_flags; may be linked */ \
+    X(GOTO_IF, N, 2, IR_CTRL) /* if (a rel b) GOTO imm; else go on: a soft observation point */ \
     X(GOTO_IND, N, 0, IR_CTRL) /* leave to state pc and exec_flags through the jump cache */ \
     X(EXIT, N, 0, IR_CTRL)   /* leave to the run loop; imm = enum tcg_exit; pc is set */ \
     IR_VECTOR_OPS(X) \
@@ -345,6 +350,8 @@ void ir_label(struct ir_block *b, unsigned label);
 void ir_br(struct ir_block *b, unsigned label);
 void ir_brcond(struct ir_block *b, enum ir_rel rel, ir_ref x, ir_ref y, unsigned label);
 void ir_goto(struct ir_block *b, uint64_t pc);
+/* Side exit: to pc if the relation holds, else on. */
+void ir_goto_if(struct ir_block *b, enum ir_rel rel, ir_ref x, ir_ref y, uint64_t pc);
 void ir_goto_ind(struct ir_block *b);
 void ir_exit(struct ir_block *b, unsigned reason);
 enum ir_rel ir_rel_invert(enum ir_rel rel);

@@ -57,6 +57,7 @@ static void dump_detail(const struct ir_block *b, const struct ir_node *n, FILE 
         break;
     case IR_GET:
     case IR_PUT:
+    case IR_DEFER:
         fprintf(f, " [0x%x]:%u", n->off, n->size);
         break;
     case IR_EXTRACT:
@@ -67,6 +68,7 @@ static void dump_detail(const struct ir_block *b, const struct ir_node *n, FILE 
     case IR_SETC:
     case IR_SELECT:
     case IR_BRCOND:
+    case IR_GOTO_IF:
         fprintf(f, " %s", rel_names[n->rel]);
         break;
     case IR_LD:
@@ -111,6 +113,8 @@ void ir_dump(const struct ir_block *b, FILE *f)
             dump_arg(b, n->arg[k], k ? ", " : " ", f);
         if (n->op == IR_BRCOND)
             fprintf(f, ", L%" PRIu64, n->imm);
+        if (n->op == IR_GOTO_IF)
+            fprintf(f, ", 0x%" PRIx64, n->imm);
         if (n->op == IR_VSHLI || n->op == IR_VSHRI || n->op == IR_VSARI || n->op == IR_VSHUFD ||
             n->op == IR_VALIGN)
             fprintf(f, ", %" PRIu64, n->imm);

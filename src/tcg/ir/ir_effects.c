@@ -117,6 +117,17 @@ void ir_goto(struct ir_block *b, uint64_t pc)
     ir_append(b, &n);
 }
 
+void ir_goto_if(struct ir_block *b, enum ir_rel rel, ir_ref x, ir_ref y, uint64_t pc)
+{
+    enum ir_cond_result r = ir_cond_simplify(b, &rel, &x, &y);
+    if (r == COND_TRUE)
+        ir_goto(b, pc);
+    if (r != COND_OPEN)
+        return;
+    struct ir_node n = {.op = IR_GOTO_IF, .rel = (uint8_t)rel, .arg = {x, y}, .imm = pc};
+    ir_append(b, &n);
+}
+
 void ir_goto_ind(struct ir_block *b)
 {
     struct ir_node n = {.op = IR_GOTO_IND};

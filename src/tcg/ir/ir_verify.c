@@ -77,6 +77,7 @@ static const char *verify_types(const struct ir_block *b, unsigned i)
         ok = int0 && n->type == IR_I32 && t[1] == t[0];
         break;
     case IR_BRCOND:
+    case IR_GOTO_IF:
         ok = int0 && t[1] == t[0];
         break;
     case IR_SELECT:
@@ -100,6 +101,7 @@ static const char *verify_types(const struct ir_block *b, unsigned i)
         ok = t[0] != IR_V128 && t[1] != IR_V128;
         break;
     case IR_PUT:
+    case IR_DEFER:
         break;
     case IR_CALL:
         for (unsigned k = 0; k < arg_count(b, n); k++)
@@ -198,7 +200,8 @@ static const char *verify_fields(const struct ir_block *b, unsigned i)
             return complain("node %u CALL: no such helper", i);
         break;
     case IR_GET:
-    case IR_PUT: {
+    case IR_PUT:
+    case IR_DEFER: {
         unsigned t = n->op == IR_GET ? n->type : b->node[n->arg[0]].type, s = n->size;
         bool ok = t == IR_V128 ? s == 4 || s == 8 || s == 16
                                : s == 1 || s == 2 || s == 4 || (s == 8 && t == IR_I64);
@@ -219,6 +222,7 @@ static const char *verify_fields(const struct ir_block *b, unsigned i)
     case IR_SETC:
     case IR_SELECT:
     case IR_BRCOND:
+    case IR_GOTO_IF:
         if (n->rel > IR_TSTNE)
             return complain("node %u %s: no such relation", i, name);
         break;

@@ -248,6 +248,7 @@ void x64_emit_access(struct x64_ctx *c, ir_ref i)
 {
     const struct ir_node *n = x64_node(c, i);
     struct x64_slow *slow = x64_slow_new(c, SLOW_ACCESS, i);
+    x64_note_pending(c, slow);
     if (wants_soft(c, (uint32_t)n->imm))
         soft_access(c, i, slow);
     else
@@ -289,6 +290,7 @@ void x64_emit_slow_access(struct x64_ctx *c, struct x64_slow *s)
     bool load = n->op == IR_LD;
     if (s->site)
         c->out->site[s->site - 1].slow_off = x64_pos(c);
+    x64_emit_pending(c, s);
     save_live(c, s, false);
     if (!load)
         x64_load(c, RDX, n->arg[1]);

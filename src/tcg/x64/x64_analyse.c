@@ -75,7 +75,7 @@ static bool touches(const struct ir_node *n, const struct ir_node *put)
 static bool can_move_over(const struct x64_ctx *c, ir_ref k, const struct ir_node *put)
 {
     const struct ir_node *n = x64_node(c, k);
-    if (n->op == IR_GET || n->op == IR_PUT) {
+    if (n->op == IR_GET || n->op == IR_PUT || n->op == IR_DEFER) {
         if (touches(n, put))
             return false;
     } else if (!(ir_ops[n->op].flags & IR_PURE) && n->op != IR_INSN && n->op != IR_NOP) {
@@ -99,7 +99,7 @@ static void find_home(struct x64_ctx *c, ir_ref i)
     const struct ir_node *put = x64_node(c, i);
     ir_ref v = put->arg[0];
     const struct ir_node *n = x64_node(c, v);
-    if (c->val[v].home || i - v > HOME_DISTANCE || put->off >= IR_SLOT_SPAN)
+    if (c->val[v].home || c->val[v].deferred || i - v > HOME_DISTANCE || put->off >= IR_SLOT_SPAN)
         return;
     if (n->op == IR_CONST || n->op == IR_GET || n->type == IR_V128 ||
         put->size * 8 != ir_type_bits(n->type))
@@ -132,7 +132,7 @@ static void keep_carry(struct x64_ctx *c, ir_ref i)
         return;
     for (unsigned k = carry + 1u; k < i; k++) {
         op = x64_node(c, (ir_ref)k)->op;
-        if (op != IR_PUT && op != IR_GET && op != IR_CONST && op != IR_NOP && op != IR_INSN)
+        if (op != IR_PUT && op != IR_DEFER && op != IR_GET && op != IR_CONST && op != IR_NOP && op != IR_INSN)
             return;
     }
     c->val[carry].in_flags = true;
@@ -148,6 +148,8 @@ static void count_uses(struct x64_ctx *c)
         c->val[i] = (struct x64_val){.kind = n->op == IR_CONST ? VAL_CONST : VAL_NONE};
         for (unsigned k = 0; k < nargs; k++)
             c->val[n->arg[k]].uses++;
+        if (n->op == IR_DEFER)
+            c->val[n->arg[0]].defers++;
         if (n->op == IR_LD || n->op == IR_ST)
             c->val[n->arg[0]].addresses++;
         else if (n->op == IR_BR || n->op == IR_BRCOND)
@@ -173,21 +175,48 @@ static ir_ref known_pc(const struct x64_ctx *c, ir_ref i)
     return 0;
 }
 
+/* What the stores that are pending at node i read. */
+static void note_pending_uses(struct x64_ctx *c, const struct writes *w, ir_ref i)
+{
+    for (unsigned k = 0; k < c->pending.n; k++) {
+        ir_ref v = x64_node(c, c->pending.put[k])->arg[0];
+        const struct ir_node *n = x64_node(c, v);
+        if (!c->val[v].deferred) {
+            note_use(c, w, v, i);
+            continue;
+        }
+        for (unsigned a = 0; a < ir_ops[n->op].nargs; a++)
+            note_use(c, w, n->arg[a], i);
+    }
+}
+
+static void chain_ends(struct x64_ctx *c)
+{
+    memset(c->ends, 0, c->b->n * sizeof(c->ends[0]));
+    for (unsigned i = 1; i < c->b->n; i++) {
+        struct x64_val *v = &c->val[i];
+        v->ends_next = c->ends[v->last];
+        c->ends[v->last] = (ir_ref)i;
+    }
+}
+
 void x64_analyse(struct x64_ctx *c)
 {
     const struct ir_block *b = c->b;
     struct writes w = {{0}, 0};
     count_uses(c);
+    x64_mark_deferred(c);
+    c->pending.n = 0;
     c->ncalls = 0;
     for (unsigned i = 1; i < b->n; i++) {
         const struct ir_node *n = &b->node[i];
         if (n->op == IR_LD || n->op == IR_ST)
             fold_address(c, (ir_ref)i);
-        else if (n->op == IR_ADD_C || n->op == IR_ADD_V)
+        else if ((n->op == IR_ADD_C || n->op == IR_ADD_V) && !c->val[i].deferred)
             want_add_flags(c, (ir_ref)i);
         else if (n->op == IR_ADC || n->op == IR_ADC_C || n->op == IR_ADC_V)
             keep_carry(c, (ir_ref)i);
-        else if (n->op == IR_PUT)
+        else if (n->op == IR_PUT || n->op == IR_DEFER)
             find_home(c, (ir_ref)i);
         else if (n->op == IR_GOTO_IND)
             c->val[i].base = known_pc(c, (ir_ref)i);
@@ -195,12 +224,16 @@ void x64_analyse(struct x64_ctx *c)
         unsigned nargs = x64_args(c, (ir_ref)i, arg);
         for (unsigned k = 0; k < nargs; k++)
             note_use(c, &w, arg[k], (ir_ref)i);
-        if (n->op == IR_PUT)
+        if (x64_soft_observation(n->op))
+            note_pending_uses(c, &w, (ir_ref)i);
+        if (n->op == IR_PUT || n->op == IR_DEFER) {
+            x64_pending_put(c, &c->pending, (ir_ref)i);
             note_put(&w, n, (ir_ref)i);
-        else if (n->op == IR_CALL && (b->call[n->imm].flags & (CALL_WRITES | CALL_RAISES)))
+        } else if (n->op == IR_CALL && (b->call[n->imm].flags & (CALL_WRITES | CALL_RAISES)))
             w.all = (ir_ref)i;
         c->ncalls += n->op == IR_CALL;
     }
+    chain_ends(c);
     uint16_t next = 0xffff;
     for (unsigned i = b->n; i-- > 1;) {
         c->next_call[i] = next;

@@ -8,7 +8,7 @@
 #include "base/inject.h"
 #include "base/log.h"
 
-#define NODE_BYTES 768 /* more than any node or out-of-line part emits */
+#define NODE_BYTES 2048 /* more than any node or out-of-line part emits */
 
 static void fail(struct x64_ctx *c, int error)
 {
@@ -107,6 +107,7 @@ static bool keeps_flags(unsigned op)
     switch (op) {
     case IR_GET:
     case IR_PUT:
+    case IR_DEFER:
     case IR_MOV:
     case IR_ZEXT8:
     case IR_ZEXT16:
@@ -132,13 +133,14 @@ static bool keeps_flags(unsigned op)
     case IR_SETC:
     case IR_SELECT:
     case IR_BRCOND:
+    case IR_GOTO_IF:
         return true;
     default:
         return false;
     }
 }
 
-static void emit_node(struct x64_ctx *c, ir_ref i)
+void x64_emit_node(struct x64_ctx *c, ir_ref i)
 {
     unsigned op = x64_node(c, i)->op;
     if (!keeps_flags(op))
@@ -161,6 +163,7 @@ static void emit_node(struct x64_ctx *c, ir_ref i)
     case IR_SETC:
     case IR_SELECT:
     case IR_BRCOND:
+    case IR_GOTO_IF:
         x64_emit_cond(c, i);
         break;
     case IR_UDIV:
@@ -207,7 +210,7 @@ static bool needed(const struct x64_ctx *c, ir_ref i)
 {
     const struct x64_val *v = &c->val[i];
     const struct ir_node *n = x64_node(c, i);
-    if (v->folded)
+    if (v->folded || v->deferred)
         return false;
     return v->uses || v->want_flags || (!(ir_ops[n->op].flags & IR_PURE) && n->op != IR_GET);
 }
@@ -215,12 +218,8 @@ static bool needed(const struct x64_ctx *c, ir_ref i)
 /* Registers whose values end at node i; returned so that the node's result can be added after. */
 static void kill_args(struct x64_ctx *c, ir_ref i)
 {
-    ir_ref arg[6];
-    unsigned nargs = x64_args(c, i, arg);
-    for (unsigned k = 0; k < nargs; k++) {
-        const struct x64_val *v = &c->val[arg[k]];
-        if (v->last != i)
-            continue;
+    for (ir_ref r = c->ends[i]; r; r = c->val[r].ends_next) {
+        const struct x64_val *v = &c->val[r];
         if (v->kind == VAL_GPR)
             c->live_gpr &= ~(1u << v->reg);
         else if (v->kind == VAL_XMM)
@@ -245,11 +244,13 @@ static void emit_block(struct x64_ctx *c)
         if (n->op == IR_NOP || n->op == IR_CONST || n->op == IR_INSN)
             continue;
         kill_args(c, (ir_ref)i);
+        if (n->op == IR_PUT || n->op == IR_DEFER)
+            x64_pending_put(c, &c->pending, (ir_ref)i);
         if (n->op == IR_LABEL && c->label_refs[n->imm])
             c->dead = false;
         if (c->dead || !needed(c, (ir_ref)i))
             continue;
-        emit_node(c, (ir_ref)i);
+        x64_emit_node(c, (ir_ref)i);
         c->dead = n->op == IR_BR || n->op == IR_GOTO || n->op == IR_GOTO_IND || n->op == IR_EXIT;
         if (c->val[i].kind == VAL_GPR)
             c->live_gpr |= 1u << c->val[i].reg;
@@ -296,10 +297,11 @@ int x64_compile(const struct ir_block *b, const struct x64_options *o,
     c->pc = (uint32_t)b->pc;
     c->extra = 0;
     c->live_gpr = c->live_xmm = 0;
-    c->nfixups = c->nslow = 0;
+    c->nfixups = c->nslow = c->npool = 0;
     x64_no_flags(c);
     x64_analyse(c);
     c->error = x64_allocate(c);
+    c->pending.n = 0;
     if (!c->error)
         emit_block(c);
     if (!c->error)

@@ -207,14 +207,11 @@ static void emit_lookup(struct x64_ctx *c, ir_ref i)
     x_jmp_m(&c->e, x_at_index(RBP, RCX, 0, e + (int32_t)offsetof(struct jump_cache_entry, code)));
 }
 
-void x64_emit_exit(struct x64_ctx *c, ir_ref i)
+/* To a constant pc. */
+static void emit_goto(struct x64_ctx *c, ir_ref i)
 {
     const struct ir_node *n = x64_node(c, i);
-    if (n->op == IR_EXIT)
-        emit_leave(c, (enum tcg_exit)n->imm);
-    else if (n->op == IR_GOTO_IND)
-        emit_lookup(c, i);
-    else if (linkable(c, n))
+    if (linkable(c, n))
         emit_link(c, i);
     else if (linkable_with_guard(c))
         emit_guarded_link(c, i);
@@ -223,6 +220,30 @@ void x64_emit_exit(struct x64_ctx *c, ir_ref i)
         emit_lookup(c, i);
     } else
         emit_lookup_const(c, i);
+}
+
+void x64_emit_exit(struct x64_ctx *c, ir_ref i)
+{
+    const struct ir_node *n = x64_node(c, i);
+    if (n->op == IR_EXIT)
+        emit_leave(c, (enum tcg_exit)n->imm);
+    else if (n->op == IR_GOTO_IND)
+        emit_lookup(c, i);
+    else
+        emit_goto(c, i);
+}
+
+void x64_emit_side_exit(struct x64_ctx *c, ir_ref i, enum x_cc cc)
+{
+    if (!c->pending.n && linkable(c, x64_node(c, i))) {
+        align_rel32(c, 2);
+        x_jcc(&c->e, cc, 0);
+        note_slot(c, i);
+        return;
+    }
+    struct x64_slow *s = x64_slow_new(c, SLOW_SIDE, i);
+    x64_note_pending(c, s);
+    x64_slow_jcc(c, s, cc);
 }
 
 void x64_emit_slow_exit(struct x64_ctx *c, struct x64_slow *s)
@@ -243,6 +264,10 @@ void x64_emit_slow_exit(struct x64_ctx *c, struct x64_slow *s)
         x_mov_mr(&c->e, X_64, x64_state(STATE(exit_tb)), RAX);
         x_mov_mi(&c->e, X_32, x64_state(STATE(exit_arg)), (int32_t)s->slot);
         emit_leave(c, TCG_EXIT_LINK);
+        break;
+    case SLOW_SIDE:
+        x64_emit_pending(c, s);
+        emit_goto(c, s->node);
         break;
     default:
         emit_leave(c, TCG_EXIT_LOOKUP);

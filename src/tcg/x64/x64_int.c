@@ -58,7 +58,7 @@ static void put_const(struct x64_ctx *c, struct x_mem m, unsigned size, uint64_t
     }
 }
 
-static void emit_put(struct x64_ctx *c, ir_ref i)
+void x64_emit_put(struct x64_ctx *c, ir_ref i)
 {
     const struct ir_node *n = x64_node(c, i);
     struct x_mem m = x64_state((int32_t)n->off - VCPU_BIAS);
@@ -91,6 +91,22 @@ static void emit_put(struct x64_ctx *c, ir_ref i)
         x_mov_mr(&c->e, X_64, m, s);
         break;
     }
+}
+
+/* Nothing, unless too many are pending already. */
+static void emit_defer(struct x64_ctx *c, ir_ref i)
+{
+    const struct x64_pending *p = &c->pending;
+    if (p->n && p->put[p->n - 1] == i)
+        return;
+    ir_ref v = x64_node(c, i)->arg[0];
+    if (!c->val[v].deferred) {
+        x64_emit_put(c, i);
+        return;
+    }
+    x64_emit_node(c, v);
+    x_mov_mr(&c->e, x64_node(c, i)->size == 8 ? X_64 : X_32,
+             x64_state((int32_t)x64_node(c, i)->off - VCPU_BIAS), RAX);
 }
 
 static enum x_shift shift_op(unsigned op)
@@ -229,13 +245,16 @@ void x64_emit_int(struct x64_ctx *c, ir_ref i)
         emit_get(c, i);
         break;
     case IR_PUT:
-        emit_put(c, i);
+        x64_emit_put(c, i);
         break;
     case IR_SHL:
     case IR_SHR:
     case IR_SAR:
     case IR_ROR:
         emit_shift(c, i);
+        break;
+    case IR_DEFER:
+        emit_defer(c, i);
         break;
     case IR_MUL:
         emit_mul(c, i);

@@ -62,10 +62,13 @@ struct x64_val {
     bool unclean;    /* GET: its slot is written before the last use */
     bool want_flags; /* ADD: emit `add`, somebody reads its carry or overflow */
     bool in_flags;   /* a carry that goes to its only reader in the host carry flag */
+    bool deferred;   /* only DEFERs want it: computed where they are stored */
     bool homed;      /* may live in the state slot it is stored to (`home`) */
     uint16_t uses;
+    uint16_t defers;    /* uses by DEFERs */
     uint16_t addresses; /* uses as an address */
     uint16_t last;      /* node of the last use */
+    ir_ref ends_next;   /* another value whose last use is the same node */
     ir_ref base;        /* LD, ST: address without its constant part; GOTO_IND: the pc's value */
     ir_ref home;        /* PUT that stores the value */
     int32_t disp;       /* STACK, STATE: displacement */
@@ -93,7 +96,16 @@ enum slow_kind {
     SLOW_GUARD,
     SLOW_POLL,
     SLOW_NEED,
+    SLOW_SIDE, /* the exit of a GOTO_IF */
 };
+
+/* DEFERs that the straight path has come by and nothing has overwritten yet. */
+#define X64_MAX_PENDING 48
+struct x64_pending {
+    unsigned n;
+    ir_ref put[X64_MAX_PENDING];
+};
+
 struct x64_slow {
     uint8_t kind;
     uint8_t njumps;
@@ -106,10 +118,12 @@ struct x64_slow {
     uint32_t pc;
     uint16_t extra;
     uint32_t slot; /* SLOW_LINK, SLOW_GUARD: slot index */
+    uint16_t pending_at, npending; /* DEFERs to store first, in c->pending_pool */
 };
 
 #define X64_MAX_FIXUPS 2048
 #define X64_MAX_SLOW   2048
+#define X64_PENDING_POOL 16384
 struct x64_ctx {
     const struct ir_block *b;
     const struct x64_options *o;
@@ -130,6 +144,10 @@ struct x64_ctx {
     ir_ref label_at[IR_MAX_LABELS];
     struct x64_fixup fixup[X64_MAX_FIXUPS];
     struct x64_slow slow[X64_MAX_SLOW];
+    struct x64_pending pending;
+    unsigned npool;
+    ir_ref pending_pool[X64_PENDING_POOL];
+    ir_ref ends[IR_MAX_NODES]; /* values whose last use is the node, through ends_next */
     uint16_t next_call[IR_MAX_NODES]; /* first CALL after the node */
     struct x64_val val[IR_MAX_NODES];
 };
@@ -211,7 +229,22 @@ void x64_load_xmm(struct x64_ctx *c, struct x_xmm d, ir_ref r);
 struct x_xmm x64_dest_xmm(const struct x64_ctx *c, ir_ref i);
 void x64_finish_xmm(struct x64_ctx *c, ir_ref i, struct x_xmm d);
 
+/* ---- deferred stores (x64_defer.c) ---- */
+/* A PUT or DEFER comes by. */
+void x64_pending_put(const struct x64_ctx *c, struct x64_pending *p, ir_ref i);
+/* Values that only DEFERs want and that can be computed from what is live anyway. */
+void x64_mark_deferred(struct x64_ctx *c);
+/* Out-of-line code of s, which is new, begins with what is pending here. */
+void x64_note_pending(struct x64_ctx *c, struct x64_slow *s);
+void x64_emit_pending(struct x64_ctx *c, const struct x64_slow *s);
+static inline bool x64_soft_observation(unsigned op)
+{
+    return op == IR_LD || op == IR_ST || op == IR_GOTO_IF;
+}
+
 /* ---- nodes ---- */
+void x64_emit_node(struct x64_ctx *c, ir_ref i);  /* x64_compile.c: any of them */
+void x64_emit_put(struct x64_ctx *c, ir_ref i);
 void x64_emit_int(struct x64_ctx *c, ir_ref i);   /* x64_int.c */
 void x64_emit_arith(struct x64_ctx *c, ir_ref i); /* x64_arith.c: ops that share host flags */
 void x64_emit_div(struct x64_ctx *c, ir_ref i);   /* x64_div.c */
@@ -255,6 +288,8 @@ void x64_emit_exit(struct x64_ctx *c, ir_ref i); /* x64_exit.c */
 /* Conditional branch to a label where nothing but a linkable GOTO stands: link the branch itself.
  */
 bool x64_branch_to_goto(struct x64_ctx *c, unsigned label, enum x_cc cc);
+/* GOTO_IF node i: leave when cc. */
+void x64_emit_side_exit(struct x64_ctx *c, ir_ref i, enum x_cc cc);
 void x64_emit_slow_exit(struct x64_ctx *c, struct x64_slow *s);
 void x64_emit_entry(struct x64_ctx *c);
 

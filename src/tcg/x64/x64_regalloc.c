@@ -175,12 +175,11 @@ static void release(struct alloc *a, ir_ref r)
         a->free_xmm |= 1u << v->reg;
 }
 
-/* The registers of arguments that are not used after node i. */
-static void release_ending(struct alloc *a, const ir_ref *arg, unsigned nargs, ir_ref i)
+/* The registers of values that are not used after node i. */
+static void release_ending(struct alloc *a, ir_ref i)
 {
-    for (unsigned k = 0; k < nargs; k++)
-        if (a->c->val[arg[k]].last == i)
-            release(a, arg[k]);
+    for (ir_ref r = a->c->ends[i]; r; r = a->c->val[r].ends_next)
+        release(a, r);
 }
 
 int x64_allocate(struct x64_ctx *c)
@@ -190,16 +189,15 @@ int x64_allocate(struct x64_ctx *c)
     for (unsigned i = 1; i < c->b->n; i++) {
         struct x64_val *v = &c->val[i];
         const struct ir_node *n = x64_node(c, (ir_ref)i);
-        ir_ref arg[6];
-        unsigned nargs = x64_args(c, (ir_ref)i, arg);
         bool keeps = x64_keeps_operands(n->op);
         if (!keeps)
-            release_ending(&a, arg, nargs, (ir_ref)i);
-        if (n->type != IR_VOID && n->op != IR_CONST && !v->folded && !v->in_flags && v->uses &&
+            release_ending(&a, (ir_ref)i);
+        if (n->type != IR_VOID && n->op != IR_CONST && !v->folded && !v->in_flags && !v->deferred &&
+            v->uses &&
             !(n->type == IR_V128 ? place_xmm(&a, (ir_ref)i) : place_gpr(&a, (ir_ref)i)))
             return -E2BIG;
         if (keeps)
-            release_ending(&a, arg, nargs, (ir_ref)i);
+            release_ending(&a, (ir_ref)i);
     }
     return 0;
 }
