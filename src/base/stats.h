@@ -15,6 +15,9 @@
     X(translations, "blocks translated") \
     X(translated_insns, "guest instructions translated") \
     X(translate_ns, "time spent translating, ns") \
+    X(regions, "hot regions translated (tier 2)") \
+    X(region_insns, "guest instructions translated into regions") \
+    X(region_ns, "time of translating spent on regions, ns") \
     X(host_code_bytes, "host code emitted, bytes") \
     X(cache_flushes, "code cache flushes") \
     X(blocks_invalidated, "blocks invalidated by writes to their page") \

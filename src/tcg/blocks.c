@@ -189,6 +189,10 @@ static bool may_hold(const struct tb *tb, gva_t va)
 {
     gva_t off = va - tb->pc;
 
+    /* A region may have code from all over its page. */
+    if (tb->region)
+        return tb->pc_relative || ((va ^ tb->pc) & GUEST_PAGE_MASK) == 0;
+
     /* PC-relative code does not leave its page. */
     if (tb->pc_relative)
         off &= ~GUEST_PAGE_MASK;

@@ -25,7 +25,7 @@
 /* The block is dead, and gone on with until it ends. */
 static void settle(struct vcpu *v, struct tb *tb, const struct tcg_site *site)
 {
-    uint32_t k = settled_index(tb->gpa + (site->pc - (uint32_t)tb->pc));
+    uint32_t k = settled_index(tb->gpa + (gpa_t)(int32_t)(site->pc - (uint32_t)tb->pc));
 
     v->tcg->settled.bits[k / 64] |= UINT64_C(1) << (k % 64);
     STAT_INC(&stats_vcpu[v->index], sites_settled);

@@ -29,9 +29,13 @@ enum tcg_exit {
     TCG_EXIT_YIELD,
     TCG_EXIT_BREAK, /* a breakpoint may be at the state pc, which is not executed yet */
     TCG_EXIT_WATCH, /* v->debug: stopped before a watched access */
+    TCG_EXIT_HOT,   /* exit_tb was entered often, state pc is its beginning (region.c) */
 };
 
 /* ---- front end ---- */
+/* Where translation goes on behind a direct branch. */
+enum tcg_follow { FOLLOW_NONE, FOLLOW_TAKEN, FOLLOW_NEXT };
+
 struct tcg_source {
     gva_t pc;
     uint32_t exec_flags;
@@ -44,11 +48,19 @@ struct tcg_source {
     const uint8_t *(*next_page)(struct vcpu *v);
     /* Is a breakpoint at pc? NULL: there are none. */
     bool (*breakpoint)(const struct tcg_source *src, gva_t pc);
+    /*
+     * Regions (region.c): where to go on behind a branch in the page, to `taken` or else to `next`,
+     * which is `taken` when there is no choice. The other way becomes a side exit. NULL: a block
+     * ends at a branch.
+     */
+    enum tcg_follow (*follow)(const struct tcg_source *src, gva_t taken, gva_t next);
+    void *profile; /* of follow() */
     struct vcpu *vcpu;
     /* results */
     unsigned guest_bytes;
     unsigned n_insns;
     bool crosses_page;
+    unsigned n_followed; /* branches that translation went on behind; guest_bytes is up to the first */
 };
 /* Translate guest code into `b` (already reset). Always produces at least one instruction's worth.
  */
@@ -110,6 +122,7 @@ struct x64_options {
     const struct settled *settled; /* as well as these; NULL: none */
     gpa_t gpa;                     /* of the block, for them */
     uint64_t *runs; /* counts how often the block is entered; NULL: nobody does */
+    uint32_t counter_off;    /* state offset of a word to count down at each entry; 0 = none */
     void *tb;                /* stored to v->exit_tb by unlinked exits */
     unsigned link_page_bits; /* 12: direct links inside the page; those into others have a guard */
 };

@@ -13,6 +13,7 @@
 #define NO_PAGE        UINT64_MAX
 
 struct tb;
+struct mmu_fetch;
 
 struct tb_link {
     struct tb *from;      /* the block whose jump slot this is */
@@ -38,6 +39,9 @@ struct tb {
     uint32_t host_bytes;
     uint16_t nsites, nlinks;
     uint16_t guest_bytes, n_insns;
+    uint16_t counter; /* index in vcpu.hot, if it counts */
+    bool counts;      /* may become a region */
+    bool region;      /* tier 2: several blocks of a page, entered at pc */
     bool pc_relative; /* runs at any virtual page; pc is where it was translated */
     bool dead;
 };
@@ -65,6 +69,8 @@ struct tcg {
     bool jump_cache_used; /* entries were made since the jump cache was last emptied */
     struct tcg_site sites[TCG_MAX_SITES];
     struct settled settled; /* emptied together with the cache */
+    uint32_t threshold;    /* entries after which a block becomes a region; 0 = never */
+    uint32_t next_counter; /* in vcpu.hot */
     bool stepping;       /* blocks of one instruction, breakpoints ignored */
     struct profile *past; /* counts of blocks that are gone (profile.c), or NULL */
     gpa_t next_page_gpa; /* set by the front end's next_page call */
@@ -106,6 +112,12 @@ void tb_flush_all(struct vcpu *v);
 struct tb *tb_by_host_pc(const struct tcg *t, uintptr_t host_pc);
 
 /* ---- tcg_run.c ---- */
+/* The block for the state PC; NULL: prefetch abort pending. */
+struct tb *tcg_lookup(struct vcpu *v);
+/* Make it known in the jump cache. */
+struct tb *tcg_remember(struct vcpu *v, struct tb *tb);
+/* False: prefetch abort pending. */
+bool tcg_fetch_here(struct vcpu *v, struct mmu_fetch *f);
 struct tcg_site *tb_site_at(struct tb *tb, uintptr_t host_pc); /* NULL: none there */
 
 /* ---- translate.c ---- */
@@ -116,6 +128,26 @@ struct tcg_site *tb_site_at(struct tb *tb, uintptr_t host_pc); /* NULL: none the
  */
 struct tb *tcg_translate(struct vcpu *v, gpa_t gpa, const uint8_t *page, uint32_t epoch,
                          bool pc_relative);
+/* The same as a region that begins there. */
+struct tb *tcg_translate_region(struct vcpu *v, gpa_t gpa, const uint8_t *page, uint32_t epoch,
+                                bool pc_relative);
+
+/* ---- region.c ---- */
+#define REGION_INSNS 128 /* no longer than this */
+/* Should code at the state PC count its entries, or be a region at once? */
+bool region_may_begin(const struct vcpu *v);
+/* Give a new block a counter. */
+void region_count(struct vcpu *v, struct tb *tb);
+/* Prepare translation of a region at `gpa`. */
+struct region_path;
+void region_begin(struct vcpu *v, struct tcg_source *src, gpa_t gpa, struct region_path *path);
+struct region_path {
+    struct vcpu *v;
+    gpa_t page;
+    uint64_t seen[(1u << GUEST_PAGE_BITS) / 2 / 64]; /* branch targets, one bit for each halfword */
+};
+/* exit_tb has become hot: what to run at the state PC now, NULL: exception pending. */
+struct tb *region_promote(struct vcpu *v, struct tb *hot);
 
 /* ---- profile.c ---- */
 /* The blocks are about to be thrown away: keep their counts. */

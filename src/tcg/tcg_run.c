@@ -10,6 +10,7 @@
 #include "mmu/mmu.h"
 #include "tcg/tcg_internal.h"
 #include "vcpu/vcpu.h"
+#include "vm.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -40,6 +41,7 @@ int tcg_create(struct vcpu *v, size_t cache_bytes)
     }
     t->stub_bytes = (t->stubs.bytes + 63) & ~(size_t)63;
     t->used = t->stub_bytes;
+    t->threshold = v->vm->opt->tier2_threshold;
     return 0;
 }
 
@@ -88,8 +90,7 @@ static bool wants_pc_relative(struct vcpu *v, gpa_t gpa)
     return other;
 }
 
-/* False: prefetch abort pending. */
-static bool fetch_here(struct vcpu *v, struct mmu_fetch *f)
+bool tcg_fetch_here(struct vcpu *v, struct mmu_fetch *f)
 {
     if (mmu_fetch_page(v, v->r[15], f))
         return true;
@@ -105,7 +106,7 @@ static struct tb *translate_here(struct vcpu *v)
     uint32_t epoch = mmu_epoch(v);
     struct mmu_fetch f;
 
-    return fetch_here(v, &f) ? tcg_translate(v, f.gpa, f.page, epoch, false) : NULL;
+    return tcg_fetch_here(v, &f) ? tcg_translate(v, f.gpa, f.page, epoch, false) : NULL;
 }
 
 /*
@@ -118,7 +119,7 @@ static struct tb *find_or_translate_once(struct vcpu *v, bool pc_relative)
     struct mmu_fetch f;
     struct tb *tb;
 
-    if (!fetch_here(v, &f))
+    if (!tcg_fetch_here(v, &f))
         return NULL;
     tb = tb_find(v->tcg, v->r[15], f.gpa, v->exec_flags);
     if (tb && (!second_page_current(v, tb) || (pc_relative && !tb->pc_relative))) {
@@ -142,7 +143,7 @@ static struct tb *find_or_translate(struct vcpu *v, bool pc_relative)
 
 /* Make a block known at the state PC. -d exec shows every block, so nothing may bypass the run loop
  * then. */
-static struct tb *enter_in_jump_cache(struct vcpu *v, struct tb *tb)
+struct tb *tcg_remember(struct vcpu *v, struct tb *tb)
 {
     if (tb && !log_on(LOG_EXEC))
         jump_cache_insert(v, tb);
@@ -168,8 +169,7 @@ static bool adopt_entry(struct vcpu *v, struct jump_cache_entry *e)
     return true;
 }
 
-/* The block for the state PC; NULL: prefetch abort pending. */
-static struct tb *lookup(struct vcpu *v)
+struct tb *tcg_lookup(struct vcpu *v)
 {
     struct jump_cache_entry *e = &v->jump_cache[jump_cache_index(v->r[15])];
 
@@ -178,7 +178,7 @@ static struct tb *lookup(struct vcpu *v)
     STAT_INC(&stats_vcpu[v->index], lookups);
     if (adopt_entry(v, e))
         return e->tb;
-    return enter_in_jump_cache(v, find_or_translate(v, false));
+    return tcg_remember(v, find_or_translate(v, false));
 }
 
 /* VFP is disabled, and the block at the state PC has VFP instructions: one in which they are
@@ -206,11 +206,11 @@ static struct tb *lookup_and_link(struct vcpu *v)
     uint64_t flushes = stats_vcpu[v->index].cache_flushes;
     struct tb *from = v->exit_tb;
     bool pc_relative = from->pc_relative;
-    struct tb *to = lookup(v);
+    struct tb *to = tcg_lookup(v);
     struct tb_link *l;
 
     if (to && pc_relative && !to->pc_relative)
-        to = enter_in_jump_cache(v, find_or_translate(v, true));
+        to = tcg_remember(v, find_or_translate(v, true));
     if (!to || log_on(LOG_EXEC) || stats_vcpu[v->index].cache_flushes != flushes)
         return to;
     INJECT_MEET(LINKING);
@@ -228,7 +228,7 @@ static struct tb *lookup_and_link(struct vcpu *v)
 
 enum tcg_exit tcg_run(struct vcpu *v)
 {
-    struct tb *tb = lookup(v);
+    struct tb *tb = tcg_lookup(v);
 
     while (tb) {
         enum tcg_exit why;
@@ -240,9 +240,11 @@ enum tcg_exit tcg_run(struct vcpu *v)
         if (why == TCG_EXIT_LINK)
             tb = lookup_and_link(v);
         else if (why == TCG_EXIT_LOOKUP)
-            tb = lookup(v);
+            tb = tcg_lookup(v);
         else if (why == TCG_EXIT_NEED)
             tb = lookup_without_fp(v);
+        else if (why == TCG_EXIT_HOT)
+            tb = region_promote(v, v->exit_tb);
         else
             return why;
     }

@@ -45,10 +45,12 @@ static bool at_breakpoint(const struct tcg_source *src, gva_t pc)
 
 /* Front end and passes; false when the one instruction crosses into a page that cannot be fetched.
  */
-static bool make_ir(struct vcpu *v, const uint8_t *page, unsigned max_insns, bool pc_relative,
-                    struct tcg_source *src)
+static bool make_ir(struct vcpu *v, gpa_t gpa, const uint8_t *page, unsigned max_insns,
+                    bool pc_relative,
+                    bool region, struct tcg_source *src)
 {
     struct ir_block *b = v->tcg->ir;
+    struct region_path path;
 
     *src = (struct tcg_source){.pc = v->r[15],
                                .exec_flags = v->exec_flags,
@@ -60,6 +62,8 @@ static bool make_ir(struct vcpu *v, const uint8_t *page, unsigned max_insns, boo
                                .vcpu = v};
     if (v->vm->debug.nbreak && !v->tcg->stepping)
         src->breakpoint = at_breakpoint;
+    if (region)
+        region_begin(v, src, gpa, &path);
     v->tcg->next_page_gpa = NO_PAGE;
     ir_block_reset(b, src->pc, src->exec_flags, v->exec_flags & EXEC_PRIV);
     arm_translate_block(src, b);
@@ -80,6 +84,9 @@ static struct tb *new_block(struct vcpu *v, const struct tcg_source *src, gpa_t 
     tb->pc_relative = src->pc_relative;
     tb->guest_bytes = (uint16_t)src->guest_bytes;
     tb->n_insns = (uint16_t)src->n_insns;
+    tb->region = src->follow;
+    if (!tb->region && tb->page[1] == NO_PAGE)
+        region_count(v, tb);
     return tb;
 }
 
@@ -115,6 +122,8 @@ static int make_code(struct vcpu *v, struct tb *tb)
         .gpa = tb->gpa,
         .tb = tb,
         .runs = log_on(LOG_TB_STATS) ? &tb->runs : NULL,
+        .counter_off =
+            tb->counts ? (uint32_t)(offsetof(struct vcpu, hot) + 4 * (size_t)tb->counter) : 0,
         .link_page_bits = INJECT(LINK_ACROSS_PAGES) ? 32 : GUEST_PAGE_BITS};
     struct x64_result r = {.site = t->sites};
     int err = x64_compile(t->ir, &o, &buf, &r);
@@ -132,13 +141,13 @@ static int make_code(struct vcpu *v, struct tb *tb)
 }
 
 static int try_translate(struct vcpu *v, gpa_t gpa, const uint8_t *page, unsigned max_insns,
-                         bool pc_relative, struct tb **out)
+                         bool pc_relative, bool region, struct tb **out)
 {
     struct tcg_source src;
     struct tb *tb;
     int err;
 
-    if (!make_ir(v, page, max_insns, pc_relative, &src))
+    if (!make_ir(v, gpa, page, max_insns, pc_relative, region, &src))
         return -EFAULT;
     if (v->tcg->ir->full)
         return -E2BIG;
@@ -157,19 +166,24 @@ static int try_translate(struct vcpu *v, gpa_t gpa, const uint8_t *page, unsigne
     STAT_INC(&stats_vcpu[v->index], translations);
     STAT_ADD(&stats_vcpu[v->index], translated_insns, tb->n_insns);
     STAT_ADD(&stats_vcpu[v->index], host_code_bytes, tb->host_bytes);
+    if (region) {
+        STAT_INC(&stats_vcpu[v->index], regions);
+        STAT_ADD(&stats_vcpu[v->index], region_insns, tb->n_insns);
+    }
     *out = tb;
     return 0;
 }
 
 /* One attempt after another with less, until the block fits. NULL: the fetch faults. */
-static struct tb *translate_to_fit(struct vcpu *v, gpa_t gpa, const uint8_t *page, bool pc_relative)
+static struct tb *translate_to_fit(struct vcpu *v, gpa_t gpa, const uint8_t *page, bool pc_relative,
+                                   bool region)
 {
-    unsigned max_insns = v->tcg->stepping ? 1 : MAX_INSNS;
+    unsigned max_insns = v->tcg->stepping ? 1 : region ? REGION_INSNS : MAX_INSNS;
     struct tb *tb = NULL;
     bool emptied = false;
 
     for (;;) {
-        int err = try_translate(v, gpa, page, max_insns, pc_relative, &tb);
+        int err = try_translate(v, gpa, page, max_insns, pc_relative, region, &tb);
 
         if (!err || err == -EFAULT)
             return tb;
@@ -185,8 +199,8 @@ static struct tb *translate_to_fit(struct vcpu *v, gpa_t gpa, const uint8_t *pag
     }
 }
 
-struct tb *tcg_translate(struct vcpu *v, gpa_t gpa, const uint8_t *page, uint32_t epoch,
-                         bool pc_relative)
+static struct tb *translate(struct vcpu *v, gpa_t gpa, const uint8_t *page, uint32_t epoch,
+                            bool pc_relative, bool region)
 {
     uint64_t start = stats_now_ns();
     struct tb *tb;
@@ -194,12 +208,28 @@ struct tb *tcg_translate(struct vcpu *v, gpa_t gpa, const uint8_t *page, uint32_
     mmu_code_page_translate(v, gpa);
     if (mmu_epoch(v) != epoch && !INJECT(SKIP_EPOCH_CHECK))
         return NULL;
-    tb = translate_to_fit(v, gpa, page, pc_relative);
+    tb = translate_to_fit(v, gpa, page, pc_relative, region);
     INJECT_MEET(TRANSLATED);
     if (tb && mmu_epoch(v) != epoch && !INJECT(SKIP_EPOCH_CHECK)) {
         tb_invalidate(v, tb);
         tb = NULL;
     }
-    STAT_ADD(&stats_vcpu[v->index], translate_ns, stats_now_ns() - start);
+    start = stats_now_ns() - start;
+    STAT_ADD(&stats_vcpu[v->index], translate_ns, start);
+    if (region)
+        STAT_ADD(&stats_vcpu[v->index], region_ns, start);
     return tb;
+}
+
+struct tb *tcg_translate(struct vcpu *v, gpa_t gpa, const uint8_t *page, uint32_t epoch,
+                         bool pc_relative)
+{
+    return translate(v, gpa, page, epoch, pc_relative,
+                     v->tcg->threshold == 1 && region_may_begin(v));
+}
+
+struct tb *tcg_translate_region(struct vcpu *v, gpa_t gpa, const uint8_t *page, uint32_t epoch,
+                                bool pc_relative)
+{
+    return translate(v, gpa, page, epoch, pc_relative, true);
 }

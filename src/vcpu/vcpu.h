@@ -127,6 +127,8 @@ static inline uint32_t fetch_cache_index(uint64_t pc)
     return (uint32_t)(pc >> GUEST_PAGE_BITS) & (FETCH_CACHE_SIZE - 1);
 }
 
+#define HOT_COUNTERS 16384u
+
 struct vm;
 struct tcg;
 struct mmu_vcpu;
@@ -170,6 +172,7 @@ struct vcpu {
     struct jump_cache_entry jump_cache[JUMP_CACHE_SIZE];
     struct fetch_cache_entry fetch_cache[FETCH_CACHE_SIZE];
     struct softtlb_entry softtlb[2][SOFTTLB_SIZE]; /* [0] user, [1] privileged */
+    uint32_t hot[HOT_COUNTERS]; /* entries of blocks, counted down (tcg/region.c) */
 
     /* ---- owning thread ---- */
     _Alignas(CACHE_LINE) struct vm *vm;

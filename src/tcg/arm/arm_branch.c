@@ -22,15 +22,45 @@ static uint32_t t32_offset(int32_t imm)
     return (uint32_t)imm ^ (imm < 0 ? 0 : 0x00c00000u);
 }
 
+/* In a region: one way is a side exit, the other is where translation goes on. */
+static bool follow_if(struct arm_ctx *s, struct arm_test t, uint32_t target)
+{
+    uint32_t next = s->next_pc;
+    enum tcg_follow way = arm_follow(s, target, next);
+
+    if (way == FOLLOW_TAKEN) {
+        ir_goto_if(s->b, ir_rel_invert(t.rel), t.x, t.y, next);
+    } else if (way == FOLLOW_NEXT) {
+        ir_goto_if(s->b, t.rel, t.x, t.y, target);
+    }
+    return way != FOLLOW_NONE;
+}
+
+bool arm_follow_conditional(struct arm_ctx *s)
+{
+    uint32_t offset = s->insn << 8;
+
+    if (s->thumb || !s->src->follow || (s->insn & 0x0f000000) != 0x0a000000) {
+        return false;
+    }
+    arm_section_close(s);
+    return follow_if(s, arm_cond_test(s, s->cond),
+                     arm_pc_value(s) + (uint32_t)((int32_t)offset >> 6));
+}
+
 /* Emit both ways of a conditional branch whose relation holds for the taken one. */
 static void branch_if(struct arm_ctx *s, struct arm_test t, uint32_t target)
 {
-    unsigned taken = ir_label_new(s->b);
+    unsigned taken;
 
+    if (follow_if(s, t, target)) {
+        return;
+    }
+    taken = ir_label_new(s->b);
     ir_brcond(s->b, t.rel, t.x, t.y, taken);
     arm_fallthrough(s);
     ir_label(s->b, taken);
-    arm_goto(s, target);
+    arm_goto_end(s, target);
 }
 
 bool trans_B(struct arm_ctx *s, const struct arg_B *a)

@@ -26,6 +26,30 @@ static void arm_put_exec(struct arm_ctx *s, uint32_t exec)
     }
 }
 
+enum tcg_follow arm_follow(struct arm_ctx *s, uint32_t taken, uint32_t next)
+{
+    struct tcg_source *src = s->src;
+    enum tcg_follow way = src->follow ? src->follow(src, taken, next) : FOLLOW_NONE;
+
+    if (way == FOLLOW_NONE) {
+        return way;
+    }
+    if (way == FOLLOW_TAKEN) {
+        if (!src->n_followed++) {
+            src->guest_bytes = s->next_pc - (uint32_t)src->pc;
+        }
+        s->next_pc = taken;
+    }
+    return way;
+}
+
+/* Can a region go on behind this branch? Under a condition control must join here. */
+static bool follows(struct arm_ctx *s, uint32_t pc, uint32_t exec)
+{
+    return s->cond >= ARM_COND_AL && !s->in_section && exec == s->exec &&
+           arm_follow(s, pc, pc) == FOLLOW_TAKEN;
+}
+
 /* Leave to a constant PC with constant exec_flags. */
 static void arm_leave(struct arm_ctx *s, uint32_t pc, uint32_t exec)
 {
@@ -39,7 +63,20 @@ static void arm_leave(struct arm_ctx *s, uint32_t pc, uint32_t exec)
     s->done = true;
 }
 
+/* A branch to a constant PC: a region may go on there. */
+static void branch_const(struct arm_ctx *s, uint32_t pc, uint32_t exec)
+{
+    if (!follows(s, pc, exec)) {
+        arm_leave(s, pc, exec);
+    }
+}
+
 void arm_goto(struct arm_ctx *s, uint32_t pc)
+{
+    branch_const(s, pc, arm_flags_with_it(s, 0));
+}
+
+void arm_goto_end(struct arm_ctx *s, uint32_t pc)
 {
     arm_leave(s, pc, arm_flags_with_it(s, 0));
 }
@@ -86,8 +123,8 @@ void arm_branch_bx(struct arm_ctx *s, ir_ref v)
     uint32_t base = arm_flags_with_it(s, 0) & ~EXEC_T;
 
     if (!s->b->pc_relative && ir_is_const(s->b, v, &known)) {
-        arm_leave(s, (uint32_t)known & ((known & 1) ? ~1u : ~3u),
-                  base | ((known & 1) ? EXEC_T : 0));
+        branch_const(s, (uint32_t)known & ((known & 1) ? ~1u : ~3u),
+                     base | ((known & 1) ? EXEC_T : 0));
         return;
     }
     exec = ir_op2i(s->b, IR_OR, ir_op2i(s->b, IR_AND, v, EXEC_T), base);

@@ -125,10 +125,16 @@ uint32_t arm_memop(const struct arm_ctx *s, unsigned size);
 
 /* ---- leaving the block (arm_exit.c) ---- */
 void arm_goto(struct arm_ctx *s, uint32_t pc); /* direct branch, same instruction set */
+void arm_goto_end(struct arm_ctx *s, uint32_t pc); /* the same, and no region goes on there */
 void arm_goto_exchange(struct arm_ctx *s,
                        uint32_t pc);                /* direct branch to the other instruction set */
 void arm_branch_plain(struct arm_ctx *s, ir_ref v); /* BranchWritePC */
 void arm_branch_bx(struct arm_ctx *s, ir_ref v);    /* BXWritePC: bit 0 selects T32 */
+/* In a region: translate on at `taken` or `next` (`taken` again: no choice) if that is worth it; the
+ * instruction at hand is a direct branch without a condition, or one whose test the caller made. */
+enum tcg_follow arm_follow(struct arm_ctx *s, uint32_t taken, uint32_t next);
+/* The instruction at hand, under a condition, is a branch that a region goes on behind. */
+bool arm_follow_conditional(struct arm_ctx *s);
 void arm_fallthrough(struct arm_ctx *s);            /* go on at next_pc */
 void arm_exit_next(struct arm_ctx *s,
                    enum tcg_exit why); /* leave to the run loop, going on at next_pc */

@@ -28,6 +28,11 @@ static unsigned page_offset(uint32_t pc)
     return pc & (unsigned)(GUEST_PAGE_SIZE - 1);
 }
 
+static bool outside_page(const struct arm_ctx *s)
+{
+    return ((s->pc ^ (uint32_t)s->src->pc) & (uint32_t)GUEST_PAGE_MASK) != 0;
+}
+
 static bool is_t32_prefix(uint16_t half)
 {
     return half >= 0xe800;
@@ -114,6 +119,9 @@ static bool translate_insn(struct arm_ctx *s)
         arm_section_close(s);
     }
     ir_insn(s->b, s->pc, s->it);
+    if (conditional && arm_follow_conditional(s)) {
+        return false;
+    }
     arm_section_begin(s);
     if (!arm_decode(s)) {
         if (s->select) {
@@ -180,7 +188,7 @@ static void translate_run(struct arm_ctx *s, unsigned max_insns)
         }
         s->pc = s->next_pc;
         s->it = s->it_next;
-        if (src->n_insns >= max_insns || page_offset(s->pc) == 0 || src->crosses_page ||
+        if (src->n_insns >= max_insns || outside_page(s) || src->crosses_page ||
             ir_room(s->b) < ROOM_PER_INSN || (src->breakpoint && src->breakpoint(src, s->pc))) {
             break;
         }
@@ -204,7 +212,7 @@ static void translate_attempt(struct tcg_source *src, struct ir_block *b, unsign
     };
 
     b->pc_relative = src->pc_relative;
-    src->n_insns = 0;
+    src->n_insns = src->n_followed = 0;
     src->crosses_page = false;
     if (s.thumb) {
         s.it = (uint8_t)(src->exec_flags >> EXEC_IT_SHIFT);
@@ -217,7 +225,9 @@ static void translate_attempt(struct tcg_source *src, struct ir_block *b, unsign
     } else {
         translate_run(&s, max_insns);
     }
-    src->guest_bytes = (s.reach > s.pc ? s.reach : s.pc) - (uint32_t)src->pc;
+    if (!src->n_followed) {
+        src->guest_bytes = (s.reach > s.pc ? s.reach : s.pc) - (uint32_t)src->pc;
+    }
 }
 
 void arm_translate_block(struct tcg_source *src, struct ir_block *b)

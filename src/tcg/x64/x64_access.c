@@ -240,7 +240,7 @@ static bool wants_soft(const struct x64_ctx *c, uint32_t memop)
         return true;
     if (!c->o->settled)
         return false;
-    k = settled_index(c->o->gpa + (c->pc - (uint32_t)c->b->pc));
+    k = settled_index(c->o->gpa + (gpa_t)(int32_t)(c->pc - (uint32_t)c->b->pc));
     return c->o->settled->bits[k / 64] >> (k % 64) & 1;
 }
 

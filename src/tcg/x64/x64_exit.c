@@ -28,7 +28,7 @@ static void put_pc(struct x64_ctx *c, uint64_t pc)
     x_mov_mi(&c->e, X_32, x64_state(STATE(r[15])), (int32_t)(uint32_t)pc);
 }
 
-/* The poll, and what the block needs. */
+/* The poll, what the block needs, and its entries counted. */
 void x64_emit_entry(struct x64_ctx *c)
 {
     const struct ir_block *b = c->b;
@@ -39,10 +39,14 @@ void x64_emit_entry(struct x64_ctx *c)
         x_mov_ri(&c->e, RAX, (uintptr_t)c->o->runs);
         x_alu_mi(&c->e, X_ADD, X_64, x_at(RAX, 0), 1);
     }
-    if (!b->need_bit || INJECT(SKIP_FP_NEED))
-        return;
-    x_test_mi(&c->e, X_32, x64_state((int32_t)b->need_off - VCPU_BIAS), (int32_t)b->need_bit);
-    x64_slow_jcc(c, x64_slow_new(c, SLOW_NEED, 0), X_E);
+    if (b->need_bit && !INJECT(SKIP_FP_NEED)) {
+        x_test_mi(&c->e, X_32, x64_state((int32_t)b->need_off - VCPU_BIAS), (int32_t)b->need_bit);
+        x64_slow_jcc(c, x64_slow_new(c, SLOW_NEED, 0), X_E);
+    }
+    if (c->o->counter_off) {
+        x_alu_mi(&c->e, X_SUB, X_32, x64_state((int32_t)c->o->counter_off - VCPU_BIAS), 1);
+        x64_slow_jcc(c, x64_slow_new(c, SLOW_HOT, 0), X_S);
+    }
 }
 
 /* No-ops so that a rel32 which begins `head` bytes from here is 4-byte aligned: relinking a jump is
@@ -254,6 +258,12 @@ void x64_emit_slow_exit(struct x64_ctx *c, struct x64_slow *s)
     case SLOW_NEED:
         put_pc(c, c->b->pc);
         emit_leave(c, s->kind == SLOW_POLL ? TCG_EXIT_POLL : TCG_EXIT_NEED);
+        break;
+    case SLOW_HOT:
+        put_pc(c, c->b->pc);
+        x_mov_ri(&c->e, RAX, (uintptr_t)c->o->tb);
+        x_mov_mr(&c->e, X_64, x64_state(STATE(exit_tb)), RAX);
+        emit_leave(c, TCG_EXIT_HOT);
         break;
     case SLOW_LINK:
     case SLOW_GUARD:

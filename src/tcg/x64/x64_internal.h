@@ -96,6 +96,7 @@ enum slow_kind {
     SLOW_GUARD,
     SLOW_POLL,
     SLOW_NEED,
+    SLOW_HOT,
     SLOW_SIDE, /* the exit of a GOTO_IF */
 };
 

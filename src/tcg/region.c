@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Tier 2: regions. A block counts its entries down in a word of the vCPU (vcpu.hot). At zero it is
+ * translated again as a region, which goes on behind direct branches, into the way that was taken
+ * more often by the counters of the blocks there; the other way becomes a side exit. A region stays
+ * in one page, so that what a block depends on (mapping, writes to the page) is all it depends on.
+ * A path that comes back to its beginning goes round until the region is long enough.
+ *
+ * Owning vCPU thread.
+ */
+#include "base/log.h"
+#include "base/stats.h"
+#include "mmu/mmu.h"
+#include "tcg/tcg_internal.h"
+#include "vcpu/vcpu.h"
+#include "vm.h"
+
+#include <string.h>
+
+#define UNROLL_INSNS 48        /* a loop is repeated up to about this length */
+#define COUNTED_OUT  INT32_MAX /* of a block that has been made a region */
+
+/* IT state in the execution flags would have to be left at each exit; -d exec shows every block. */
+bool region_may_begin(const struct vcpu *v)
+{
+    return v->tcg->threshold && !v->tcg->stepping && !log_on(LOG_EXEC) &&
+           !(v->exec_flags & (EXEC_IT_MASK | EXEC_FPOFF));
+}
+
+void region_count(struct vcpu *v, struct tb *tb)
+{
+    if (!region_may_begin(v) || v->tcg->threshold == 1)
+        return;
+    tb->counts = true;
+    tb->counter = (uint16_t)(v->tcg->next_counter++ % HOT_COUNTERS);
+    v->hot[tb->counter] = v->tcg->threshold;
+}
+
+static gpa_t place(const struct region_path *path, gva_t pc)
+{
+    return path->page | (pc & ~GUEST_PAGE_MASK);
+}
+
+/* How often the block at pc was entered; 0 when there is none. */
+static uint32_t heat(const struct tcg_source *src, gva_t pc)
+{
+    const struct region_path *path = src->profile;
+    struct tcg *t = path->v->tcg;
+    const struct tb *tb;
+
+    if (pc == src->pc)
+        return t->threshold;
+    tb = tb_find(t, pc, place(path, pc), src->exec_flags);
+    if (!tb || !tb->counts)
+        return tb && tb->region ? t->threshold : 0;
+    uint32_t left = path->v->hot[tb->counter];
+    if (left > COUNTED_OUT / 2)
+        return t->threshold;
+    return left < t->threshold ? t->threshold - left : 0;
+}
+
+static bool seen(const struct region_path *path, gva_t pc)
+{
+    unsigned k = (unsigned)(pc & ~GUEST_PAGE_MASK) / 2;
+
+    return path->seen[k / 64] >> (k % 64) & 1;
+}
+
+static void see(struct region_path *path, gva_t pc)
+{
+    unsigned k = (unsigned)(pc & ~GUEST_PAGE_MASK) / 2;
+
+    path->seen[k / 64] |= (uint64_t)1 << (k % 64);
+}
+
+/* Is pc a place to go on at? Regions are linked to; other loops than the region's own are left. */
+static bool can_follow(const struct tcg_source *src, gva_t pc)
+{
+    const struct region_path *path = src->profile;
+    const struct tb *tb;
+
+    if (((pc ^ src->pc) & GUEST_PAGE_MASK) || (pc & (src->exec_flags & EXEC_T ? 1 : 3)))
+        return false;
+    if (pc == src->pc)
+        return src->n_insns < UNROLL_INSNS;
+    if (seen(path, pc))
+        return false;
+    tb = tb_find(path->v->tcg, pc, place(path, pc), src->exec_flags);
+    return !tb || !tb->region;
+}
+
+/* Without a profile (-tier2-threshold 1): loops go round, other branches are not taken. */
+static enum tcg_follow guess(const struct tcg_source *src, gva_t taken, gva_t next)
+{
+    bool backward = taken <= src->pc;
+
+    if (can_follow(src, taken) && (backward || !can_follow(src, next)))
+        return FOLLOW_TAKEN;
+    return can_follow(src, next) ? FOLLOW_NEXT : FOLLOW_NONE;
+}
+
+static enum tcg_follow by_profile(const struct tcg_source *src, gva_t taken, gva_t next)
+{
+    uint32_t a = heat(src, taken), b = heat(src, next);
+
+    if (a > b)
+        return can_follow(src, taken) ? FOLLOW_TAKEN : FOLLOW_NONE;
+    return b && can_follow(src, next) ? FOLLOW_NEXT : FOLLOW_NONE;
+}
+
+static enum tcg_follow follow(const struct tcg_source *src, gva_t taken, gva_t next)
+{
+    struct region_path *path = src->profile;
+    enum tcg_follow way;
+
+    if (src->n_insns >= src->max_insns)
+        return FOLLOW_NONE;
+    if (taken == next)
+        way = can_follow(src, taken) ? FOLLOW_TAKEN : FOLLOW_NONE;
+    else if (path->v->tcg->threshold == 1)
+        way = guess(src, taken, next);
+    else
+        way = by_profile(src, taken, next);
+    if (way == FOLLOW_NONE)
+        return way;
+    if ((way == FOLLOW_TAKEN ? taken : next) == src->pc)
+        memset(path->seen, 0, sizeof(path->seen)); /* once more round */
+    else
+        see(path, way == FOLLOW_TAKEN ? taken : next);
+    return way;
+}
+
+void region_begin(struct vcpu *v, struct tcg_source *src, gpa_t gpa, struct region_path *path)
+{
+    path->v = v;
+    path->page = gpa & GUEST_PAGE_MASK;
+    memset(path->seen, 0, sizeof(path->seen));
+    src->follow = follow;
+    src->profile = path;
+}
+
+/* NULL without an exception pending: what was fetched became stale on the way. */
+static struct tb *promote_once(struct vcpu *v, const struct tb *hot)
+{
+    uint32_t epoch = mmu_epoch(v);
+    struct mmu_fetch f;
+
+    if (!tcg_fetch_here(v, &f))
+        return NULL;
+    return tcg_translate_region(v, f.gpa, f.page, epoch, hot->pc_relative);
+}
+
+struct tb *region_promote(struct vcpu *v, struct tb *hot)
+{
+    uint64_t flushes = stats_vcpu[v->index].cache_flushes;
+    struct tb *tb;
+
+    v->hot[hot->counter] = COUNTED_OUT;
+    if (hot->dead || !region_may_begin(v))
+        return tcg_lookup(v);
+    do
+        tb = promote_once(v, hot);
+    while (!tb && v->exc == ARM_EXC_NONE && stats_vcpu[v->index].cache_flushes == flushes);
+    if (stats_vcpu[v->index].cache_flushes == flushes)
+        tb_invalidate(v, hot);
+    return tb ? tcg_remember(v, tb) : v->exc == ARM_EXC_NONE ? tcg_lookup(v) : NULL;
+}
