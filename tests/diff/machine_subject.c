@@ -84,9 +84,10 @@ static void start_ticks(void)
     cr_assert_eq(setitimer(ITIMER_VIRTUAL, &tick, NULL), 0);
 }
 
-void machine_subject_create(enum mmu_mode mode, const char *cpu)
+void machine_subject_create(enum mmu_mode mode, const char *cpu, unsigned tier2_threshold)
 {
     options.cpu = cpu;
+    options.tier2_threshold = tier2_threshold;
     options.mmu.mode = mode;
     vm.opt = &options;
     vm.cpu_model = arm_cpu_model_find(options.cpu);

@@ -244,7 +244,7 @@ static void check_all(enum mmu_mode mode)
     const char *seed = getenv("UMBRA_FP_SEED");
     struct fp_gen g = {.state = seed ? strtoull(seed, NULL, 0) : 1};
 
-    machine_subject_create(mode, "cortex-a15");
+    machine_subject_create(mode, "cortex-a15", 0);
     for (unsigned i = 0; i < sizeof(ops) / sizeof(ops[0]); i++) {
         cr_expect_eq(check_op(&ops[i], &g), 0, "%s", ops[i].name);
         cr_expect_eq(check_smallest(&ops[i], &g), 0, "%s near the smallest normal", ops[i].name);

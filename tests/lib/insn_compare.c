@@ -116,6 +116,18 @@ static void generate_sequences(struct insn_random *r, unsigned n)
     }
 }
 
+/* Loops, calls, branches. */
+static void generate_programs(struct insn_random *r, unsigned n)
+{
+    static const struct arm_table table = {.name = "program"};
+    static const struct decode_encoding encoding[] = {{.name = "A32"}, {.name = "T32"}};
+
+    for (unsigned i = 0; i < n; i++) {
+        cases[count] = (struct subject_case){&table, &encoding[i * 2 / n]};
+        insn_generate_program(r, i * 2 / n ? ARM_ISA_T32 : ARM_ISA_A32, &tests[count++]);
+    }
+}
+
 static void generate_all(void)
 {
     struct insn_random r = {env_number("UMBRA_INSN_SEED", 1)};
@@ -126,6 +138,10 @@ static void generate_all(void)
     expected = calloc(room, sizeof(*expected));
     cases = calloc(room, sizeof(*cases));
     cr_assert(tests && expected && cases);
+    if (subject->programs) {
+        generate_programs(&r, sequences);
+        return;
+    }
     for (unsigned isa = 0; isa < ARM_ISA_COUNT; isa++) {
         const struct arm_table *t = arm_tables((enum arm_isa)isa, &n);
 

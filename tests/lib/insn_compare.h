@@ -17,6 +17,7 @@ struct insn_subject {
     void (*run)(const struct insn_test *t, struct insn_result *out);
     const char *cpu; /* which CPU the oracle is */
     bool vfp;        /* it can execute VFP and Advanced SIMD */
+    bool programs;   /* only programs of several blocks, 50 * UMBRA_INSN_COUNT */
 };
 
 /* Inside a Criterion test: fails it for differences; skips it without the emulator or the compiler.

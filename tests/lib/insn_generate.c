@@ -436,7 +436,6 @@ void insn_generate(struct insn_random *r, enum arm_isa isa, const struct arm_tab
 
 /* ---- sequences ---- */
 #define SEQUENCE_MAX  8
-#define FAULT_ADDRESS 0xc0000000u /* in R13, which the sequences do not write */
 
 static bool in_sequences(const struct arm_table *t)
 {
@@ -463,8 +462,20 @@ static bool plain_registers(const struct decode_encoding *e, uint32_t insn)
     return true;
 }
 
-/* An ordinary integer instruction of the set; T32 has both widths. */
-static uint32_t sequence_word(struct insn_random *r, enum arm_isa *isa)
+bool insn_names_register(const struct decode_encoding *e, uint32_t insn, unsigned first,
+                         unsigned last)
+{
+    for (unsigned i = 0; i < e->fields; i++) {
+        uint32_t n = get_field(insn, &e->field[i]);
+
+        if (e->field[i].name[0] == 'r' && e->field[i].name[1] != 'o' && n >= first && n <= last) {
+            return true;
+        }
+    }
+    return false;
+}
+
+uint32_t insn_plain_word(struct insn_random *r, enum arm_isa *isa, const struct decode_encoding **of)
 {
     for (;;) {
         unsigned n;
@@ -484,9 +495,26 @@ static uint32_t sequence_word(struct insn_random *r, enum arm_isa *isa)
         /* ADD and SUB of the stack pointer have it as a constant. */
         if (plain_registers(e, insn) && (from != ARM_ISA_T16 || (insn & 0xff00) != 0xb000)) {
             *isa = from;
+            *of = e;
             return insn;
         }
     }
+}
+
+/* An ordinary integer instruction of the set; T32 has both widths. */
+static uint32_t sequence_word(struct insn_random *r, enum arm_isa *isa)
+{
+    const struct decode_encoding *e;
+
+    return insn_plain_word(r, isa, &e);
+}
+
+void insn_random_plain_state(struct insn_random *r, enum arm_isa isa, struct insn_state *in)
+{
+    static const struct arm_table plain = {.name = "sequence"};
+
+    random_state(r, isa, &plain, in);
+    in->r[13] = INSN_FAULT_ADDRESS;
 }
 
 static void put_plain(enum arm_isa isa, uint32_t insn, struct insn_test *t)
@@ -547,12 +575,10 @@ static void sequence_t32(struct insn_random *r, struct insn_test *t, unsigned n)
 
 void insn_generate_sequence(struct insn_random *r, enum arm_isa isa, struct insn_test *t)
 {
-    static const struct arm_table plain = {.name = "sequence"};
     unsigned n = 2 + below(r, SEQUENCE_MAX - 1);
 
     memset(t, 0, sizeof(*t));
-    random_state(r, isa, &plain, &t->in);
-    t->in.r[13] = FAULT_ADDRESS;
+    insn_random_plain_state(r, isa, &t->in);
     if (isa == ARM_ISA_A32) {
         sequence_a32(r, t, n);
     } else {
@@ -623,7 +649,7 @@ void insn_generate_vector_sequence(struct insn_random *r, enum arm_isa isa, stru
 
     memset(t, 0, sizeof(*t));
     random_state(r, isa, &plain, &t->in);
-    t->in.r[13] = FAULT_ADDRESS;
+    t->in.r[13] = INSN_FAULT_ADDRESS;
     t->flags |= INSN_USES_VFP;
     for (unsigned i = 0; i < n; i++) {
         if (below(r, 2 * n)) {

@@ -19,7 +19,7 @@
 /* Fills the code area: UDF in A32; UDF, then a branch to the next UDF, in T32. */
 #define INSN_TRAP        0xe7ffdefeu
 
-#define INSN_MAX_BYTES   48u
+#define INSN_MAX_BYTES   240u
 
 #define INSN_USES_MEMORY 1u /* restore and hash the data area */
 #define INSN_USES_VFP    2u /* set and report d[] and fpscr */
