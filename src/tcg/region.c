@@ -139,7 +139,7 @@ void region_begin(struct vcpu *v, struct tcg_source *src, gpa_t gpa, struct regi
     src->profile = path;
 }
 
-/* NULL without an exception pending: what was fetched became stale on the way. */
+/* NULL without an exception pending: what was fetched became stale on the way, or declined. */
 static struct tb *promote_once(struct vcpu *v, const struct tb *hot)
 {
     uint32_t epoch = mmu_epoch(v);
@@ -150,18 +150,22 @@ static struct tb *promote_once(struct vcpu *v, const struct tb *hot)
     return tcg_translate_region(v, f.gpa, f.page, epoch, hot->pc_relative);
 }
 
-struct tb *region_promote(struct vcpu *v, struct tb *hot)
+struct tb *region_promote(struct vcpu *v)
 {
     uint64_t flushes = stats_vcpu[v->index].cache_flushes;
-    struct tb *tb;
+    struct tb *hot = tcg_lookup(v), *tb;
 
+    if (!hot || !hot->counts || !region_may_begin(v))
+        return hot;
     v->hot[hot->counter] = COUNTED_OUT;
-    if (hot->dead || !region_may_begin(v))
-        return tcg_lookup(v);
     do
         tb = promote_once(v, hot);
-    while (!tb && v->exc == ARM_EXC_NONE && stats_vcpu[v->index].cache_flushes == flushes);
-    if (stats_vcpu[v->index].cache_flushes == flushes)
-        tb_invalidate(v, hot);
-    return tb ? tcg_remember(v, tb) : v->exc == ARM_EXC_NONE ? tcg_lookup(v) : NULL;
+    while (!tb && v->exc == ARM_EXC_NONE && !v->tcg->declined &&
+           stats_vcpu[v->index].cache_flushes == flushes);
+    if (stats_vcpu[v->index].cache_flushes != flushes)
+        return tb ? tcg_remember(v, tb) : v->exc == ARM_EXC_NONE ? tcg_lookup(v) : NULL;
+    if (!tb)
+        return v->exc == ARM_EXC_NONE ? hot : NULL;
+    tb_invalidate(v, hot);
+    return tcg_remember(v, tb);
 }

@@ -29,7 +29,7 @@ enum tcg_exit {
     TCG_EXIT_YIELD,
     TCG_EXIT_BREAK, /* a breakpoint may be at the state pc, which is not executed yet */
     TCG_EXIT_WATCH, /* v->debug: stopped before a watched access */
-    TCG_EXIT_HOT,   /* exit_tb was entered often, state pc is its beginning (region.c) */
+    TCG_EXIT_HOT,   /* the block at the state pc was entered often (region.c) */
 };
 
 /* ---- front end ---- */
@@ -60,7 +60,8 @@ struct tcg_source {
     unsigned guest_bytes;
     unsigned n_insns;
     bool crosses_page;
-    unsigned n_followed; /* branches that translation went on behind; guest_bytes is up to the first */
+    unsigned n_followed; /* branches that translation went on behind; guest_bytes is up to the first
+                            that was taken */
 };
 /* Translate guest code into `b` (already reset). Always produces at least one instruction's worth.
  */

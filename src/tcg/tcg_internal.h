@@ -71,6 +71,7 @@ struct tcg {
     struct settled settled; /* emptied together with the cache */
     uint32_t threshold;    /* entries after which a block becomes a region; 0 = never */
     uint32_t next_counter; /* in vcpu.hot */
+    bool declined;         /* the last region had nothing to it */
     bool stepping;       /* blocks of one instruction, breakpoints ignored */
     struct profile *past; /* counts of blocks that are gone (profile.c), or NULL */
     gpa_t next_page_gpa; /* set by the front end's next_page call */
@@ -146,8 +147,8 @@ struct region_path {
     gpa_t page;
     uint64_t seen[(1u << GUEST_PAGE_BITS) / 2 / 64]; /* branch targets, one bit for each halfword */
 };
-/* exit_tb has become hot: what to run at the state PC now, NULL: exception pending. */
-struct tb *region_promote(struct vcpu *v, struct tb *hot);
+/* The block at the state PC has become hot: what to run there now, NULL: exception pending. */
+struct tb *region_promote(struct vcpu *v);
 
 /* ---- profile.c ---- */
 /* The blocks are about to be thrown away: keep their counts. */

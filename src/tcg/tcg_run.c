@@ -244,7 +244,7 @@ enum tcg_exit tcg_run(struct vcpu *v)
         else if (why == TCG_EXIT_NEED)
             tb = lookup_without_fp(v);
         else if (why == TCG_EXIT_HOT)
-            tb = region_promote(v, v->exit_tb);
+            tb = region_promote(v);
         else
             return why;
     }

@@ -151,6 +151,8 @@ static int try_translate(struct vcpu *v, gpa_t gpa, const uint8_t *page, unsigne
         return -EFAULT;
     if (v->tcg->ir->full)
         return -E2BIG;
+    if (region && !src.n_followed && v->tcg->threshold != 1)
+        return -ECANCELED; /* the block that is there is as good */
     tb = new_block(v, &src, gpa);
     if (!tb)
         return -ENOSPC;
@@ -174,7 +176,8 @@ static int try_translate(struct vcpu *v, gpa_t gpa, const uint8_t *page, unsigne
     return 0;
 }
 
-/* One attempt after another with less, until the block fits. NULL: the fetch faults. */
+/* One attempt after another with less, until the block fits. NULL: the fetch faults, or no region.
+ */
 static struct tb *translate_to_fit(struct vcpu *v, gpa_t gpa, const uint8_t *page, bool pc_relative,
                                    bool region)
 {
@@ -185,7 +188,8 @@ static struct tb *translate_to_fit(struct vcpu *v, gpa_t gpa, const uint8_t *pag
     for (;;) {
         int err = try_translate(v, gpa, page, max_insns, pc_relative, region, &tb);
 
-        if (!err || err == -EFAULT)
+        v->tcg->declined = err == -ECANCELED;
+        if (!err || err == -EFAULT || err == -ECANCELED)
             return tb;
         if (err == -E2BIG && max_insns > 1) {
             max_insns /= 2;

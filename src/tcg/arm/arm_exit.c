@@ -31,11 +31,9 @@ enum tcg_follow arm_follow(struct arm_ctx *s, uint32_t taken, uint32_t next)
     struct tcg_source *src = s->src;
     enum tcg_follow way = src->follow ? src->follow(src, taken, next) : FOLLOW_NONE;
 
-    if (way == FOLLOW_NONE) {
-        return way;
-    }
+    src->n_followed += way != FOLLOW_NONE;
     if (way == FOLLOW_TAKEN) {
-        if (!src->n_followed++) {
+        if (!src->guest_bytes) {
             src->guest_bytes = s->next_pc - (uint32_t)src->pc;
         }
         s->next_pc = taken;

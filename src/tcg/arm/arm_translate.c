@@ -212,7 +212,7 @@ static void translate_attempt(struct tcg_source *src, struct ir_block *b, unsign
     };
 
     b->pc_relative = src->pc_relative;
-    src->n_insns = src->n_followed = 0;
+    src->n_insns = src->n_followed = src->guest_bytes = 0;
     src->crosses_page = false;
     if (s.thumb) {
         s.it = (uint8_t)(src->exec_flags >> EXEC_IT_SHIFT);
@@ -225,7 +225,7 @@ static void translate_attempt(struct tcg_source *src, struct ir_block *b, unsign
     } else {
         translate_run(&s, max_insns);
     }
-    if (!src->n_followed) {
+    if (!src->guest_bytes) {
         src->guest_bytes = (s.reach > s.pc ? s.reach : s.pc) - (uint32_t)src->pc;
     }
 }

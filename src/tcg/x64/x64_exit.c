@@ -256,14 +256,11 @@ void x64_emit_slow_exit(struct x64_ctx *c, struct x64_slow *s)
     switch (s->kind) {
     case SLOW_POLL:
     case SLOW_NEED:
-        put_pc(c, c->b->pc);
-        emit_leave(c, s->kind == SLOW_POLL ? TCG_EXIT_POLL : TCG_EXIT_NEED);
-        break;
     case SLOW_HOT:
         put_pc(c, c->b->pc);
-        x_mov_ri(&c->e, RAX, (uintptr_t)c->o->tb);
-        x_mov_mr(&c->e, X_64, x64_state(STATE(exit_tb)), RAX);
-        emit_leave(c, TCG_EXIT_HOT);
+        emit_leave(c, s->kind == SLOW_POLL  ? TCG_EXIT_POLL
+                      : s->kind == SLOW_HOT ? TCG_EXIT_HOT
+                                            : TCG_EXIT_NEED);
         break;
     case SLOW_LINK:
     case SLOW_GUARD:
