@@ -8,7 +8,7 @@
 #include "tcg/tcg.h"
 #include "vcpu/vcpu.h"
 
-#define TB_HASH_BITS   17
+#define TB_HASH_BITS   18
 #define PAGE_HASH_BITS 12
 #define NO_PAGE        UINT64_MAX
 
