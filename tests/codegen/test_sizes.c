@@ -95,6 +95,9 @@ static const struct sequence {
     {"vld3_8", FP, 1, {0xf421040f}},
     {"vld4_8", FP, 1, {0xf421000f}},
     {"vst4_8", FP, 1, {0xf401000f}},
+    {"sum_loop_x4", 0, 4, {0xe4910004, 0xe0822000, 0xe2533001, 0x1afffffb}},
+    {"copy_loop_x4", 0, 4, {0xe4d12001, 0xe3520000, 0xe4c02001, 0x1afffffb}},
+    {"t_walk_x4", EXEC_T, 4, {0x6800, 0x3101, 0x2800, 0xd1fb}},
 };
 
 static _Alignas(4096) uint8_t guest_page[4096];
@@ -103,6 +106,19 @@ static const uint8_t *no_next_page(struct vcpu *v)
 {
     (void)v;
     return NULL;
+}
+
+/* Loops named so are regions of four rounds. */
+static unsigned rounds(const struct sequence *s)
+{
+    return strstr(s->name, "_x4") ? 4 : 1;
+}
+
+/* Only the branch back to the beginning. */
+static enum tcg_follow follow(const struct tcg_source *src, gva_t taken, gva_t next)
+{
+    (void)next;
+    return taken == src->pc && src->n_insns < src->max_insns ? FOLLOW_TAKEN : FOLLOW_NONE;
 }
 
 static void translate(const struct sequence *s, struct ir_block *b)
@@ -119,7 +135,8 @@ static void translate(const struct sequence *s, struct ir_block *b)
     struct tcg_source src = {.pc = 0x8800,
                              .exec_flags = s->exec_flags,
                              .page = guest_page,
-                             .max_insns = s->len,
+                             .max_insns = s->len * rounds(s),
+                             .follow = rounds(s) > 1 ? follow : NULL,
                              .next_page = no_next_page,
                              .vcpu = v};
     ir_block_reset(b, src.pc, src.exec_flags, false);

@@ -88,7 +88,7 @@ Test(options, everything_at_once)
               "-initrd i "
               "-append 'a b=c' -dtb t -serial file:/tmp/x -nographic -display none -no-reboot "
               "-d in_asm,int -D log -mmu soft -stats s.json -pin 0,1 -exclusive strict "
-              "-vma-budget 1000 -accel tcg,thread=multi,tb-size=64 -nic none -monitor none "
+              "-vma-budget 1000 -tier2-threshold 77 -accel tcg,thread=multi,tb-size=64 -nic none -monitor none "
               "-drive file=/a,,b.img,format=raw,if=none,id=d0,readonly=on "
               "-device virtio-blk-device,drive=d0,serial=x -device virtio-rng-device",
               &o),
@@ -105,6 +105,7 @@ Test(options, everything_at_once)
     cr_expect_str_eq(o.log_path, "log");
     cr_expect_eq(o.vm.mmu.mode, MMU_SOFT);
     cr_expect_eq(o.vm.mmu.vma_budget, 1000);
+    cr_expect_eq(o.vm.tier2_threshold, 77);
     cr_expect_str_eq(o.vm.stats_path, "s.json");
     cr_expect_str_eq(o.vm.pin, "0,1");
     cr_expect(o.vm.exclusive_strict);
@@ -433,6 +434,8 @@ static const struct {
     {"-kernel k -pin 0;1", {"0;1"}},
     {"-kernel k -exclusive loose", {"loose", "strict"}},
     {"-kernel k -vma-budget 0", {"vma-budget"}},
+    {"-kernel k -tier2-threshold often", {"often", "0 (off)"}},
+    {"-kernel k -tier2-threshold 1000000001", {"1000000001", "1000000000"}},
     {"-kernel k -accel kvm", {"kvm", "tcg"}},
     {"-kernel k -M virt,xres=100", {"xres", "virt", "ranchu"}},
     {"-kernel k -M goldfish", {"goldfish", "virt", "ranchu"}},

@@ -404,7 +404,7 @@ void arm_try_atomic(struct arm_ctx *s, unsigned rn, unsigned rt, unsigned size)
     got = emit_call(s, &l);
     ir_brcond(s->b, IR_EQ, ir_op1(s->b, IR_HI32, got), arm_imm(s, 0), as_it_stands);
     emit_results(s, &l, ir_op1(s->b, IR_TRUNC, got));
-    arm_goto(s, l.end);
+    arm_goto_end(s, l.end);
     s->done = false;
     ir_label(s->b, as_it_stands);
     arm_flags_changed(s);

@@ -298,6 +298,7 @@ int x64_compile(const struct ir_block *b, const struct x64_options *o,
     c->extra = 0;
     c->live_gpr = c->live_xmm = 0;
     c->nfixups = c->nslow = c->npool = 0;
+    c->link_tail = 0;
     x64_no_flags(c);
     x64_analyse(c);
     c->error = x64_allocate(c);

@@ -250,6 +250,20 @@ void x64_emit_side_exit(struct x64_ctx *c, ir_ref i, enum x_cc cc)
     x64_slow_jcc(c, s, cc);
 }
 
+/* The same for all slots of a block: the first has the code. */
+static void leave_to_link(struct x64_ctx *c)
+{
+    if (c->link_tail) {
+        x_jmp(&c->e, 0);
+        x64_set_rel32(c, x64_pos(c) - 4, c->link_tail);
+        return;
+    }
+    c->link_tail = x64_pos(c);
+    x_mov_ri(&c->e, RAX, (uintptr_t)c->o->tb);
+    x_mov_mr(&c->e, X_64, x64_state(STATE(exit_tb)), RAX);
+    emit_leave(c, TCG_EXIT_LINK);
+}
+
 void x64_emit_slow_exit(struct x64_ctx *c, struct x64_slow *s)
 {
     const struct ir_node *n = x64_node(c, s->node);
@@ -267,10 +281,8 @@ void x64_emit_slow_exit(struct x64_ctx *c, struct x64_slow *s)
         c->out->slot[s->slot].unlinked_off = x64_pos(c);
         if (s->kind == SLOW_LINK)
             put_pc(c, n->imm);
-        x_mov_ri(&c->e, RAX, (uintptr_t)c->o->tb);
-        x_mov_mr(&c->e, X_64, x64_state(STATE(exit_tb)), RAX);
         x_mov_mi(&c->e, X_32, x64_state(STATE(exit_arg)), (int32_t)s->slot);
-        emit_leave(c, TCG_EXIT_LINK);
+        leave_to_link(c);
         break;
     case SLOW_SIDE:
         x64_emit_pending(c, s);

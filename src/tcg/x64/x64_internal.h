@@ -137,6 +137,7 @@ struct x64_ctx {
     uint32_t pc; /* current guest instruction */
     uint16_t extra;
     uint32_t live_gpr, live_xmm;
+    uint32_t link_tail; /* where slots leave to be linked; 0 = not emitted yet */
     unsigned ncalls; /* CALL nodes in the block */
     bool dead;       /* the place being emitted cannot be reached */
     unsigned nfixups, nslow;
