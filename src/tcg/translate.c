@@ -46,8 +46,7 @@ static bool at_breakpoint(const struct tcg_source *src, gva_t pc)
 /* Front end and passes; false when the one instruction crosses into a page that cannot be fetched.
  */
 static bool make_ir(struct vcpu *v, gpa_t gpa, const uint8_t *page, unsigned max_insns,
-                    bool pc_relative,
-                    bool region, struct tcg_source *src)
+                    bool pc_relative, bool region, struct tcg_source *src)
 {
     struct ir_block *b = v->tcg->ir;
     struct region_path path;

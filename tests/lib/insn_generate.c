@@ -475,7 +475,8 @@ bool insn_names_register(const struct decode_encoding *e, uint32_t insn, unsigne
     return false;
 }
 
-uint32_t insn_plain_word(struct insn_random *r, enum arm_isa *isa, const struct decode_encoding **of)
+uint32_t insn_plain_word(struct insn_random *r, enum arm_isa *isa,
+                         const struct decode_encoding **of)
 {
     for (;;) {
         unsigned n;

@@ -31,7 +31,8 @@ void insn_generate_sequence(struct insn_random *r, enum arm_isa isa, struct insn
 #define INSN_FAULT_ADDRESS 0xc0000000u /* in R13, which sequences and programs do not write */
 /* What sequences and programs are made of: an ordinary integer instruction of the set, which may be
  * A32 or T32, when *isa is ARM_ISA_T16 or _T32 then. */
-uint32_t insn_plain_word(struct insn_random *r, enum arm_isa *isa, const struct decode_encoding **of);
+uint32_t insn_plain_word(struct insn_random *r, enum arm_isa *isa,
+                         const struct decode_encoding **of);
 void insn_random_plain_state(struct insn_random *r, enum arm_isa isa, struct insn_state *in);
 /* Does a register field name one of first .. last? */
 bool insn_names_register(const struct decode_encoding *e, uint32_t insn, unsigned first,

@@ -88,7 +88,8 @@ Test(options, everything_at_once)
               "-initrd i "
               "-append 'a b=c' -dtb t -serial file:/tmp/x -nographic -display none -no-reboot "
               "-d in_asm,int -D log -mmu soft -stats s.json -pin 0,1 -exclusive strict "
-              "-vma-budget 1000 -tier2-threshold 77 -accel tcg,thread=multi,tb-size=64 -nic none -monitor none "
+              "-vma-budget 1000 -accel tcg,thread=multi,tb-size=64 -nic none -monitor none "
+              "-tier2-threshold 77 "
               "-drive file=/a,,b.img,format=raw,if=none,id=d0,readonly=on "
               "-device virtio-blk-device,drive=d0,serial=x -device virtio-rng-device",
               &o),

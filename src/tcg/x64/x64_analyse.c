@@ -132,7 +132,8 @@ static void keep_carry(struct x64_ctx *c, ir_ref i)
         return;
     for (unsigned k = carry + 1u; k < i; k++) {
         op = x64_node(c, (ir_ref)k)->op;
-        if (op != IR_PUT && op != IR_DEFER && op != IR_GET && op != IR_CONST && op != IR_NOP && op != IR_INSN)
+        if (op != IR_PUT && op != IR_DEFER && op != IR_GET && op != IR_CONST && op != IR_NOP &&
+            op != IR_INSN)
             return;
     }
     c->val[carry].in_flags = true;

@@ -193,8 +193,7 @@ int x64_allocate(struct x64_ctx *c)
         if (!keeps)
             release_ending(&a, (ir_ref)i);
         if (n->type != IR_VOID && n->op != IR_CONST && !v->folded && !v->in_flags && !v->deferred &&
-            v->uses &&
-            !(n->type == IR_V128 ? place_xmm(&a, (ir_ref)i) : place_gpr(&a, (ir_ref)i)))
+            v->uses && !(n->type == IR_V128 ? place_xmm(&a, (ir_ref)i) : place_gpr(&a, (ir_ref)i)))
             return -E2BIG;
         if (keeps)
             release_ending(&a, (ir_ref)i);
