@@ -2,8 +2,8 @@
 /*
  * Passes over a finished block: unreachable nodes, then one backward pass that removes PUTs which
  * are overwritten before anybody can observe them and pure nodes nobody uses. Branches are forward
- * only, so one backward pass sees every label before the branches to it: liveness is exact. The same
- * pass turns PUTs that only soft observation points may need into DEFERs (ir.h).
+ * only, so one backward pass sees every label before the branches to it: liveness is exact. The
+ * same pass turns PUTs that only soft observation points may need into DEFERs (ir.h).
  */
 #include "ir_internal.h"
 #include "base/log.h"
