@@ -452,7 +452,7 @@ static const struct option {
      "spt=group,windows=N[,prefill=W]"},
     {"vma-budget", "N", parse_vma_budget, "host mappings the shadow page tables may use"},
     {"tier2-threshold", "N", parse_tier2,
-     "entries after which code is optimised (default 2000; 0: never, 1: at once)"},
+     "entries after which code is optimised (default 50000; 0: never, 1: at once)"},
     {"exclusive", "MODE", parse_exclusive, "exclusive monitor: fast (default), strict"},
     {"pin", "WHERE", parse_pin, "place CPU threads: none, spread, compact, or a list of host CPUs"},
     {"d", "LIST", parse_log, "log: in_asm,op,out_asm,int,mmu,guest_error,exec,tb-stats"},

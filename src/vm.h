@@ -108,7 +108,7 @@ struct vm_options {
     const char *stats_path;
     const char *pin;        /* none, spread, compact, or a list */
     uint32_t tier2_threshold; /* entries that make a block a region; 0 = never */
-#define VM_TIER2_DEFAULT 2000
+#define VM_TIER2_DEFAULT 50000
     uint64_t tb_size;       /* code cache bytes of each vCPU; 0 = default */
     const char *gdb;        /* "tcp::1234", "unix:..." or NULL */
     bool paused;            /* -S */
