@@ -154,6 +154,17 @@ void tb_invalidate(struct vcpu *v, struct tb *tb)
     STAT_INC(&stats_vcpu[v->index], blocks_invalidated);
 }
 
+/*
+ * Not dead: it is right as long as its page is, and what the jump cache knows of it (PC-relative
+ * code at any number of addresses) may stay until then. A compiler makes regions of thousands of
+ * blocks, and emptying the jump cache for each cost more than they gained.
+ */
+void tb_supersede(struct vcpu *v, struct tb *tb)
+{
+    hash_remove(v->tcg, tb);
+    unlink_incoming(v->tcg, tb);
+}
+
 void tcg_invalidate_page(struct vcpu *v, gpa_t page)
 {
     struct code_page **slot = page_slot(v->tcg, page & GUEST_PAGE_MASK);

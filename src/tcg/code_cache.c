@@ -10,7 +10,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#define DEFAULT_CACHE_BYTES ((size_t)64 << 20)
+#define DEFAULT_CACHE_BYTES ((size_t)128 << 20) /* a compiler alone fills half of it */
 #define MIN_CACHE_BYTES     ((size_t)1 << 20)
 #define BYTES_PER_BLOCK     128 /* fewest host bytes expected of a block: sizes by_code */
 

@@ -166,6 +166,6 @@ struct tb *region_promote(struct vcpu *v)
         return tb ? tcg_remember(v, tb) : v->exc == ARM_EXC_NONE ? tcg_lookup(v) : NULL;
     if (!tb)
         return v->exc == ARM_EXC_NONE ? hot : NULL;
-    tb_invalidate(v, hot);
+    tb_supersede(v, hot);
     return tcg_remember(v, tb);
 }

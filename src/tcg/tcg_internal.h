@@ -103,6 +103,8 @@ struct tb *tb_find_elsewhere(struct tcg *t, gva_t pc, gpa_t gpa, uint32_t exec_f
 bool tb_register(struct tcg *t, struct tb *tb);
 void tb_link_to(struct tcg *t, struct tb_link *l, struct tb *to);
 void tb_invalidate(struct vcpu *v, struct tb *tb);
+/* A better block for the same place is there: `tb` is neither found nor linked to any more. */
+void tb_supersede(struct vcpu *v, struct tb *tb);
 /* Find `tb` through the jump cache from now on, at the state PC in the current context. */
 void jump_cache_insert(struct vcpu *v, struct tb *tb);
 /* The page of the state PC is fetched from the block's first physical page. */
