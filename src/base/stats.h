@@ -71,8 +71,8 @@ struct stats {
 /* The counters of a vCPU; index below VCPU_MAX. */
 extern struct stats stats_vcpu[STATS_VCPUS];
 void stats_print_text(FILE *f, unsigned nvcpus);
-/* -errno; to a temporary file that is renamed then, but to a device or pipe directly. `more`, unless
-   NULL, adds members to the object, each after a comma. */
+/* -errno; to a temporary file that is renamed then, but to a device or pipe directly. `more`,
+   unless NULL, adds members to the object, each after a comma. */
 int stats_write_json(const char *path, unsigned nvcpus,
                      void (*more)(const void *opaque, FILE *f), const void *opaque) MUST_CHECK;
 /* The counters in the text format of Prometheus, version 0.0.4. */
