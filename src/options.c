@@ -204,8 +204,13 @@ static int parse_tier2(struct options *o, const char *value)
 {
     uint64_t n;
 
+    if (strcmp(value, "sampled") == 0) {
+        o->vm.tier2_threshold = VM_TIER2_SAMPLED;
+        return 0;
+    }
     if (!options_parse_number(value, &n) || n > 1000000000) {
-        return bad_value("tier2-threshold", value, "0 (off), 1 (at once) to 1000000000");
+        return bad_value("tier2-threshold", value,
+                         "sampled, 0 (off), 1 (at once) to 1000000000 (entries)");
     }
     o->vm.tier2_threshold = (uint32_t)n;
     return 0;
@@ -452,7 +457,7 @@ static const struct option {
      "spt=group,windows=N[,prefill=W]"},
     {"vma-budget", "N", parse_vma_budget, "host mappings the shadow page tables may use"},
     {"tier2-threshold", "N", parse_tier2,
-     "entries after which code is optimised (default 50000; 0: never, 1: at once)"},
+     "entries after which code is optimised (0: never, 1: at once; default: sampled)"},
     {"exclusive", "MODE", parse_exclusive, "exclusive monitor: fast (default), strict"},
     {"pin", "WHERE", parse_pin, "place CPU threads: none, spread, compact, or a list of host CPUs"},
     {"d", "LIST", parse_log, "log: in_asm,op,out_asm,int,mmu,guest_error,exec,tb-stats"},
@@ -536,7 +541,7 @@ int options_parse(int argc, char *const *argv, struct options *o)
                                  .cpu = "cortex-a15",
                                  .smp = 1,
                                  .ram_size = 256 * MIB,
-                                 .tier2_threshold = VM_TIER2_DEFAULT,
+                                 .tier2_threshold = VM_TIER2_SAMPLED,
                                  .mmu = {.mode = MMU_SPT, .tiered = true},
                                  .pin = "none"}};
     for (int i = 1; i < argc; i++) {

@@ -107,8 +107,8 @@ struct vm_options {
     bool exclusive_strict;
     const char *stats_path;
     const char *pin;        /* none, spread, compact, or a list */
-    uint32_t tier2_threshold; /* entries that make a block a region; 0 = never */
-#define VM_TIER2_DEFAULT 50000
+    uint32_t tier2_threshold; /* entries that make a block a region; 0: never, 1: at once */
+#define VM_TIER2_SAMPLED UINT32_MAX /* by samples, not by counting */
     uint64_t tb_size;       /* code cache bytes of each vCPU; 0 = default */
     const char *gdb;        /* "tcp::1234", "unix:..." or NULL */
     bool paused;            /* -S */

@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Tier 2: regions. A block counts its entries down in a word of the vCPU (vcpu.hot). At zero it is
- * translated again as a region, which goes on behind direct branches, into the way that was taken
- * more often by the counters of the blocks there; the other way becomes a side exit. A region stays
- * in one page, so that what a block depends on (mapping, writes to the page) is all it depends on.
- * A path that comes back to its beginning goes round until the region is long enough.
+ * Tier 2: regions. A hot block is translated again as a region, which goes on behind direct
+ * branches, into the way that was taken more often, as far as is known; the other way becomes a
+ * side exit. A region stays in one page, so that what a block depends on (mapping, writes to the
+ * page) is all it depends on. A path that comes back to its beginning goes round until the region
+ * is long enough.
+ *
+ * What is hot: whenever a vCPU stops at a poll (the guest's timer, most of all), the block there
+ * has a sample, and two make it hot. That costs nothing. With -tier2-threshold N blocks count
+ * their entries down in a word of the vCPU (vcpu.hot) instead, which tells more about branches,
+ * and sooner, but slows programs with much code by a tenth to a third.
  *
  * Owning vCPU thread.
  */
@@ -19,6 +24,7 @@
 
 #define UNROLL_INSNS 48        /* a loop is repeated up to about this length */
 #define COUNTED_OUT  INT32_MAX /* of a block that has been made a region */
+#define SAMPLES      2         /* make a block hot */
 
 /* IT state in the execution flags would have to be left at each exit; -d exec shows every block. */
 bool region_may_begin(const struct vcpu *v)
@@ -29,7 +35,7 @@ bool region_may_begin(const struct vcpu *v)
 
 void region_count(struct vcpu *v, struct tb *tb)
 {
-    if (!region_may_begin(v) || v->tcg->threshold == 1)
+    if (!region_may_begin(v) || v->tcg->threshold == 1 || v->tcg->threshold == VM_TIER2_SAMPLED)
         return;
     tb->counts = true;
     tb->counter = (uint16_t)(v->tcg->next_counter++ % HOT_COUNTERS);
@@ -41,7 +47,7 @@ static gpa_t place(const struct region_path *path, gva_t pc)
     return path->page | (pc & ~GUEST_PAGE_MASK);
 }
 
-/* How often the block at pc was entered; 0 when there is none. */
+/* How often the block at pc was entered, or sampled; 0 when there is none, so that it never was. */
 static uint32_t heat(const struct tcg_source *src, gva_t pc)
 {
     const struct region_path *path = src->profile;
@@ -51,6 +57,8 @@ static uint32_t heat(const struct tcg_source *src, gva_t pc)
     if (pc == src->pc)
         return t->threshold;
     tb = tb_find(t, pc, place(path, pc), src->exec_flags);
+    if (t->threshold == VM_TIER2_SAMPLED)
+        return tb ? 1 + tb->samples : 0;
     if (!tb || !tb->counts)
         return tb && tb->region ? t->threshold : 0;
     uint32_t left = path->v->hot[tb->counter];
@@ -150,22 +158,45 @@ static struct tb *promote_once(struct vcpu *v, const struct tb *hot)
     return tcg_translate_region(v, f.gpa, f.page, epoch, hot->pc_relative);
 }
 
-struct tb *region_promote(struct vcpu *v)
+/* The region that begins where `hot` does; NULL: there is none, or an exception is pending. */
+static struct tb *become_region(struct vcpu *v, struct tb *hot)
 {
     uint64_t flushes = stats_vcpu[v->index].cache_flushes;
+    struct tb *tb;
+
+    do
+        tb = promote_once(v, hot);
+    while (!tb && v->exc == ARM_EXC_NONE && !v->tcg->declined &&
+           stats_vcpu[v->index].cache_flushes == flushes);
+    if (tb && stats_vcpu[v->index].cache_flushes == flushes)
+        tb_supersede(v, hot);
+    return tb ? tcg_remember(v, tb) : NULL;
+}
+
+struct tb *region_promote(struct vcpu *v)
+{
     struct tb *hot = tcg_lookup(v), *tb;
 
     if (!hot || !hot->counts || !region_may_begin(v))
         return hot;
     v->hot[hot->counter] = COUNTED_OUT;
-    do
-        tb = promote_once(v, hot);
-    while (!tb && v->exc == ARM_EXC_NONE && !v->tcg->declined &&
-           stats_vcpu[v->index].cache_flushes == flushes);
-    if (stats_vcpu[v->index].cache_flushes != flushes)
-        return tb ? tcg_remember(v, tb) : v->exc == ARM_EXC_NONE ? tcg_lookup(v) : NULL;
-    if (!tb)
-        return v->exc == ARM_EXC_NONE ? hot : NULL;
-    tb_supersede(v, hot);
-    return tcg_remember(v, tb);
+    tb = become_region(v, hot);
+    /* Not `hot`: the cache may have been emptied. */
+    return tb || v->exc != ARM_EXC_NONE ? tb : tcg_lookup(v);
+}
+
+void region_sample(struct vcpu *v)
+{
+    struct mmu_fetch f;
+    struct tb *tb;
+
+    if (v->tcg->threshold != VM_TIER2_SAMPLED || !region_may_begin(v) ||
+        !mmu_fetch_page(v, v->r[15], &f))
+        return;
+    tb = tb_find(v->tcg, v->r[15], f.gpa, v->exec_flags);
+    if (!tb || tb->region || tb->page[1] != NO_PAGE || tb->samples >= SAMPLES ||
+        ++tb->samples < SAMPLES)
+        return;
+    if (!become_region(v, tb))
+        v->exc = ARM_EXC_NONE; /* of a fetch that nobody needs yet */
 }

@@ -42,6 +42,7 @@ struct tb {
     uint16_t counter; /* index in vcpu.hot, if it counts */
     bool counts;      /* may become a region */
     bool region;      /* tier 2: several blocks of a page, entered at pc */
+    uint8_t samples;  /* how often it was found running */
     bool pc_relative; /* runs at any virtual page; pc is where it was translated */
     bool dead;
 };
@@ -151,6 +152,8 @@ struct region_path {
 };
 /* The block at the state PC has become hot: what to run there now, NULL: exception pending. */
 struct tb *region_promote(struct vcpu *v);
+/* A block has left at its poll: a sample. */
+void region_sample(struct vcpu *v);
 
 /* ---- profile.c ---- */
 /* The blocks are about to be thrown away: keep their counts. */

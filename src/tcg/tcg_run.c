@@ -245,8 +245,11 @@ enum tcg_exit tcg_run(struct vcpu *v)
             tb = lookup_without_fp(v);
         else if (why == TCG_EXIT_HOT)
             tb = region_promote(v);
-        else
+        else {
+            if (why == TCG_EXIT_POLL)
+                region_sample(v);
             return why;
+        }
     }
     return TCG_EXIT_EXCEPTION;
 }

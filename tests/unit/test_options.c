@@ -75,7 +75,11 @@ Test(options, defaults)
     cr_expect_str_eq(o.vm.kernel, "k");
     cr_expect_null(o.vm.append);
     cr_expect_not(o.vm.no_reboot);
+    cr_expect_eq(o.vm.tier2_threshold, VM_TIER2_SAMPLED);
     cr_expect_eq(o.action, OPTIONS_RUN);
+    options_free(&o);
+    cr_assert_eq(parse("-kernel k -tier2-threshold 0 -tier2-threshold sampled", &o), 0);
+    cr_expect_eq(o.vm.tier2_threshold, VM_TIER2_SAMPLED);
     options_free(&o);
 }
 
