@@ -5,7 +5,10 @@
  */
 #include "board_internal.h"
 
+#include "base/log.h"
 #include "dev/cfi_flash.h"
+
+#include <errno.h>
 
 #define BANKS 2u
 
@@ -28,6 +31,11 @@ int board_flash_create(struct vm *vm)
 {
     int err = 0;
 
+    if (has_flash(vm) && vm->opt->ranchu.on) {
+        log_error("-M ranchu has no flash: leave out %s",
+                  vm->opt->flash[vm->opt->flash[0].option == NULL].option);
+        return -EINVAL;
+    }
     for (unsigned i = 0; i < BANKS && err == 0 && has_flash(vm); i++) {
         const struct vm_flash *o = &vm->opt->flash[i];
         const struct cfi_flash_image image = {.option = o->option,

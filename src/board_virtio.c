@@ -9,6 +9,7 @@
 #include "dev/pci.h"
 #include "dev/virtio.h"
 
+#include <errno.h>
 #include <string.h>
 
 static bool message(void *opaque, uint64_t address, uint32_t data)
@@ -58,6 +59,11 @@ int board_virtio_create(struct vm *vm)
         if (!virtio_is_pci(o, dev->driver)) {
             err = create_slot(vm, --slot, dev);
             continue;
+        }
+        if (o->ranchu.on) {
+            log_error("-device %s: -M ranchu has no PCI; its virtio devices have names without -pci",
+                      dev->driver);
+            return -EINVAL;
         }
         if (vm->board->pci == NULL) {
             err = create_pci(vm);

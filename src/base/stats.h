@@ -50,8 +50,7 @@
     X(code_page_dirtied, "writes caught on pages with translated code") \
     X(icache_ops, "guest instruction-cache maintenance operations") \
     X(wfi_sleeps, "sleeps in WFI or WFE") \
-    X(excl_fused, "loops of exclusives done as one atomic operation") \
-    X(excl_fails, "store-exclusives that failed")
+    X(excl_fused, "loops of exclusives done as one atomic operation")
 
 struct stats {
 #define X(name, text) _Atomic uint64_t name;

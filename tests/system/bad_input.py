@@ -111,6 +111,8 @@ def refusals(files):
         "bytes.*67108864"
     yield "flash-folder", kernel + ["-drive", f"if=pflash,format=raw,file={files.folder}"], \
         "directory|regular"
+    yield "ranchu-pci", kernel + ["-M", "ranchu", "-device", "virtio-rng-pci"], "ranchu has no PCI"
+    yield "ranchu-flash", kernel + ["-M", "ranchu", "-bios", files.disk], "ranchu has no flash.*-bios"
     yield "option-unknown", kernel + ["-frobnicate"], "frobnicate"
     yield "option-without-value", ["-kernel"], "kernel"
     yield "serial-unknown", kernel + ["-serial", "pigeon"], "pigeon.*stdio"
