@@ -61,8 +61,7 @@ int board_virtio_create(struct vm *vm)
             continue;
         }
         if (o->ranchu.on) {
-            log_error("-device %s: -M ranchu has no PCI; its virtio devices have names without -pci",
-                      dev->driver);
+            log_error("-device %s: -M ranchu has no PCI; leave -pci out of the name", dev->driver);
             return -EINVAL;
         }
         if (vm->board->pci == NULL) {
