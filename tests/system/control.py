@@ -324,7 +324,7 @@ def metric(port, name):
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as page:
         text = page.read().decode()
     for line in text.splitlines():
-        expect(re.fullmatch(r"# (HELP|TYPE) \w+ .+|\w+(\{\w+=\"[^\"]*\"\})? \d+", line), line)
+        expect(re.fullmatch(r"# (HELP|TYPE) \w+ .+|\w+(\{\w+=\"[^\"]*\"\})? \d+(\.\d+)?", line), line)
     return {match[1]: int(match[2])
             for match in re.finditer(rf"(?m)^({name}\S*) (\d+)$", text)}
 
