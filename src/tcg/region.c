@@ -164,6 +164,7 @@ static struct tb *become_region(struct vcpu *v, struct tb *hot)
     uint64_t flushes = stats_vcpu[v->index].cache_flushes;
     struct tb *tb;
 
+    v->tcg->declined = false; /* of an attempt before */
     do
         tb = promote_once(v, hot);
     while (!tb && v->exc == ARM_EXC_NONE && !v->tcg->declined &&
