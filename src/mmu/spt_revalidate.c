@@ -73,22 +73,40 @@ static void drop_pending(struct check *c)
     c->drop_end = 0;
 }
 
+/*
+ * How many pages from gva on are as valid as it is. A large leaf whose pages were all mapped alike
+ * is looked at once: a kernel's linear map has thousands of pages, and is walked at the end of each
+ * process. Some of them may have lost their write access (watched code), which is no less valid.
+ */
+static unsigned pages_alike(const struct check *c, const struct region *r, gva_t gva)
+{
+    bool none_writable = r->w_first > r->w_last;
+
+    if (r->mixed || !(c->t.prot & 1u << MMU_WRITE || none_writable))
+        return 1;
+    return (unsigned)((c->leaf_end - gva) >> GUEST_PAGE_BITS);
+}
+
 static void check_region(struct check *c, uint32_t index)
 {
     struct region *r = atomic_load(&c->w->region[index]);
 
     if (!r || !r->mapped)
         return;
-    for (unsigned p = 0; p < REGION_PAGES; p++) {
+    for (unsigned p = 0, n; p < REGION_PAGES; p += n) {
         uint32_t rec = atomic_load_explicit(&r->rec[p], memory_order_relaxed);
         gva_t gva = (gva_t)index << REGION_BITS | (gva_t)p << GUEST_PAGE_BITS;
 
+        n = 1;
         if (!rec)
             continue;
         if (still_valid(c, gva, rec)) {
             drop_pending(c); /* unmapped gaps inside the range cost nothing, valid pages end it */
+            n = pages_alike(c, r, gva);
             continue;
         }
+        if (c->privileged)
+            churn_note_drop(c->v, gva);
         if (!c->drop_end)
             c->drop = gva;
         c->drop_end = gva + GUEST_PAGE_SIZE;

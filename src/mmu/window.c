@@ -209,10 +209,17 @@ static void forget_record(struct window *w, struct region *r, unsigned i)
     add_locked(&w->mapped, -1u);
 }
 
+static uint32_t line_of(unsigned i, uint32_t rec)
+{
+    return (rec & ~REC_WRITABLE) - ((uint32_t)i << REC_GPA_SHIFT);
+}
+
 static void set_record(struct window *w, struct region *r, unsigned i, uint32_t rec)
 {
     uint32_t page = rec >> REC_GPA_SHIFT;
 
+    r->mixed = r->mapped && (r->mixed || r->line != line_of(i, rec));
+    r->line = line_of(i, rec);
     if (rec & REC_WRITABLE) {
         r->w_first = page < r->w_first ? page : r->w_first;
         r->w_last = page > r->w_last ? page : r->w_last;

@@ -32,6 +32,8 @@ struct vm;
 struct region {
     _Atomic uint32_t rec[REGION_PAGES];
     uint32_t mapped; /* pages */
+    uint32_t line;   /* record of page 0, write access apart, if it were mapped like the others; */
+    bool mixed;      /* unless some page was mapped otherwise since all were unmapped */
     uint32_t w_first,
         w_last; /* every writable page's RAM page number lies between; first > last: none */
 };

@@ -120,6 +120,55 @@ Test(spt, revalidation_knows_the_leaf)
 }
 
 /*
+ * Pages of a large leaf that were mapped alike are looked at once. The first here is watched for
+ * code, so it is mapped read-only and stays right when the leaf becomes so; the others do not.
+ */
+Test(spt, revalidation_of_a_leaf_that_became_read_only)
+{
+    mmu_code_page_translate(v, RIG_RAM_BASE + 0x400000);
+    load(KERNEL + 0x400000, PRIV);
+    cr_assert(!(rec(true, KERNEL + 0x400000) & REC_WRITABLE));
+    load(KERNEL + 0x401000, PRIV);
+    cr_assert(rec(true, KERNEL + 0x401000) & REC_WRITABLE);
+    for (uint32_t i = 4; i < 6; i++)
+        rig_put32(L1(1) + ((KERNEL >> 20) + i) * 4, SECTION(RIG_RAM_BASE + (i << 20), 5));
+    mmu_tlbi(v, TLBI_ALL, 0, 0, false);
+    cr_expect(rec(true, KERNEL + 0x400000));
+    cr_expect(!rec(true, KERNEL + 0x401000));
+    cr_expect(!rec(true, KERNEL + 0x5ff000));
+    cr_expect(!store_ok(KERNEL + 0x401000, 0, PRIV));
+    mmu_code_page_release(v, RIG_RAM_BASE + 0x400000);
+}
+
+/* Two leaves in one region: what is said of the first says nothing about the second. */
+Test(spt, revalidation_looks_at_each_leaf)
+{
+    load(KERNEL + 0x400000, PRIV);
+    cr_assert(rec(true, KERNEL + 0x5ff000), "one run over both sections");
+    rig_put32(L1(1) + ((KERNEL >> 20) + 5) * 4, SECTION(RIG_RAM_BASE + 0x700000, 1));
+    mmu_tlbi(v, TLBI_ALL, 0, 0, false);
+    cr_expect(rec(true, KERNEL + 0x400000) && rec(true, KERNEL + 0x4ff000));
+    cr_expect(!rec(true, KERNEL + 0x500000) && !rec(true, KERNEL + 0x5ff000));
+    cr_expect_eq(load(KERNEL + 0x500000, PRIV), 0x700000);
+}
+
+/* Linux enters modules into a process's tables at the first abort there, for each new process. */
+Test(spt, what_each_revalidation_drops_goes_to_the_soft_tlb)
+{
+    for (unsigned i = 0; i < 4; i++) {
+        map(1, VA, DATA, 3, 0);
+        load(VA, PRIV);
+        cr_expect_eq(how, 1, "filled for the %uth time", i + 1);
+        rig_put32(L2(1), 0);
+        mmu_tlbi(v, TLBI_ALL, 0, 0, false);
+        cr_expect(!rec(true, VA));
+    }
+    map(1, VA, DATA, 3, 0);
+    cr_expect_eq(load(VA, PRIV), 0x200000);
+    cr_expect(!rec(true, VA));
+}
+
+/*
  * What revalidation keeps, others must have known of before its walk: their maintenance by address
  * passes over what they do not know of, and they may have been there between the walk and the note.
  * Here a page has become global, so that maintenance for any ASID concerns it.
