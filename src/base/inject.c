@@ -40,8 +40,8 @@ static const struct {
 #undef X
 };
 
-_Static_assert(INJECT_FAULT_COUNT <= 64, "one bit for each fault");
-_Atomic uint64_t inject_armed;
+_Atomic bool inject_any;
+_Atomic bool inject_armed[INJECT_FAULT_COUNT];
 static _Atomic uint32_t threshold[INJECT_FAULT_COUNT]; /* strikes when a die is not above */
 static _Atomic bool racing;                            /* a fault that needs a race is armed */
 static uint64_t seed = 1;
@@ -83,7 +83,7 @@ bool inject_strikes(enum inject_fault f)
 
 static bool is_armed(enum inject_fault f)
 {
-    return atomic_load_explicit(&inject_armed, memory_order_relaxed) >> f & 1;
+    return atomic_load_explicit(&inject_armed[f], memory_order_relaxed);
 }
 
 /* All passages of all threads are in one order, that of the exchange. */
@@ -154,7 +154,8 @@ static int arm(const char *item, double p)
             atomic_store(&threshold[i], p >= 1 ? UINT32_MAX : (uint32_t)(p * 4294967295.0));
             if (fault[i].race)
                 atomic_store(&racing, true);
-            atomic_fetch_or(&inject_armed, UINT64_C(1) << i);
+            atomic_store(&inject_armed[i], true);
+            atomic_store(&inject_any, true);
             return 0;
         }
     return unknown(item);
@@ -212,6 +213,14 @@ static void read_list(const char *path, char *text)
         fclose(in);
 }
 
+static void disarm(void)
+{
+    atomic_store(&inject_any, false);
+    for (unsigned i = 0; i < INJECT_FAULT_COUNT; i++)
+        atomic_store(&inject_armed[i], false);
+    atomic_store(&racing, false);
+}
+
 /* Arms what the file lists, as long as it lists it. */
 static void *follow_file(void *path)
 {
@@ -223,8 +232,7 @@ static void *follow_file(void *path)
         read_list(path, text);
         if (strcmp(text, before) != 0) {
             memcpy(before, text, sizeof(before));
-            atomic_store(&inject_armed, 0);
-            atomic_store(&racing, false);
+            disarm();
             if (arm_list(text))
                 log_error("-inject from=%s: what it lists is not armed", (const char *)path);
         }

@@ -51,6 +51,9 @@
     X(MISS_JUMP_CACHE, "miss-jump-cache", 0.2, 0, "maintenance drops jump-cache entries")          \
     X(ALL_GLOBAL, "all-global", 1, 0,                                                              \
       "kernel classes share what is cached of global pages only")                                  \
+    X(KEEP_CLASS, "keep-class", 1, 0,                                                              \
+      "a kernel class is kept over maintenance of all if a walk gives the same")                   \
+    X(CLASS_UNNOTED, "class-unnoted", 1, 0, "what a kept class came from is noted again")          \
     X(ADOPT_ANY_PAGE, "adopt-any-page", 1, 0,                                                      \
       "a jump-cache entry of another context is adopted only for the same page")                   \
     X(KEEP_JUMP_CACHE, "keep-jump-cache", 1, 0, "a flush advances the jump cache's generation")    \
@@ -130,6 +133,7 @@
     X(SOFT_WALKED, "soft-walked", "tlb")      \
     X(SOFT_CHECKED, "soft-checked", "tlb")    \
     X(LOCATED, "located", "tlb")              \
+    X(CLASS_WALKED, "class-walked", "tlb")    \
     X(FILL_WALKED, "fill-walked", "tlb")      \
     X(FILL_RECORDED, "fill-recorded", "tlb")  \
     X(FILL_CHECKED, "fill-checked", "tlb")    \
@@ -165,20 +169,23 @@ enum inject_fault {
 };
 
 #if UMBRA_FAULT_INJECTION
-extern _Atomic uint64_t inject_armed; /* bit 1 << enum inject_fault; see inject.c */
+extern _Atomic bool inject_any; /* one of them is armed */
+extern _Atomic bool inject_armed[INJECT_FAULT_COUNT];
 bool inject_strikes(enum inject_fault f);
 void inject_meet(enum inject_point at);
 /* "NAME[:PROBABILITY][,...][,seed=N]", or "from=FILE"; reports its own errors. */
 int inject_parse(const char *list) MUST_CHECK;
 
-#define INJECT_ARMED() \
-    __builtin_expect(atomic_load_explicit(&inject_armed, memory_order_relaxed), 0)
+#define INJECT_ANY() __builtin_expect(atomic_load_explicit(&inject_any, memory_order_relaxed), 0)
 /* Is the rule to be broken this time? */
-#define INJECT(id) (INJECT_ARMED() >> INJECT_##id & 1 && inject_strikes(INJECT_##id))
+#define INJECT(id)                                                                              \
+    (INJECT_ANY() &&                                                                            \
+     atomic_load_explicit(&inject_armed[INJECT_##id], memory_order_relaxed) &&                  \
+     inject_strikes(INJECT_##id))
 /* Threads meet here: what happens in between is part of an argument in docs/concurrency.md. */
 #define INJECT_MEET(id)                  \
     do {                                 \
-        if (INJECT_ARMED())              \
+        if (INJECT_ANY())                \
             inject_meet(INJECT_AT_##id); \
     } while (0)
 #else

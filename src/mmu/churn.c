@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Pages that are not worth a window: those that are dropped again and again. Kernels patch code and
- * reach high memory through a few fixed addresses that they map, touch and flush; a fill and its
- * drop cost as much as thousands of soft-TLB hits. Linux for ARM also enters modules into the tables
- * of a process only after the first abort there. A privileged page that its own vCPU's
- * maintenance or revalidation dropped several times is refused, so the sites that touch it go to the soft TLB. When
- * such a site turns out hot (tcg/fault_resume.c) and the page has not been dropped for a while, it
- * is forgiven.
+ * Pages that are not worth a window: those that are dropped again and again. Kernels patch code
+ * and reach high memory through a few fixed addresses that they map, touch and flush; Linux for
+ * ARM enters modules into the tables of a process only after the first abort there. A fill and its
+ * drop cost as much as thousands of soft-TLB hits. A privileged page that its own vCPU's
+ * maintenance or revalidation dropped several times is refused, so the sites that touch it go to
+ * the soft TLB. When such a site turns out hot (tcg/fault_resume.c) and the page has not been
+ * dropped for a while, it is forgiven.
  *
  * Privileged windows only: what kernels do at fixed addresses. A small direct-mapped table of each
  * vCPU, owner only. Losing an entry costs a fill.

@@ -6,15 +6,14 @@
  * and flushes nothing.
  *
  * An id names one key for as long as it exists: killing a context's entries means giving it a
- * new id, killing all means a new epoch, which makes every id unassigned. When the 16-bit ids
- * run out, both caches are cleared and numbering starts again. All of it belongs to the owning
- * thread.
+ * new id, killing all means a new epoch, which makes every id of a context unassigned. When the
+ * 16-bit ids run out, both caches are cleared and numbering starts again. All of it belongs to the
+ * owning thread.
  *
- * What privileged code is fetched from global pages is tagged with the id of a kernel class, so
- * that the kernel's blocks are found again in the next process, as the architecture's TLB does
- * it (ARM ARM B3.9.1): maintenance by ASID leaves such entries alone, all else kills them. A
- * context whose privileged code runs from a page that is not global leaves its class. Data keeps
- * to the context: kernels read and write user memory with privileged accesses, too.
+ * What privileged code is fetched from global pages is tagged with the id of a kernel class
+ * (kernel_class.c), which outlives epochs. A context whose privileged code runs from a page that is
+ * not global leaves its class. Data keeps to the context: kernels read and write user memory with
+ * privileged accesses, too.
  */
 #include "mmu_internal.h"
 
@@ -115,20 +114,6 @@ static uint32_t soft_bank(const struct context_key *k)
     return bank ? SOFTTLB_BANK * (uint32_t)sizeof(struct softtlb_entry) : 0;
 }
 
-static uint8_t class_of(struct mmu_vcpu *m, const struct context_key *k)
-{
-    struct context_key key = *k;
-    unsigned i = 0;
-
-    key.ttbr0 = key.ttbr1 = 0;
-    key.asid = 0;
-    while (i < m->classes && !key_equal(&m->class[i].key, &key))
-        i++;
-    if (i == m->classes && i < KERNEL_CLASSES)
-        m->class[m->classes++] = (struct kernel_class){.key = key};
-    return (uint8_t)i;
-}
-
 static struct context *find_or_add(struct vcpu *v, const struct context_key *k)
 {
     struct mmu_vcpu *m = v->mmu;
@@ -179,7 +164,7 @@ static struct context *next_context(struct vcpu *v, const struct context_key *k)
 }
 
 /* When the numbers run out, all caches are emptied and they begin again. */
-static void assign_id(struct vcpu *v, uint32_t *id, uint32_t *epoch)
+static uint32_t new_id(struct vcpu *v)
 {
     struct mmu_vcpu *m = v->mmu;
 
@@ -188,10 +173,10 @@ static void assign_id(struct vcpu *v, uint32_t *id, uint32_t *epoch)
         tcg_jump_cache_flush(v);
         m->seen_stale = true;
         m->last_id = 0;
+        m->numbering++;
         m->epoch++;
     }
-    *id = ++m->last_id;
-    *epoch = m->epoch;
+    return ++m->last_id;
 }
 
 static bool in_class(const struct context *c)
@@ -199,10 +184,31 @@ static bool in_class(const struct context *c)
     return c->class < KERNEL_CLASSES;
 }
 
-/* Have the context and its class ids of this epoch? */
+static bool class_has_id(const struct mmu_vcpu *m, const struct kernel_class *k)
+{
+    return k->numbering == m->numbering && !k->stale;
+}
+
+/* Have the context and its class ids that may be used now? */
 static bool has_ids(const struct mmu_vcpu *m, const struct context *c)
 {
-    return c->epoch == m->epoch && (!in_class(c) || m->class[c->class].epoch == m->epoch);
+    return c->epoch == m->epoch && (!in_class(c) || class_has_id(m, &m->class[c->class]));
+}
+
+static void give_context_id(struct vcpu *v, struct context *c)
+{
+    c->id = new_id(v);
+    c->epoch = v->mmu->epoch;
+}
+
+static void give_class_id(struct vcpu *v, struct kernel_class *k)
+{
+    uint32_t id;
+
+    if (k->numbering == v->mmu->numbering && class_revalidate(v, k))
+        return;
+    id = new_id(v);
+    class_start(v->mmu, k, id);
 }
 
 static void set_tags(struct vcpu *v, const struct context *c)
@@ -224,9 +230,9 @@ static void publish_id(struct vcpu *v)
 
     while (!has_ids(m, c)) { /* the numbers may run out on the way */
         if (c->epoch != m->epoch)
-            assign_id(v, &c->id, &c->epoch);
+            give_context_id(v, c);
         else
-            assign_id(v, &m->class[c->class].id, &m->class[c->class].epoch);
+            give_class_id(v, &m->class[c->class]);
     }
     set_tags(v, c);
 }
@@ -293,23 +299,30 @@ void context_renew_asid(struct vcpu *v, uint32_t asid)
 void context_renew_all(struct vcpu *v)
 {
     v->mmu->epoch++;
+    classes_become_stale(v->mmu);
     v->mmu->seen_stale = true;
     atomic_fetch_or(&v->poll, POLL_MMU); /* mmu_serve_requests() renews `seen` */
     publish_id(v);
 }
 
+static void forget_notes(struct mmu_vcpu *m, uint32_t asid)
+{
+    seen_forget_all(&m->seen, asid);
+    memset(m->soft_leaf, 0, sizeof(m->soft_leaf));
+    memset(m->fetched, 0, sizeof(m->fetched));
+    m->seen_stale = false;
+}
+
 /* Once more new ids for all: entries made since the flush that asked for this must not outlive
- * their notes. */
+ * their notes. Classes are walked, and noted, again. */
 void context_start_afresh(struct vcpu *v)
 {
     struct mmu_vcpu *m = v->mmu;
 
     m->epoch++;
+    classes_become_stale(m);
+    forget_notes(m, m->current->key.asid);
     publish_id(v);
-    seen_forget_all(&m->seen, m->current->key.asid);
-    memset(m->soft_leaf, 0, sizeof(m->soft_leaf));
-    memset(m->fetched, 0, sizeof(m->fetched));
-    m->seen_stale = false;
 }
 
 void context_reset(struct vcpu *v)
@@ -324,10 +337,8 @@ void context_reset(struct vcpu *v)
     m->classes = 0;
     m->current = NULL;
     m->epoch++;
-    seen_forget_all(&m->seen, 0);
+    m->numbering++;
+    forget_notes(m, 0);
     seen_forget_all(&m->mapped, 0);
-    memset(m->soft_leaf, 0, sizeof(m->soft_leaf));
-    memset(m->fetched, 0, sizeof(m->fetched));
-    m->seen_stale = false;
     mmu_context_changed(v);
 }

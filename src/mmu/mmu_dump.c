@@ -21,7 +21,7 @@ static const struct context *context_of(const struct mmu_vcpu *m, uint32_t id)
 static bool of_class(const struct mmu_vcpu *m, uint32_t id)
 {
     for (unsigned i = 0; i < m->classes; i++) {
-        if (m->class[i].id == id && m->class[i].epoch == m->epoch) {
+        if (m->class[i].id == id && m->class[i].numbering == m->numbering) {
             return true;
         }
     }

@@ -80,6 +80,8 @@ bool softtlb_locate(struct vcpu *v, gva_t gva, enum mmu_access access, bool priv
                     struct located *out, struct guest_fault *f);
 /* The page is fetched from: the jump cache may hold its blocks from now on. */
 void softtlb_note_fetch(struct vcpu *v, gva_t pc);
+/* Entries of a leaf outlive a flush of everything: soft TLB and jump cache may hold any of it. */
+void softtlb_note_kept(struct vcpu *v, gva_t gva, uint64_t size);
 void softtlb_drop_all(struct vcpu *v); /* by new context ids, O(1) */
 void softtlb_drop_va(struct vcpu *v, gva_t va);
 /* Write tags of the RAM page at gpa miss from now on. */
@@ -137,16 +139,32 @@ struct context {
     bool used;
 };
 
-/*
- * Global pages are the same for privileged code in all address spaces, so what is fetched from them
- * belongs to a class of contexts: those with the same registers but for table bases and ASID.
- */
+/* ---- kernel classes (kernel_class.c) ---- */
 #define KERNEL_CLASSES 16
-struct kernel_class {
-    struct context_key key;
-    uint32_t id; /* valid when epoch is the vCPU's */
-    uint32_t epoch;
+#define CLASS_LEAVES   256
+struct class_leaf {
+    gva_t gva;
+    gpa_t gpa;
+    uint64_t size;
 };
+struct kernel_class {
+    struct context_key key; /* without table bases and ASID */
+    uint32_t id;            /* valid when numbering is the vCPU's */
+    uint32_t numbering;
+    bool stale;   /* everything was maintained since: not to be used before class_revalidate() */
+    bool unknown; /* there are entries of other leaves than those below */
+    unsigned nleaves;
+    struct class_leaf leaf[CLASS_LEAVES]; /* where entries with the id came from */
+};
+/* Index of the key's class; KERNEL_CLASSES: there are too many. */
+uint8_t class_of(struct mmu_vcpu *m, const struct context_key *k);
+/* A new id: nothing is cached under it. */
+void class_start(struct mmu_vcpu *m, struct kernel_class *k, uint32_t id);
+void classes_become_stale(struct mmu_vcpu *m);
+/* An entry with the class's id is about to be made from this walk. */
+void class_note_leaf(struct kernel_class *k, gva_t gva, const struct mmu_translation *t);
+/* Of the current context: would walks give what the entries say? Then it is stale no more. */
+bool class_revalidate(struct vcpu *v, struct kernel_class *k);
 
 #define CONTEXT_COUNT  512
 #define CONTEXT_HASH   256
@@ -240,6 +258,7 @@ struct mmu_vcpu {
     /* owner */
     struct context *current;
     uint32_t epoch, last_id;
+    uint32_t numbering;  /* grows when ids begin again, and at reset */
     uint64_t clock;      /* context switches, for LRU */
     uint64_t user_since; /* host ticks when user mode was entered, or time was last accounted; 0 =
                             not in user mode */

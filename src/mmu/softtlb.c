@@ -52,30 +52,47 @@ static void route_rom(struct vcpu *v, struct softtlb_entry *e, gpa_t page)
         e->tag[MMU_READ] |= SOFT_MMIO | SOFT_ROM;
 }
 
-static void insert(struct vcpu *v, gva_t gva, bool privileged, const struct mmu_translation *t)
+/*
+ * The execute tag of privileged code in a global page: of its class, which remembers where it was
+ * fetched from; so only for fetches, and for the sake of an entry that one has made.
+ */
+static uint64_t class_exec_tag(struct vcpu *v, gva_t gva, enum mmu_access access,
+                               const struct mmu_translation *t, uint64_t flags, bool had)
+{
+    if (v->class_tag == v->ctx_tag)
+        return flags | v->ctx_tag;
+    if (access == MMU_EXEC)
+        class_note_leaf(&v->mmu->class[v->mmu->current->class], gva, t);
+    return access == MMU_EXEC || had ? flags | v->class_tag : SOFT_INVALID;
+}
+
+static void insert(struct vcpu *v, gva_t gva, enum mmu_access access, bool privileged,
+                   const struct mmu_translation *t)
 {
     struct softtlb_entry *e = entry_of(v, gva, privileged);
     gva_t page = gva & GUEST_PAGE_MASK;
     gpa_t gpa = t->gpa & GUEST_PAGE_MASK;
     const uint8_t *host = ram_read_ptr(&v->vm->ram, gpa, GUEST_PAGE_SIZE);
     bool rom = gpa < v->vm->ram.rom_size;
-    uint64_t tag =
-        page | v->ctx_tag | (t->device && t->page_size <= UINT64_C(1) << 30 ? SOFT_DEVICE : 0);
+    uint64_t addend = (host ? (uint64_t)(uintptr_t)host : gpa) - page;
+    uint64_t flags = page | (t->device && t->page_size <= UINT64_C(1) << 30 ? SOFT_DEVICE : 0);
+    bool had;
 
     note_leaf(v->mmu, page, t->page_size);
     if (!host)
-        tag |= SOFT_MMIO;
+        flags |= SOFT_MMIO;
     if (debug_watches_page(&v->vm->debug, page))
-        tag |= SOFT_WATCH;
+        flags |= SOFT_WATCH;
+    had = e->tag[MMU_EXEC] == (flags | v->class_tag) && e->addend == addend;
     for (unsigned a = 0; a < 3; a++)
-        e->tag[a] = t->prot & 1u << a ? tag : SOFT_INVALID;
+        e->tag[a] = t->prot & 1u << a ? flags | v->ctx_tag : SOFT_INVALID;
     if (privileged && (t->global || INJECT(ALL_GLOBAL)) && (t->prot & 1u << MMU_EXEC))
-        e->tag[MMU_EXEC] = (tag & UINT32_MAX) | v->class_tag;
+        e->tag[MMU_EXEC] = class_exec_tag(v, gva, access, t, flags, had);
     if (rom)
         route_rom(v, e, gpa);
     else if (host && (t->prot & 1u << MMU_WRITE) && page_add_writer(v, gpa))
         e->tag[MMU_WRITE] |= SOFT_CODE;
-    e->addend = (host ? (uint64_t)(uintptr_t)host : gpa) - page;
+    e->addend = addend;
 }
 
 static bool miss(struct vcpu *v, gva_t gva, enum mmu_access access, bool privileged,
@@ -97,7 +114,7 @@ static bool miss(struct vcpu *v, gva_t gva, enum mmu_access access, bool privile
     } while (!INJECT(SKIP_NOTE) && seen_note(&v->mmu->seen, gva, t.page_size, t.global) &&
              atomic_fetch_add(&v->mmu->gen, 0) != gen && !INJECT(SKIP_GENERATION_SOFT));
     INJECT_MEET(SOFT_CHECKED);
-    insert(v, gva, privileged, &t);
+    insert(v, gva, access, privileged, &t);
     return true;
 }
 
@@ -158,6 +175,18 @@ void softtlb_note_fetch(struct vcpu *v, gva_t pc)
     gva_t page = (uint32_t)pc >> GUEST_PAGE_BITS;
 
     v->mmu->fetched[page / 64] |= UINT64_C(1) << (page % 64);
+}
+
+void softtlb_note_kept(struct vcpu *v, gva_t gva, uint64_t size)
+{
+    uint64_t *word = &v->mmu->fetched[gva >> GUEST_PAGE_BITS >> 6];
+
+    note_leaf(v->mmu, gva, size);
+    if (size >= 64 * GUEST_PAGE_SIZE)
+        memset(word, 0xff, size >> GUEST_PAGE_BITS >> 3);
+    for (gva_t page = gva; size < 64 * GUEST_PAGE_SIZE && page < gva + size;
+         page += GUEST_PAGE_SIZE)
+        softtlb_note_fetch(v, page);
 }
 
 /* Blocks of the page and of the one before, whose last instruction may end in this one. */

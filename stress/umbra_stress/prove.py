@@ -55,6 +55,8 @@ TESTS = {
     "miss-softtlb": [("shootdown.arm", "soft")],
     "miss-jump-cache": [("inj_remap.arm", "soft"), ("inj_remap.arm", "spt")],
     "all-global": [("spaces.arm", "soft")],
+    "keep-class": [("inj_class.arm", "soft")],
+    "class-unnoted": [("inj_class.arm", "soft")],
     "adopt-any-page": [("spaces.arm", "soft"), ("inj_remap.arm", "soft")],
     "keep-jump-cache": [("leaves.arm", "soft")],
     "miss-fetch-cache": [("inj_remap.arm", "soft"), ("inj_remap.arm", "spt")],

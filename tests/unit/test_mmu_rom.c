@@ -47,6 +47,13 @@ static bool load(unsigned i, uint32_t va, uint32_t *value)
     return RIG_TRY(*value = (uint32_t)mmu_slow_load(cpu(i), va, P32, 1));
 }
 
+static bool fetch(unsigned i, uint32_t va)
+{
+    struct mmu_fetch f;
+
+    return mmu_fetch_page(cpu(i), va, &f);
+}
+
 /* Would generated code load without a call? */
 static bool inline_hit(unsigned i, uint32_t va, enum mmu_access access)
 {
@@ -64,6 +71,8 @@ Test(mmu_rom, the_array_is_read_directly_and_written_by_the_bus)
 
     cr_assert(load(0, 0x10, &value));
     cr_expect_eq(value, 0x1010);
+    cr_expect(inline_hit(0, 0x10, MMU_READ));
+    cr_assert(fetch(0, 0x10));
     cr_expect(inline_hit(0, 0x10, MMU_READ));
     cr_expect(inline_hit(0, 0x10, MMU_EXEC));
     cr_expect_not(inline_hit(0, 0x10, MMU_WRITE));
@@ -103,6 +112,8 @@ Test(mmu_rom, a_bank_that_shows_something_else_goes_to_the_bus)
     cr_expect_not(inline_hit(0, 0, MMU_READ), "at once");
     cr_expect_not(load(0, 0, &value));
     cr_expect_not(inline_hit(0, 0, MMU_READ), "and it stays so");
+    cr_assert(fetch(0, 0));
+    cr_expect_not(inline_hit(0, 0, MMU_READ), "a fetch does not change that");
     cr_expect(inline_hit(0, 0, MMU_EXEC), "fetched all the same");
     cr_expect(inline_hit(1, 0, MMU_READ), "the other has not been asked to serve");
     mmu_dsb(cpu(0)); /* the other is quiescent */

@@ -481,6 +481,113 @@ Test(mmu_soft, broadcast_asks_only_whom_it_concerns)
     mmu_dsb(self);
 }
 
+/* A kernel's code that is where it was stays known over a flush of everything, and stays noted. */
+Test(mmu_soft, a_class_is_kept_over_maintenance_of_all)
+{
+    struct vcpu *u = rig_vm.cpu[1];
+    uint64_t tag, context = v->ctx_tag, sent;
+    struct mmu_fetch f;
+
+    map(VA, DATA, 3, 0);
+    map(VA + 0x1000, DATA, 3, 0);
+    load(VA + 0x1000, P32);
+    cr_assert(mmu_fetch_page(v, VA, &f));
+    tag = v->class_tag;
+    mmu_tlbi(v, TLBI_ALL, 0, 0, false);
+    cr_expect_eq(v->class_tag, tag);
+    cr_expect_neq(v->ctx_tag, context);
+    mmu_serve_requests(v); /* notes are thrown away */
+    cr_expect_eq(v->class_tag, tag);
+    atomic_store(&u->in_guest, 0);
+    sent = stats_vcpu[1].shootdowns_sent;
+    mmu_tlbi(u, TLBI_VA, VA, 0, true);
+    cr_expect_eq(stats_vcpu[1].shootdowns_sent, sent + 1, "noted again");
+    mmu_tlbi(u, TLBI_VA, VA + 0x1000, 0, true);
+    cr_expect_eq(stats_vcpu[1].shootdowns_sent, sent + 1, "never fetched from");
+    mmu_serve_requests(v);
+    map(VA, DATA + 0x1000, 3, 0);
+    cr_assert(mmu_fetch_page(v, VA, &f));
+    cr_expect_eq(f.gpa, DATA + 0x1000);
+    mmu_dsb(u);
+}
+
+/* Each way in which what was fetched may be wrong after a flush: another page, none, not global,
+ * not executable; also one whose entry was dropped and made anew from elsewhere. */
+Test(mmu_soft, a_class_dies_when_a_page_of_its_changed)
+{
+    static const struct {
+        gpa_t page;
+        uint32_t more;
+    } now[] = {{DATA + 0x2000, 0}, {0, 0}, {DATA, NG}, {DATA, 1}};
+    struct mmu_fetch f;
+    uint64_t tag;
+
+    for (unsigned i = 0; i <= ARRAY_SIZE(now); i++) {
+        map(VA, DATA, 3, 0);
+        mmu_tlbi(v, TLBI_ALL, 0, 0, false);
+        cr_assert(mmu_fetch_page(v, VA, &f));
+        tag = v->class_tag;
+        if (i == ARRAY_SIZE(now)) {
+            map(VA, DATA + 0x2000, 3, 0);
+            mmu_tlbi(v, TLBI_VA, VA, 0, false);
+            cr_assert(mmu_fetch_page(v, VA, &f));
+            map(VA, DATA, 3, 0); /* as it was when the class first heard of it */
+        } else if (now[i].page) {
+            map(VA, now[i].page, 3, now[i].more);
+        } else {
+            rig_put32(L2 + (VA >> 12 & 0xff) * 4, 0);
+        }
+        mmu_tlbi(v, TLBI_ALL, 0, 0, false);
+        cr_expect_neq(v->class_tag, tag, "change %u", i);
+    }
+}
+
+/* Maintenance by address finds what was kept, by any page of its leaf. */
+Test(mmu_soft, what_a_class_kept_dies_by_address)
+{
+    struct mmu_fetch f;
+
+    rig_put32(L1 + 0x200 * 4, (uint32_t)RIG_RAM_BASE | 2u | 3u << 2 | 3u << 10);
+    map(VA, DATA, 3, 0);
+    cr_assert(mmu_fetch_page(v, 0x20001000, &f));
+    cr_assert(mmu_fetch_page(v, VA, &f));
+    mmu_tlbi(v, TLBI_ALL, 0, 0, false);
+    mmu_serve_requests(v);
+    cr_expect(v->mmu->fetched[VA >> 12 >> 6] >> (VA >> 12 & 63) & 1);
+    cr_expect_eq(v->mmu->fetched[0x20001 >> 6], UINT64_MAX);
+    rig_put32(L1 + 0x200 * 4, (uint32_t)(RIG_RAM_BASE + 0x200000) | 2u | 3u << 2 | 3u << 10);
+    mmu_tlbi(v, TLBI_VA, 0x20080000, 0, false);
+    cr_assert(mmu_fetch_page(v, 0x20001000, &f));
+    cr_expect_eq(f.gpa, RIG_RAM_BASE + 0x201000);
+}
+
+/* Another class is walked when it is used again, under its own registers. */
+Test(mmu_soft, a_class_that_is_not_current_waits)
+{
+    struct mmu_fetch f;
+    uint64_t tag;
+
+    map(VA, DATA, 3, 0);
+    cr_assert(mmu_fetch_page(v, VA, &f));
+    tag = v->class_tag;
+    r->dacr |= 1u << 8;
+    mmu_context_changed(v);
+    mmu_tlbi(v, TLBI_ALL, 0, 0, false);
+    mmu_serve_requests(v);
+    r->dacr &= ~(1u << 8);
+    mmu_context_changed(v);
+    cr_expect_eq(v->class_tag, tag);
+    r->dacr |= 1u << 8;
+    mmu_context_changed(v);
+    map(VA, DATA + 0x1000, 3, 0);
+    mmu_tlbi(v, TLBI_ALL, 0, 0, false);
+    r->dacr &= ~(1u << 8);
+    mmu_context_changed(v);
+    cr_expect_neq(v->class_tag, tag);
+    cr_assert(mmu_fetch_page(v, VA, &f));
+    cr_expect_eq(f.gpa, DATA + 0x1000);
+}
+
 static atomic_bool forgetting;
 
 static void *forget_often(void *seen)
