@@ -294,6 +294,32 @@ static struct window *privileged_window(struct vcpu *v, const struct context *c)
     return w;
 }
 
+#define LEFT_US 1000000 /* not scheduled for so long */
+#define LEFT_AT_ONCE 2
+
+/*
+ * Processes that ended leave their windows behind. They are known by whole-TLB maintenance or that
+ * of their ASID, which marked the window, and by not being scheduled since. So windows, their
+ * mappings and their records grow with the processes there are, not with those there were. At each
+ * new window a few go.
+ */
+static void retire_left(struct vcpu *v)
+{
+    struct spt_vcpu *s = v->mmu->spt;
+    uint64_t since = __rdtsc() - LEFT_US * v->vm->mmu->spt->ticks_per_us;
+    unsigned n = 0;
+
+    for (unsigned i = 1; i < atomic_load(&s->nused) && n < LEFT_AT_ONCE; i++) {
+        struct window *w = &s->win[i];
+
+        if (w->lost || atomic_load(&w->current) || !(atomic_load(w->tag) & WINDOW_USER) ||
+            !atomic_load(&w->stale) || (int64_t)(atomic_load(&w->last_used) - since) > 0)
+            continue;
+        retire(v, w);
+        n++;
+    }
+}
+
 /* As many as the organisation has; the current one is none of ours, since its context is not. */
 static struct window *user_window(struct vcpu *v, const struct context *c)
 {
@@ -303,6 +329,7 @@ static struct window *user_window(struct vcpu *v, const struct context *c)
 
     if (w)
         retire(v, w);
+    retire_left(v);
     w = allocate(v);
     if (!w)
         return NULL;

@@ -58,11 +58,27 @@ int window_init(struct window *w, struct vm *vm, hva_t base, unsigned bits,
     return 0;
 }
 
+/* Of those with nothing mapped. */
+static void give_regions_back(struct window *w)
+{
+    for (uint32_t i = 0; i < w->nregions; i++) {
+        struct region *r = atomic_load_explicit(&w->region[i], memory_order_relaxed);
+
+        if (!r || r->mapped)
+            continue;
+        atomic_store(&w->region[i], NULL);
+        w->ng_regions[i / 64] &= ~(UINT64_C(1) << (i % 64));
+        region_give_back(r);
+    }
+}
+
 void window_fini(struct window *w)
 {
-    if (w->region)
+    if (w->region) {
+        give_regions_back(w);
         for (uint32_t i = 0; i < w->nregions; i++)
             free(atomic_load(&w->region[i]));
+    }
     mmu_zfree(w->region, w->nregions * sizeof(w->region[0]));
     mmu_zfree(w->leaf_log2, w->nregions);
     mmu_zfree(w->w_pages, filter_entries(w->vm) * sizeof(w->w_pages[0]));
@@ -156,11 +172,9 @@ static struct region *region_get(struct window *w, gva_t gva)
 
     if (r)
         return r;
-    r = calloc(1, sizeof(*r)); /* not mmu_zalloc(): it would take a VMA */
-    if (!r)
-        return NULL;
-    r->w_first = UINT32_MAX;
-    atomic_store(&w->region[gva >> REGION_BITS], r);
+    r = region_get_empty();
+    if (r)
+        atomic_store(&w->region[gva >> REGION_BITS], r);
     return r;
 }
 
@@ -458,6 +472,7 @@ void window_clear_locked(struct window *w)
     for (uint32_t i = 0; i < w->nregions; i++)
         if (atomic_load_explicit(&w->leaf_log2[i], memory_order_relaxed))
             atomic_store_explicit(&w->leaf_log2[i], 0, memory_order_relaxed);
+    give_regions_back(w);
 }
 
 bool window_rebuild_locked(struct window *w, bool idle)

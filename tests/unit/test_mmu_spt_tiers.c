@@ -57,6 +57,34 @@ Test(spt, retired_windows_are_cleared_and_used_again, .init = NULL)
                   !atomic_load(&v->mmu->spt->win[i].mapped));
 }
 
+/* A process ended when all of it was maintained and it was not scheduled for a second. */
+Test(spt, windows_of_ended_processes_are_taken_back, .init = NULL)
+{
+    struct spt_vcpu *s;
+    struct window *left[2];
+
+    organise((struct mmu_options){.windows = 0});
+    s = v->mmu->spt;
+    for (unsigned n = 1; n <= 3; n++) {
+        touch(n, 20);
+        if (n < 3)
+            left[n - 1] = s->cur[0];
+    }
+    space(v, 4);
+    atomic_store(&left[0]->last_used, 1);
+    cr_expect_eq(touch(4, 5), 5);
+    cr_expect_eq(touch(1, 20), 0, "not maintained");
+    space(v, 4);
+    mmu_tlbi(v, TLBI_ALL, 0, 0, false);
+    atomic_store(&left[0]->last_used, 1);
+    cr_expect_eq(touch(5, 5), 5);
+    cr_expect_eq(touch(2, 20), 0, "was scheduled lately");
+    cr_expect_eq(touch(1, 20), 20, "was not");
+    wait_for_reclaimer();
+    for (unsigned i = 0; i < left[0]->nregions; i++)
+        cr_assert(atomic_load(left[0]->tag) || !atomic_load(&left[0]->region[i]));
+}
+
 /* ---- the hybrid ---- */
 static void run_user_for_us(unsigned us)
 {

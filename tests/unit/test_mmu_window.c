@@ -367,6 +367,25 @@ Test(window, marks_of_a_leaf_stay_together)
     check_all();
 }
 
+/* What records take is bounded by what is mapped at one time. */
+Test(window, a_cleared_window_gives_its_records_back)
+{
+    struct region *had;
+
+    map(0, 0, 1, REC_WRITABLE);
+    map(3 * REGION_PAGES, 8, 2, 0);
+    had = atomic_load(&w.region[3]);
+    pthread_mutex_lock(&w.lock);
+    window_clear_locked(&w);
+    pthread_mutex_unlock(&w.lock);
+    cr_expect(!atomic_load(&w.region[0]) && !atomic_load(&w.region[3]));
+    cr_expect_eq(window_record(&w, (gva_t)3 * REGION_PAGES << GUEST_PAGE_BITS), 0);
+    map(1 * REGION_PAGES, 4, 1, 0);
+    cr_expect_eq(atomic_load(&w.region[1]), had, "taken before memory is asked for");
+    cr_expect(had->w_first > had->w_last);
+    cr_expect_eq(had->mapped, 1);
+}
+
 Test(window, watched_pages_cut_a_run)
 {
     struct window_run run = {
