@@ -113,6 +113,7 @@ milliseconds() { echo "$(($1 / 1000)).$(printf %03d $(($1 % 1000)))"; }
 now() { # hundredths of a second since the machine started; no process is started for it
     read -r up _ </proc/uptime
     time=${up%.*}${up#*.}
+    time=${time#0} && time=${time#0} # 0.98 is no octal number
 }
 
 for item in $PLAN; do
