@@ -121,6 +121,7 @@ static bool evict_slice(struct window *w)
     if (idle) {
         window_drop_slice_locked(w);
         window_rebuild_locked(w, true);
+        atomic_fetch_add_explicit(&w->evicted, 1, memory_order_relaxed);
     }
     atomic_store(&w->evicting, 0);
     pthread_mutex_unlock(&w->lock);

@@ -87,6 +87,8 @@ void spt_apply_tier(struct vcpu *v);
 void spt_clean_current(struct vcpu *v);
 /* Drop what a fresh walk of the owner would not give; pages dropped (spt_revalidate.c). */
 unsigned spt_revalidate_locked(struct vcpu *v, struct window *w, bool privileged);
+/* The context does without its user window, also when that is current. */
+void spt_give_up_window(struct vcpu *v, struct context *c);
 /* A context ends: its user window is free again. */
 void spt_context_forget(struct vcpu *v, struct context *c);
 /*

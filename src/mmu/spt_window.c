@@ -335,6 +335,7 @@ static struct window *user_window(struct vcpu *v, const struct context *c)
         return NULL;
     s->nuser++;
     w->drops_paid = atomic_load_explicit(&w->maintained, memory_order_relaxed);
+    atomic_store_explicit(&w->evicted, 0, memory_order_relaxed);
     atomic_store(w->tag, WINDOW_USED | WINDOW_USER | c->key.asid);
     return w;
 }
@@ -523,6 +524,20 @@ bool spt_has_user_window(struct vcpu *v)
     if (!c->win[0] && wants_window(v, c))
         give_user_window(v, c);
     return c->win[0];
+}
+
+void spt_give_up_window(struct vcpu *v, struct context *c)
+{
+    struct spt_vcpu *s = v->mmu->spt;
+    struct window *w = c->win[0];
+
+    if (w && w == s->cur[0]) {
+        atomic_store(&w->current, 0);
+        s->cur[0] = NULL;
+        v->win_base[0] = none(s)->base;
+    }
+    if (w)
+        retire(v, w);
 }
 
 void spt_context_forget(struct vcpu *v, struct context *c)

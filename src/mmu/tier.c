@@ -7,7 +7,9 @@
  * Every context starts on the soft TLB. It is promoted when it has run for a while, and demoted
  * when what it paid for fills exceeds a fixed share of the time it ran: at any moment the cost of
  * having guessed wrong is bounded by that share, and each demotion doubles the time until the next
- * try. At promotion the pages in the soft TLB are filled at once, without a host fault each. Blocks
+ * try. Also demoted is a context whose window was evicted for the budget while others ran: when
+ * those who compute need more mappings than there are, each would fault in again what it lost at
+ * each turn. At promotion the pages in the soft TLB are filled at once, without a host fault each. Blocks
  * of both kinds coexist (EXEC_WINDOW is part of a block's key), and libraries translated for
  * windows serve all promoted processes.
  *
@@ -79,11 +81,29 @@ static void promote(struct vcpu *v, struct context *c)
     fill_known_pages(v, c);
 }
 
+static void demote(struct vcpu *v, struct tier *t)
+{
+    t->windowed = false;
+    if (t->demotions < SHIFT_MAX)
+        t->demotions++;
+    v->exec_mmu[0] = 0;
+    STAT_INC(&stats_vcpu[v->index], spt_demotions);
+}
+
+static bool was_evicted(const struct context *c)
+{
+    return c->win[0] && atomic_load_explicit(&c->win[0]->evicted, memory_order_relaxed);
+}
+
 void tier_enter_user(struct vcpu *v)
 {
     struct context *c = v->mmu->current;
 
     v->mmu->user_since = __rdtsc();
+    if (c->tier.windowed && was_evicted(c)) {
+        demote(v, &c->tier);
+        spt_give_up_window(v, c);
+    }
     if (!c->tier.windowed && may_promote(v, c))
         promote(v, c);
 }
@@ -145,11 +165,7 @@ void tier_note_fault(struct vcpu *v, bool filled)
     if (!t->windowed || !too_dear(v, t))
         return;
     t->recent_drops = 0;
-    t->windowed = false;
-    if (t->demotions < SHIFT_MAX)
-        t->demotions++;
-    v->exec_mmu[0] = 0;
-    STAT_INC(&stats_vcpu[v->index], spt_demotions);
+    demote(v, t);
     /* The block that faulted goes on as it is; the run loop chooses anew at the next poll. */
     atomic_fetch_or(&v->poll, POLL_MMU);
 }

@@ -70,6 +70,7 @@ struct window {
     _Atomic uint32_t stale;  /* must be revalidated before it is used again; set without the lock */
     _Atomic uint32_t evicting;
     _Atomic uint32_t maintained; /* operations by address that dropped something */
+    _Atomic uint32_t evicted;    /* slices taken for the budget since it was allocated */
     bool disabled;     /* inaccessible as a whole, its VMAs still there: rebuild before use */
     _Atomic bool lost; /* its range went to somebody else while idle: never used again */
     _Atomic uint64_t vmas;

@@ -134,6 +134,36 @@ Test(spt, user_code_that_keeps_faulting_moves_back, .init = NULL)
     cr_expect(!(v->exec_flags & EXEC_WINDOW), "not again after 10 ms: the next try waits longer");
 }
 
+/* Those who compute need more mappings than there are: each turn would fault them in again. */
+Test(spt, user_code_whose_window_was_evicted_moves_back, .init = NULL)
+{
+    const struct window *w;
+
+    organise((struct mmu_options){.tiered = true});
+    space(v, 1);
+    for (unsigned i = 0; i < 20; i++)
+        mmu_slow_load(v, VA + (i << 12), USER, 1);
+    run_user_for_us(20000);
+    w = v->mmu->current->win[0];
+    cr_assert(w && atomic_load(&w->mapped));
+    space(v, 2);
+    space(v, 1);
+    cr_expect(v->exec_flags & EXEC_WINDOW, "nobody needed room");
+    space(v, 2);
+    while (atomic_load(&w->mapped) && budget_evict(v))
+        ;
+    space(v, 1);
+    cr_expect(!(v->exec_flags & EXEC_WINDOW));
+    cr_expect_null(v->mmu->current->win[0]);
+    cr_expect_null(v->mmu->spt->cur[0]);
+    cr_expect_eq(stats_vcpu[0].spt_demotions, 1);
+    v->mmu->current->tier.user_ticks = UINT64_C(1000000) * v->vm->mmu->spt->ticks_per_us;
+    mode(v, true);
+    mode(v, false);
+    cr_expect(v->exec_flags & EXEC_WINDOW, "it may try again");
+    cr_expect_eq(touch(1, 20), 0, "what was in the soft TLB is there");
+}
+
 /* However long it has run well: another CPU drops its page faster than windows are worth. */
 Test(spt, user_code_in_a_storm_of_maintenance_moves_back, .init = NULL)
 {
