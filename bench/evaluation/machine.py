@@ -2,6 +2,7 @@
 """One boot of one emulator: starts it, follows what the guest says on its serial port, and reads counters, CPU time and
 host mappings when a program begins and ends."""
 import hashlib
+import json
 import os
 import platform
 import re
@@ -141,7 +142,7 @@ class Failure(Exception):
 class Machine:
     """Use as a context manager: whatever happens, no emulator stays behind."""
 
-    def __init__(self, mode, flavour, smp, append, drives, initramfs_only):
+    def __init__(self, mode, flavour, smp, append, drives, initramfs_only, options=()):
         self.mode, self.port, self.tail, self.mappings_max = mode, None, [], 0
         command = [PEERS[mode], "-accel", "tcg,thread=multi", "-nic", "none"] if mode in PEERS else \
             shlex.split(UMBRA) + ["-mmu", mode]
@@ -150,7 +151,7 @@ class Machine:
             command += ["-metrics", str(self.port)]
         guest = os.path.join(CACHE, "guest", flavour)
         command += ["-M", "virt", "-cpu", "cortex-a15", "-smp", str(smp), "-m", "1024", "-display", "none", "-serial", "stdio",
-                    "-no-reboot", "-kernel", f"{guest}/vmlinuz", "-initrd", f"{guest}/initrd.img"]
+                    *options, "-no-reboot", "-kernel", f"{guest}/vmlinuz", "-initrd", f"{guest}/initrd.img"]
         root = "" if initramfs_only else " root=LABEL=umbra rw"
         command += ["-append", f"console=ttyAMA0 quiet{root} {append}"]
         if not initramfs_only:
@@ -229,20 +230,28 @@ class Machine:
 
 
 def run_boot(mode, flavour, smp):
-    """{metric: value} of power-on to power-off with the small initramfs."""
-    with Machine(mode, flavour, smp, "umbra.test=boot", [], True) as machine:
-        begin, reached = Snapshot(machine, at_start=True), False
-        for line in machine.lines(120):
-            reached = reached or "UMBRA: user space reached" in line
-            if "UMBRA: powering off" in line:
-                machine.count_mappings()
-                end = Snapshot(machine)
-        status = machine.process.wait()
-        if not reached or status != 0:
-            raise Failure(f"boot: status {status}", "\n".join(machine.tail))
-        metrics = end.since(begin)
-        metrics["seconds"] = round(time.monotonic() - machine.started, 3)
-        metrics["vmas"] = machine.mappings_max
+    """{metric: value} of power-on to power-off with the small initramfs, as the emulator says them at its end: it may be gone
+    before anybody could ask it once more."""
+    with tempfile.TemporaryDirectory() as folder:
+        stats = os.path.join(folder, "stats.json")
+        options = [] if mode in PEERS else ["-stats", stats]
+        with Machine(mode, flavour, smp, "umbra.test=boot", [], True, options) as machine:
+            busy, reached = host_busy(), False
+            for line in machine.lines(120):
+                reached = reached or "UMBRA: user space reached" in line
+                if "UMBRA: powering off" in line:
+                    machine.count_mappings()
+            _, status, usage = os.wait4(machine.process.pid, 0)
+            machine.process.returncode = os.waitstatus_to_exitcode(status)
+            if not reached or status != 0:
+                raise Failure(f"boot: status {machine.process.returncode}", "\n".join(machine.tail))
+            seconds, cpu = time.monotonic() - machine.started, usage.ru_utime + usage.ru_stime
+            metrics = {"cpu": round(cpu, 2), "others": round(max(0.0, (host_busy() - busy - cpu) / seconds), 2),
+                       "seconds": round(seconds, 3), "vmas": machine.mappings_max}
+        if options:
+            with open(stats, encoding="utf-8") as f:
+                total = json.load(f)["total"]
+            metrics.update({name: total[name] for name in COUNTERS})
         return metrics
 
 

@@ -9,9 +9,9 @@
  * having guessed wrong is bounded by that share, and each demotion doubles the time until the next
  * try. Also demoted is a context whose window was evicted for the budget while others ran: when
  * those who compute need more mappings than there are, each would fault in again what it lost at
- * each turn. At promotion the pages in the soft TLB are filled at once, without a host fault each. Blocks
- * of both kinds coexist (EXEC_WINDOW is part of a block's key), and libraries translated for
- * windows serve all promoted processes.
+ * each turn. At promotion the pages in the soft TLB are filled at once, without a host fault each.
+ * Blocks of both kinds coexist (EXEC_WINDOW is part of a block's key), and libraries translated
+ * for windows serve all promoted processes.
  *
  * Privileged code always runs in windows: kernels live in large mappings that stay. What they touch
  * besides goes to the soft TLB site by site (spt_fill.c, churn.c, tcg/fault_resume.c).
