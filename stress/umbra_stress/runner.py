@@ -132,15 +132,36 @@ def _kill(process, sig):
 
 
 def _look_at(pid):
-    """Seconds that the process's threads ran on a CPU, and whether one runs or waits for one right now."""
-    ran, runnable = 0, False
+    """Seconds that the process's threads ran on a CPU, those that each waited for one, and whether a thread runs
+    or waits right now."""
+    ran, waited, runnable = 0, {}, False
     for task in Path(f"/proc/{pid}/task").glob("*"):
         try:
-            ran += int((task / "schedstat").read_text(encoding="ascii").split()[0])
+            on_cpu, waited_ns = (task / "schedstat").read_text(encoding="ascii").split()[:2]
             runnable |= (task / "stat").read_text(encoding="ascii").rpartition(")")[2].split()[0] in "RD"
-        except (OSError, IndexError):
+        except (OSError, IndexError, ValueError):
             continue
-    return ran / 1e9, runnable
+        ran += int(on_cpu)
+        waited[task.name] = int(waited_ns) / 1e9
+    return ran / 1e9, waited, runnable
+
+
+class Pulse:
+    """A payload whose last line is BEAT has promised another line soon: it hangs when none comes in STILL seconds,
+    not counting those in which the host kept one of its threads waiting for a CPU."""
+    BEAT = "# beat"
+    STILL = 3
+
+    def __init__(self, log):
+        self.log, self.size, self.at, self.waited, self.beats = log, -1, 0.0, {}, False
+
+    def stopped(self, now, waited):
+        size = self.log.stat().st_size
+        if size != self.size:
+            self.size, self.at, self.waited = size, now, waited
+            self.beats = self.log.read_text(encoding="utf-8", errors="replace").rstrip().endswith(self.BEAT)
+        kept = max((seconds - self.waited.get(thread, 0) for thread, seconds in waited.items()), default=0)
+        return self.beats and now - self.at - kept > self.STILL
 
 
 class Patience:
@@ -155,15 +176,18 @@ class Patience:
         self.pid, self.limit, self.log = pid, limit, log
         self.start = self.awake = time.monotonic()
         self.printed, self.ran, self.ran_awake = 0, 0.0, 0.0
+        self.pulse = Pulse(log)
 
     def over(self):
-        """Called once in a while; past the limit it says whether it is worth while to wait."""
-        now, (ran, runnable) = time.monotonic(), _look_at(self.pid)
+        """Called once in a while: is it not worth while to wait? Before the limit only a pulse can say so."""
+        now, (ran, waited, runnable) = time.monotonic(), _look_at(self.pid)
         printed = self.log.stat().st_size
         if printed != self.printed:
             self.printed, self.ran = printed, ran
         if runnable or ran - self.ran_awake > self.SHARE * (now - self.awake):
             self.awake, self.ran_awake = now, ran
+        if self.pulse.stopped(now, waited):
+            return True
         if now - self.start < self.limit:
             return False
         return (ran - self.ran >= self.limit * len(os.sched_getaffinity(0)) or
@@ -220,7 +244,7 @@ def run(command, cell, images, logs, grace=GRACE, patient=True):
     status = start(line, log, limit, cell.pinned, cell.stops, patient)
     wall = time.monotonic() - started
     text = Path(log).read_text(encoding="utf-8", errors="replace").split("\n", 1)[1]
-    verdict, why = judge(text, status, round(wall) if patient else limit)
+    verdict, why = judge(text, status, round(wall))
     if verdict == "pass":
         log.unlink()
     return Outcome(cell, verdict, why, wall, "" if verdict == "pass" else str(log), coverage.parse(text))

@@ -56,10 +56,12 @@ class Judge(unittest.TestCase):
 
 
 class Clock:
-    """For runner.Patience: seconds go by as told, and the process runs and waits as told."""
+    """For runner.Patience: seconds go by as told, the process runs and waits as told, and is kept from running
+    for such a share of them."""
 
-    def __init__(self, ran, runnable, prints=0):
+    def __init__(self, ran, runnable, prints=0, line="# a line", kept=0.0):
         self.now, self.rate, self.runnable, self.prints = 100.0, ran, runnable, prints
+        self.line, self.kept = line, kept
 
     def monotonic(self):
         return self.now
@@ -68,11 +70,16 @@ class Clock:
         """Of the log: a line each second until `prints`."""
         return os.stat_result((0,) * 6 + (int(min(self.now - 100, self.prints)), 0, 0, 0))
 
+    def read_text(self, **_):
+        """Of the log."""
+        return f"# one\n{self.line}\r\n"
+
     def over_after(self, limit, most):
         """Seconds until the patience with a process of such a share of CPU time is over; None: after `most`."""
         saved = runner.time, runner._look_at
         runner.time = self
-        runner._look_at = lambda _: (self.rate * (self.now - 100), self.runnable)
+        runner._look_at = lambda _: (self.rate * (self.now - 100), {"1": self.kept * (self.now - 100), "2": 0.0},
+                                     self.runnable)
         try:
             patience = runner.Patience(1, limit / len(os.sched_getaffinity(0)), self)
             while self.now - 100 < most:
@@ -98,8 +105,18 @@ class Patience(unittest.TestCase):
     def test_who_sleeps_does_not(self):
         self.assertLess(Clock(0.001, False).over_after(30, 500), 31)
 
+    def test_whose_pulse_stops_does_not(self):
+        beats = runner.Pulse.BEAT
+        self.assertEqual(Clock(0.5, True, 10, beats).over_after(60, 500), 10 + runner.Pulse.STILL + 0.5)
+        self.assertGreater(Clock(0.5, True, 10, "# the time is over").over_after(60, 500), 100)
+
+    def test_whose_pulse_the_host_stops_gets_more(self):
+        after = Clock(0.01, True, 10, runner.Pulse.BEAT, kept=0.9).over_after(300, 500)
+        self.assertEqual(after, 10 + runner.Pulse.STILL / 0.1 + 0.5)
+
     def test_the_host_says_so(self):
-        ran, runnable = runner._look_at(os.getpid())
+        ran, waited, runnable = runner._look_at(os.getpid())
+        self.assertGreaterEqual(waited[str(os.getpid())], 0)
         self.assertTrue(runnable)
         end = time.monotonic() + 60
         while runner._look_at(os.getpid())[0] < ran + 0.1 and time.monotonic() < end:
@@ -108,9 +125,9 @@ class Patience(unittest.TestCase):
         sleeper = subprocess.Popen(["sleep", "60"])
         self.addCleanup(sleeper.wait)
         self.addCleanup(sleeper.kill)
-        while runner._look_at(sleeper.pid)[1] and time.monotonic() < end:
+        while runner._look_at(sleeper.pid)[2] and time.monotonic() < end:
             time.sleep(0.1)
-        self.assertFalse(runner._look_at(sleeper.pid)[1])
+        self.assertFalse(runner._look_at(sleeper.pid)[2])
 
 
 class Driver(unittest.TestCase):
