@@ -7,6 +7,7 @@
  * place of counted pointers) whose few nodes come back at once, so that a STREX that only compares
  * values corrupts it. Parameters: seed, ms; LPAE.  Arm ARM A3.4.1, B3.11 (caches), A3.8.
  */
+#include "lib/excl.h"
 #include "stage.inc.c"
 
 const char payload_name[] = "aliases";
@@ -16,6 +17,7 @@ const char payload_name[] = "aliases";
 #define EXEC_VA(i)  (VA + 0x100000u + (i)*PAGE_SIZE)
 #define MOVING_VA   (VA + 0x200000u)
 #define POISON      0xdead0000u
+#define WIDE        0x0000000580000003ull /* carries into the upper word */
 
 enum {
     BAD_OWN,
@@ -71,31 +73,6 @@ static struct shared *alias(unsigned cpu)
     return (struct shared *)ALIAS_VA(cpu % ALIASES);
 }
 
-#define RMW(name, type, ld, st)                                                        \
-    static inline void name(volatile type *p, uint32_t add)                            \
-    {                                                                                  \
-        uint32_t v, fail;                                                              \
-        __asm__ volatile("1: " ld " %0, [%2]\n add %0, %0, %3\n " st " %1, %0, [%2]\n" \
-                         " cmp %1, #0\n bne 1b"                                        \
-                         : "=&r"(v), "=&r"(fail)                                       \
-                         : "r"(p), "r"(add)                                            \
-                         : "cc", "memory");                                            \
-    }
-RMW(add_b, uint8_t, "ldrexb", "strexb")
-RMW(add_h, uint16_t, "ldrexh", "strexh")
-RMW(add_w, uint32_t, "ldrex", "strex")
-
-static inline void add_d(volatile uint64_t *p)
-{
-    uint32_t fail;
-    uint64_t v;
-    __asm__ volatile("1: ldrexd %Q0, %R0, [%2]\n adds %Q0, %Q0, %3\n adc %R0, %R0, #5\n"
-                     " strexd %1, %Q0, %R0, [%2]\n cmp %1, #0\n bne 1b"
-                     : "=&r"(v), "=&r"(fail)
-                     : "r"(p), "r"(0x80000003u)
-                     : "cc", "memory");
-}
-
 /* --- counters, one kind of access after the other, each through the CPU's own aliases --- */
 static volatile uint32_t rounds[MAX_CPUS];
 
@@ -116,12 +93,12 @@ static void counters_worker(unsigned cpu, void *arg)
     for (; stage_time_left(); i++) {
         struct shared *a = alias(cpu + i), *b = alias(cpu + i / 4 + 1);
         for (unsigned k = 0; k < 8; k++) {
-            add_w(&a->w, 1);
-            add_d(&b->d);
-            add_b(&b->b[k & 3], 1);
-            add_h(&a->h[k & 1], 1);
+            excl_add_w(&a->w, 1);
+            excl_add_d(&b->d, WIDE);
+            excl_add_b(&b->b[k & 3], 1);
+            excl_add_h(&a->h[k & 1], 1);
             /* bits 31:16 as a word, byte 0 as a byte, of one word */
-            k & 1 ? add_w(&a->mixed, 0x10000) : add_b((volatile uint8_t *)&b->mixed, 1);
+            k & 1 ? excl_add_w(&a->mixed, 0x10000) : excl_add_b((volatile uint8_t *)&b->mixed, 1);
         }
         rounds[cpu] = i + 1;
     }
@@ -140,7 +117,7 @@ static void test_counters(void)
     for (unsigned i = 0; i < stage_cpus; i++)
         n += rounds[i];
     case_eq(&m, page->w, n * 8, "word");
-    case_eq(&m, page->d == (uint64_t)n * 8 * 0x0000000580000003ull, 1, "doubleword");
+    case_eq(&m, page->d == (uint64_t)n * 8 * WIDE, 1, "doubleword");
     for (unsigned i = 0; i < 4; i++)
         case_eq(&m, page->b[i], n * 2 & 0xff, "byte");
     for (unsigned i = 0; i < 2; i++)

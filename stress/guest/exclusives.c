@@ -6,6 +6,7 @@
  * Nothing may be lost.  Parameters: ops, the number of operations in each test over all CPUs, or
  * ms, from which it follows; seed.  Arm ARM A3.4.
  */
+#include "lib/excl.h"
 #include "lib/gic.h"
 #include "lib/snip.h"
 
@@ -16,6 +17,7 @@ const char payload_name[] = "exclusives";
 #endif
 #define OPS_PER_MS 100u
 #define NODES      16u
+#define WIDE       0x0000000340000001ull /* carries into the upper word */
 
 static uint32_t ops, seed0;
 
@@ -84,21 +86,6 @@ static void test_rules(void)
     matrix_end(&m);
 }
 
-/* A loop that a translator may make one atomic operation. */
-#define RMW(name, type, ld, st)                                                        \
-    static inline void name(volatile type *p, uint32_t add)                            \
-    {                                                                                  \
-        uint32_t v, fail;                                                              \
-        __asm__ volatile("1: " ld " %0, [%2]\n add %0, %0, %3\n " st " %1, %0, [%2]\n" \
-                         " cmp %1, #0\n bne 1b"                                        \
-                         : "=&r"(v), "=&r"(fail)                                       \
-                         : "r"(p), "r"(add)                                            \
-                         : "cc", "memory");                                            \
-    }
-RMW(add_b, uint8_t, "ldrexb", "strexb")
-RMW(add_h, uint16_t, "ldrexh", "strexh")
-RMW(add_w, uint32_t, "ldrex", "strex")
-
 /* --- between two CPUs, step by step --- */
 static struct {
     volatile uint32_t cell, step, what, stop;
@@ -123,8 +110,8 @@ static void partner(unsigned cpu, void *arg)
             dmb();
             pp.cell = v;
         } else if (pp.what == LOOP_ABA) {
-            add_w(&pp.cell, 1);
-            add_w(&pp.cell, -1u);
+            excl_add_w(&pp.cell, 1);
+            excl_add_w(&pp.cell, -1u);
         } else if (pp.what == EXCL_OTHER || pp.what == EXCL_ABA) {
             while (!atomic_cas(&pp.cell, v, v + 1))
                 ;
@@ -203,10 +190,7 @@ static unsigned cpus_used;
 static void timer_tick(struct cpu *cpu, struct regs *regs)
 {
     (void)regs;
-    uint32_t iar = gicc_read(GICC_IAR);
-    write_cntv_ctl(0);
-    if ((iar & 1023) != IRQ_SPURIOUS)
-        gicc_write(GICC_EOIR, iar);
+    gic_take();
     cpu->result++;
     /* about 200 us from here on, so that a slow interrupt path cannot take all the time */
     write_cntv_tval(12500 + cpu->index * 131);
@@ -230,17 +214,6 @@ static void ticks_off(void)
     write_cntv_ctl(0);
 }
 
-static inline void add_d(volatile uint64_t *p)
-{
-    uint32_t fail;
-    uint64_t v;
-    __asm__ volatile("1: ldrexd %Q0, %R0, [%2]\n adds %Q0, %Q0, %3\n adc %R0, %R0, #3\n"
-                     " strexd %1, %Q0, %R0, [%2]\n cmp %1, #0\n bne 1b"
-                     : "=&r"(v), "=&r"(fail)
-                     : "r"(p), "r"(0x40000001)
-                     : "cc", "memory");
-}
-
 static void count(unsigned cpu, void *arg)
 {
     (void)arg;
@@ -250,29 +223,30 @@ static void count(unsigned cpu, void *arg)
     for (uint32_t i = 0; i < n; i++) {
         switch (i & 7) {
         case 0:
-            add_w(&counters.w, 1);
+            excl_add_w(&counters.w, 1);
             break;
         case 1:
-            add_d(&counters.d);
+            excl_add_d(&counters.d, WIDE);
             break;
         case 2:
-            add_b(&counters.b[i >> 3 & 7], 1);
+            excl_add_b(&counters.b[i >> 3 & 7], 1);
             break;
         case 3:
-            add_h(&counters.h[i >> 3 & 1], 1);
+            excl_add_h(&counters.h[i >> 3 & 1], 1);
             break;
         /* one word: bits 31:8 as a word by some, byte 0 by others; no carry between them counts */
         case 4:
-            cpu & 1 ? add_w(&counters.mixed, 0x100) : add_b((volatile uint8_t *)&counters.mixed, 1);
+            cpu & 1 ? excl_add_w(&counters.mixed, 0x100)
+                    : excl_add_b((volatile uint8_t *)&counters.mixed, 1);
             break;
         case 5:
-            add_w(&counters.w, 3);
+            excl_add_w(&counters.w, 3);
             break;
         case 6:
-            add_b(&counters.b[cpu], 5);
+            excl_add_b(&counters.b[cpu], 5);
             break;
         default:
-            add_h(&counters.h[cpu & 1], 7);
+            excl_add_h(&counters.h[cpu & 1], 7);
         }
     }
     ticks_off();
@@ -295,7 +269,7 @@ static void test_counters(unsigned n)
                 w += 1;
                 break;
             case 1:
-                d += 0x0000000340000001ull;
+                d += WIDE;
                 break;
             case 2:
                 b[i >> 3 & 7]++;

@@ -54,9 +54,7 @@ static void on_irq(struct cpu *cpu, struct regs *regs)
 {
     (void)cpu;
     (void)regs;
-    uint32_t iar = gicc_read(GICC_IAR);
-    if ((iar & 1023) != IRQ_SPURIOUS)
-        gicc_write(GICC_EOIR, iar);
+    gic_take();
 }
 
 static void sleeper(unsigned cpu, void *arg)

@@ -378,10 +378,8 @@ static void vfp_close(struct proc *p)
 
 static void ack_irq(void)
 {
-    uint32_t iar = gicc_read(GICC_IAR);
+    gic_take();
     write_cntv_ctl(0);
-    if ((iar & 1023) != IRQ_SPURIOUS)
-        gicc_write(GICC_EOIR, iar);
 }
 
 /* While the kernel runs, the user domain is closed. */

@@ -308,11 +308,10 @@ static void on_irq(struct cpu *cpu, struct regs *regs)
 {
     (void)regs;
     (void)cpu;
-    uint32_t iar = gicc_read(GICC_IAR);
+    uint32_t iar = gic_take();
     if ((iar & 1023) == IRQ_SPURIOUS)
         return;
     struct mail *m = &mail[iar >> 10 & 7];
-    gicc_write(GICC_EOIR, iar);
     dmb();
     operations(m->slot, m->way, m->at);
     atomic_add(&m->acks, 1);

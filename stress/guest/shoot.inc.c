@@ -124,11 +124,10 @@ static void shoot_irq(struct cpu *cpu, struct regs *regs)
 {
     (void)regs;
     (void)cpu;
-    uint32_t iar = gicc_read(GICC_IAR);
+    uint32_t iar = gic_take();
     if ((iar & 1023) == IRQ_SPURIOUS)
         return;
     unsigned from = iar >> 10 & 7;
-    gicc_write(GICC_EOIR, iar);
     dmb();
     local_invalidate(mail[from].va, mail[from].how);
     atomic_add(&mail[from].acks, 1);

@@ -85,3 +85,42 @@ void gic_sgi(unsigned irq, unsigned cpu_mask)
     dsb();
     gicd_write(GICD_SGIR, cpu_mask << 16 | irq);
 }
+
+uint32_t gic_take(void)
+{
+    uint32_t iar = gicc_read(GICC_IAR);
+    if ((iar & 1023) == IRQ_VTIMER)
+        write_cntv_ctl(0);
+    if ((iar & 1023) != IRQ_SPURIOUS)
+        gicc_write(GICC_EOIR, iar);
+    return iar;
+}
+
+static volatile uint32_t ticks;
+
+static void on_tick(struct cpu *cpu, struct regs *regs)
+{
+    (void)cpu;
+    (void)regs;
+    ticks += (gic_take() & 1023) == IRQ_VTIMER;
+}
+
+unsigned gic_try_timer(unsigned want)
+{
+    gic_init_dist();
+    gic_init_cpu();
+    gic_enable(IRQ_VTIMER);
+    gic_priority(IRQ_VTIMER, 0x40);
+    this_cpu()->irq = on_tick;
+    ticks = 0;
+    for (unsigned i = 0; i < want; i++) {
+        write_cntv_tval(ticks_per_ms());
+        write_cntv_ctl(1);
+        irq_enable();
+        for (uint64_t end = now() + 20000ull * ticks_per_ms(); ticks <= i && now() < end;)
+            cpu_yield();
+        irq_disable();
+    }
+    write_cntv_ctl(0);
+    return ticks;
+}

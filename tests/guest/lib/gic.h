@@ -65,3 +65,9 @@ bool gic_is_active(unsigned irq);
 void gic_priority(unsigned irq, unsigned prio);
 void gic_target(unsigned irq, unsigned cpu_mask);
 void gic_sgi(unsigned irq, unsigned cpu_mask);
+/* Acknowledge and end the interrupt at hand, the virtual timer's with the timer turned off, since
+ * its line is a level. What GICC_IAR said. */
+uint32_t gic_take(void);
+/* Distributor, interface and virtual timer of this CPU from scratch: how many of so many interrupts
+ * of the timer came within seconds. */
+unsigned gic_try_timer(unsigned want);
