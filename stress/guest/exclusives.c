@@ -4,7 +4,8 @@
  * by all CPUs, byte lanes of one word, a lock-free stack whose nodes return quickly (ABA traffic),
  * a spinlock; all under timer interrupts, whose handler clears the monitor as kernels do.
  * Nothing may be lost.  Parameters: ops, the number of operations in each test over all CPUs, or
- * ms, from which it follows; seed.  Arm ARM A3.4.
+ * ms, from which it follows; seed; strict=1 where plain stores that restore a value have to be
+ * noticed too, which many emulators do not by default.  Arm ARM A3.4.
  */
 #include "lib/excl.h"
 #include "lib/gic.h"
@@ -169,9 +170,11 @@ static void test_pairs(unsigned n)
     unsigned passed = 0;
     for (unsigned i = 0; i < 50; i++)
         passed += interleave(PLAIN_ABA) == 0;
-    tap_diag(
-        "plain stores that restore the value: %u of 50 STREX succeeded (0 in the architecture)",
-        passed);
+    if (param("strict", 0))
+        tap_eq(passed, 0, "plain stores that restore the value make STREX fail");
+    else
+        tap_diag("known limitation: plain stores that restore the value: %u of 50 STREX succeeded",
+                 passed);
     pp.stop = 1;
     smp_wait(1);
 }

@@ -33,6 +33,9 @@ MODES = {
 EXTRA = {"smc": 4, "gic_timer": 4, "psci": 4, "polls": 2}
 
 
+# Payloads that have more to test on another CPU model than the rest.
+CPUS = {"ordering": "max"}
+
 # Of stress/guest, those that are no payload by themselves: random_mode.py gives it programs.
 FED = ("random",)
 
@@ -112,6 +115,10 @@ def payloads():
 
 def cpus_needed(name):
     return EXTRA.get(name, 2)
+
+
+def cpu_model(name):
+    return CPUS.get(name, "cortex-a15")
 
 
 def build_images(names=()):

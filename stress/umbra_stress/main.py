@@ -161,7 +161,7 @@ class Report:
             print("\r\033[K", end="", file=sys.stderr, flush=True)
         word = "ok" if outcome.verdict == "pass" else "not ok"
         print(f"{word} {self.count} - {outcome.cell.name()}  # {outcome.wall:.1f} s", flush=True)
-        for line in outcome.why:
+        for line in (*outcome.why, *outcome.limits):
             print(f"# {line}")
         if outcome.log:
             print(f"# log: {outcome.log}\n# again: {outcome.cell.replay(self.command.options())}",

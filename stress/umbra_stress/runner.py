@@ -59,6 +59,7 @@ class Outcome:
     wall: float
     log: str
     met: dict = field(default_factory=dict)  # coverage.parse()
+    limits: tuple = ()  # what the payload says that the emulator is known not to do
 
     def record(self):
         return asdict(self.cell) | {"verdict": self.verdict, "why": self.why,
@@ -79,10 +80,14 @@ class Command:
         template = f" --emulator {shlex.quote(self.template)}" if self.template else ""
         return template + (f" --inject {self.extra[1]}" if self.extra else "")
 
+    def strictness(self, cell):
+        """What a payload may ask for, when the emulator is told to keep it."""
+        return " strict=1" if "-exclusive strict" in " ".join(shlex.split(cell.extra)) else ""
+
     def line(self, cell, image):
-        text = f"seed={cell.seed} ms={int(cell.seconds * 1000)}"
+        text = f"seed={cell.seed} ms={int(cell.seconds * 1000)}" + self.strictness(cell)
         if self.template is None:
-            return [str(self.binary), "-M", "virt", "-cpu", "cortex-a15", "-smp", str(cell.smp),
+            return [str(self.binary), "-M", "virt", "-cpu", catalog.cpu_model(cell.payload), "-smp", str(cell.smp),
                     "-m", "256", "-nographic", "-no-reboot", *catalog.MODES[cell.mode],
                     *self.extra, *shlex.split(cell.extra), "-append", text, "-kernel", str(image)]
         words = shlex.split(self.template)
@@ -118,6 +123,11 @@ def judge(text, status, limit):
     if bad or final == "FAIL":
         return "fail", bad or ["the guest says FAIL"]
     return "pass", []
+
+
+def limits_of(text):
+    """Known limitations, which are no failures, with what was found."""
+    return tuple(re.findall(r"^# (known limitation: .*?)\r?$", text, re.MULTILINE))
 
 
 def _one_core():
@@ -247,4 +257,5 @@ def run(command, cell, images, logs, grace=GRACE, patient=True):
     verdict, why = judge(text, status, round(wall))
     if verdict == "pass":
         log.unlink()
-    return Outcome(cell, verdict, why, wall, "" if verdict == "pass" else str(log), coverage.parse(text))
+    return Outcome(cell, verdict, why, wall, "" if verdict == "pass" else str(log), coverage.parse(text),
+                   limits_of(text))

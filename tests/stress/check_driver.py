@@ -55,6 +55,30 @@ class Judge(unittest.TestCase):
         self.assertIn("status 1: no such", self.verdict("no such machine", 1)[1][0])
 
 
+class CommandLine(unittest.TestCase):
+    def line(self, payload, extra=""):
+        cell = runner.Cell(payload, "arm", "spt", 4, 1, 2.0, extra=extra)
+        return runner.Command(binary="umbra").line(cell, "image")
+
+    def test_a_payload_has_the_cpu_it_needs(self):
+        for payload, model in (("ordering", "max"), ("litmus", "cortex-a15")):
+            line = self.line(payload)
+            self.assertEqual(line[line.index("-cpu") + 1], model)
+
+    def test_what_umbra_keeps_is_asked_for(self):
+        for extra, text in (("", "seed=1 ms=2000"), ("-exclusive strict", "seed=1 ms=2000 strict=1"),
+                            ("-exclusive value", "seed=1 ms=2000")):
+            line = self.line("exclusives", extra)
+            self.assertEqual(line[line.index("-append") + 1], text)
+
+    def test_linux_has_no_watchdogs_while_umbra_sleeps_on_purpose(self):
+        self.assertIn("nowatchdog", linux.boot_words("-inject coverage,perturb"))
+        self.assertNotIn("nowatchdog", linux.boot_words("-tier2-threshold 1"))
+
+    def test_limits_are_told(self):
+        self.assertEqual(runner.limits_of("# one\n# known limitation: two\r\nPASS\n"), ("known limitation: two",))
+
+
 class Clock:
     """For runner.Patience: seconds go by as told, the process runs and waits as told, and is kept from running
     for such a share of them."""
