@@ -31,7 +31,7 @@ STUCK = 60   # and by how many seconds besides: then the guest ends it
 FLAGS = ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-Wshadow", "-Wstrict-prototypes",
          "-march=armv7-a", "-mfpu=vfpv3-d16", "-static", "-pthread", "-s"]
 # What a healthy kernel never prints.
-CRIES = re.compile(r"Oops|\bBUG\b|Unable to handle|Internal error|Kernel panic|rcu.*stall|soft lockup|"
+CRIES = re.compile(r"Oops|\bBUG\b|Unable to handle|Internal error|Kernel panic|rcu.*detected (expedited )?stall|soft lockup|"
                    r"hung task|WARNING: CPU|undefined instruction|Unhandled (fault|prefetch abort)|"
                    r"bad mode|umbra: (bug|fatal)", re.IGNORECASE)
 MARK = re.compile(r"UMBRA-STRESS (begin|end) (\w+)(?: (\d+))?")

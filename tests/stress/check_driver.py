@@ -74,6 +74,10 @@ class CommandLine(unittest.TestCase):
     def test_linux_has_no_watchdogs_while_umbra_sleeps_on_purpose(self):
         self.assertIn("nowatchdog", linux.boot_words("-inject coverage,perturb"))
         self.assertNotIn("nowatchdog", linux.boot_words("-tier2-threshold 1"))
+        self.assertIsNone(linux.CRIES.search(linux.boot_words("-inject perturb")))
+        for line in ("rcu: INFO: rcu_sched self-detected stall on CPU", "rcu: INFO: rcu_sched detected stalls on CPUs/tasks:",
+                     "rcu: INFO: rcu_sched detected expedited stalls on CPUs/tasks: { 1-... }"):
+            self.assertTrue(linux.CRIES.search(line), line)
 
     def test_limits_are_told(self):
         self.assertEqual(runner.limits_of("# one\n# known limitation: two\r\nPASS\n"), ("known limitation: two",))
