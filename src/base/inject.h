@@ -43,7 +43,7 @@
     X(SKIP_GENERATION_SOFT, "skip-generation-soft", 0.5, 1,                                        \
       "a soft-TLB miss looks at the generation again")                                             \
     X(SKIP_NOTE, "skip-note", 0.05, 1, "what is cached was noted before")                          \
-    X(FORGET_CURRENT_ASID, "forget-current-asid", 0.5, 1,                                          \
+    X(FORGET_CURRENT_ASID, "forget-current-asid", 1, 1,                                          \
       "the current ASID is noted all the time")                                                    \
     X(MISS_SOFTTLB, "miss-softtlb", 0.05, 0, "maintenance drops soft-TLB entries")                 \
     X(DROP_ONE_BANK, "drop-one-bank", 0.5, 0, "a page leaves both banks of the soft TLB")          \

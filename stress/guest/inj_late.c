@@ -4,10 +4,10 @@
  * frame to frame, and poisons the old frame as soon as its DSB has completed.  The others do
  * nothing but load from that page: in straight lines of loads, between which an emulator may not
  * look up; by a load right after they dropped the entry themselves, which has to walk the tables;
- * or on both sides of a TLBIALL, over which an emulator may keep what the tables still give.  Each
- * of these styles has its turns and its own page, since what emulators learn of a page is not
- * forgotten.  No load may return poison, and no DSB may wait for a CPU that goes on loading: a
- * reader that has read WATCH times without a change says so.  That is a count of its own work, so
+ * or in User mode on both sides of a TLBIALL, over which an emulator may keep what the tables still
+ * give.  Each of these styles has its turns and its own page, since what emulators learn of a page
+ * is not forgotten.  No load may return poison, and no DSB may wait for a CPU that goes on loading:
+ * a reader that has read WATCH times without a change says so.  That is a count of its own work, so
  * that a busy host keeps the alarm back with the reader.  Parameters: seed, ms; LPAE.
  */
 #define TIME_MS 1000u
@@ -17,11 +17,11 @@ const char payload_name[] = "inj_late";
 
 #define FRAMES  8u
 #define POISON  0xdeadu    /* what is mapped is 0 */
-#define LINES   64u        /* of loads, or so many that walk, take about as long as a fault: */
-#define WALKS   2u         /* some microseconds */
-#define WATCH   (1u << 21) /* of these without a change: a second and more of a host's CPU */
-#define TURN    32u        /* changes */
-/* Of the ways of stage_tlbi() the one that names an address space. */
+#define WATCH   (1u << 21) /* reads without a change: a second and more of a host's CPU */
+#define TURN    16u        /* changes */
+#define MOST_MS 5u
+/* Of the ways of stage_tlbi() the one that names an address space: after TLBIALL an emulator may
+ * ask nobody who had no page since, but for the current address space. */
 #define BY_ASID 2u
 
 enum style { IN_LINES, WALKING, AROUND_ALL, STYLES };
@@ -37,7 +37,8 @@ static volatile uint32_t changes, over;
 
 static enum style style_now(void)
 {
-    return (enum style)(changes / TURN % STYLES);
+    static const enum style turn[] = {IN_LINES, WALKING, AROUND_ALL, AROUND_ALL};
+    return turn[changes / TURN % ARRAY_SIZE(turn)];
 }
 
 static uint32_t va_of(enum style s)
@@ -49,10 +50,9 @@ static uint32_t va_of(enum style s)
 extern char late_begin[], late_fault[];
 uint32_t late_lines(uint32_t va, uint32_t n);
 uint32_t late_walks(uint32_t va, uint32_t n);
-uint32_t late_all(uint32_t va, uint32_t n);
 __asm__(".pushsection .text.late,\"ax\",%progbits\n .syntax unified\n .arm\n .balign 4\n"
-        ".global late_begin, late_fault, late_lines, late_walks, late_all\n"
-        ".type late_lines,%function\n .type late_walks,%function\n .type late_all,%function\n"
+        ".global late_begin, late_fault, late_lines, late_walks\n"
+        ".type late_lines,%function\n .type late_walks,%function\n"
         "late_begin:\n"
         "late_lines: mov r12, #0\n"
         "1: .rept 28\n ldr r2, [r0]\n orr r12, r12, r2\n .endr\n"
@@ -60,12 +60,7 @@ __asm__(".pushsection .text.late,\"ax\",%progbits\n .syntax unified\n .arm\n .ba
         "late_walks: mov r12, #0\n"
         "2: mcr p15, 0, r0, c8, c7, 3\n dsb\n isb\n" /* TLBIMVAA */
         " ldr r2, [r0]\n orr r12, r12, r2\n"
-        " subs r1, r1, #1\n bne 2b\n b late_fault\n"
-        "late_all: mov r12, #0\n"
-        "3: ldr r2, [r0]\n orr r12, r12, r2\n"
-        " mcr p15, 0, r0, c8, c7, 0\n dsb\n isb\n" /* TLBIALL */
-        " ldr r2, [r0]\n orr r12, r12, r2\n"
-        " subs r1, r1, #1\n bne 3b\n"
+        " subs r1, r1, #1\n bne 2b\n"
         "late_fault: mov r0, r12\n bx lr\n"
         ".popsection\n");
 
@@ -78,8 +73,19 @@ static bool end_at_fault(struct cpu *cpu, struct regs *r)
     return true;
 }
 
-/* The page stays for a time of any order up to a millisecond, as readers take longer or shorter to
- * come to it. */
+/* How long a page stays: until somebody has read it, or not, and then for a time of any order up to
+ * a millisecond, as readers take longer or shorter for what they do with it. */
+static void let_read(enum style s, uint32_t r)
+{
+    uint32_t before = stage_total(READS + s);
+    uint64_t until = now() + MOST_MS * (uint64_t)ticks_per_ms();
+    while (r & 1 && stage_total(READS + s) == before && now() < until)
+        ;
+    until = now() + (r >> 8 & ((1u << (r & 2 ? 16 : r >> 2 & 15)) - 1));
+    while (now() < until)
+        ;
+}
+
 static void change(uint32_t *seed)
 {
     enum style s = style_now();
@@ -87,22 +93,37 @@ static void change(uint32_t *seed)
     uint32_t r = rnd(seed), old = p->cur;
     p->cur = (old + 1) % FRAMES;
     stage_unmap(va_of(s));
-    stage_invalidate(va_of(s), false, r & 1u << 31 ? BY_ASID : r);
+    stage_invalidate(va_of(s), false, s == AROUND_ALL ? BY_ASID : r);
     *p->frame[old] = POISON;
     *p->frame[p->cur] = 0;
     dmb();
     stage_map(va_of(s), (const void *)p->frame[p->cur], 0);
     changes++;
-    uint64_t until = now() + (rnd(seed) & ((1u << (r & 256 ? 16 : r >> 9 & 15)) - 1));
-    while (now() < until)
-        ;
+    let_read(s, rnd(seed));
+}
+
+/* In User mode, since an emulator may treat pages of a kernel that come and go in another way. */
+static uint32_t late_around_all(uint32_t va, uint32_t n)
+{
+    uint32_t got = 0;
+    while (n--) {
+        do_tlbiall(0);
+        dsb();
+        isb();
+        if (catch_user((const void *)late_lines, va, 1, 0) == TRAP_NONE)
+            got |= this_cpu()->result;
+    }
+    return got;
 }
 
 static void read(unsigned cpu)
 {
-    static uint32_t (*const way[])(uint32_t va, uint32_t n) = {late_lines, late_walks, late_all};
+    static uint32_t (*const way[])(uint32_t va, uint32_t n) = {late_lines, late_walks,
+                                                               late_around_all};
+    /* so often that each style takes about as long as a fault: some microseconds */
+    static const uint32_t times[] = {64, 2, 1};
     enum style s = style_now();
-    if (way[s](va_of(s), s == IN_LINES ? LINES : WALKS))
+    if (way[s](va_of(s), times[s]))
         count(cpu, STALE);
     count(cpu, READS + s);
 }
@@ -122,7 +143,7 @@ static bool enough(void)
     for (unsigned s = 0; s < STYLES; s++)
         if (stage_total(READS + s) < 20)
             return false;
-    return changes > STYLES * TURN;
+    return changes > 3 * TURN;
 }
 
 static void worker(unsigned cpu, void *arg)
