@@ -7,6 +7,7 @@
 #include "cfi_flash_internal.h"
 
 #include "base/log.h"
+#include "io/image_lock.h"
 #include "vm.h"
 
 #include <errno.h>
@@ -64,16 +65,15 @@ static int check_size(const struct cfi_flash *f, const struct cfi_flash_image *i
 
 static int lock_file(const struct cfi_flash *f, const struct cfi_flash_image *image)
 {
-    struct flock fl = {.l_type = f->shared ? F_WRLCK : F_RDLCK, .l_whence = SEEK_SET};
+    int err = image_lock(f->fd, !f->shared);
 
-    if (fcntl(f->fd, F_OFD_SETLK, &fl) == 0) {
-        return 0;
+    if (err == -EBUSY) {
+        return refuse(image, err, image_lock_busy);
     }
-    if (errno == EAGAIN || errno == EACCES) {
-        return refuse(image, -EBUSY, "in use by another process or another drive");
+    if (err != 0) {
+        log_warn("%s %s: cannot lock it (%s): make sure that nobody else writes it", image->option,
+                 image->file, strerror(-err));
     }
-    log_warn("%s %s: cannot lock it (%s): make sure that nobody else writes it", image->option,
-             image->file, strerror(errno));
     return 0;
 }
 

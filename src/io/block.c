@@ -246,10 +246,10 @@ void block_close(struct block *b)
                       strerror(-err));
         }
     }
-    if (b->fd >= 0) {
+    block_nbd_close(b);
+    if (b->fd >= 0) { /* and with it the lock: after the server of a qcow2 image has ended */
         close(b->fd);
     }
-    block_nbd_close(b);
     pthread_mutex_destroy(&b->nbd_lock);
     pthread_cond_destroy(&b->settled);
     pthread_cond_destroy(&b->work);

@@ -13,7 +13,7 @@
 
 struct block {
     char *id, *file;
-    int fd;
+    int fd; /* -1: an NBD server; of a qcow2 image it only holds the lock */
     bool readonly, snapshot;
     struct block_sparse *sparse; /* NULL: the file's bytes are the drive's */
     int overlay;      /* what the guest writes, with snapshot=on; else -1 */
@@ -47,6 +47,10 @@ struct block {
 
 /* block.c */
 int block_start_threads(struct block *b) MUST_CHECK; /* -errno when not even one starts */
+
+/* block_open.c: lock b->fd; `served`: another program uses the file for us. Reports its own
+   errors. */
+int block_lock_file(const struct block *b, bool served) MUST_CHECK;
 
 /* block_file.c: carry out one request; 0 or -errno. `epoch` is b->cancels when it was taken from
    the queue. */

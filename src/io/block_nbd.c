@@ -12,6 +12,7 @@
 #include "base/log.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <libnbd.h>
 #include <stdlib.h>
@@ -87,10 +88,15 @@ static int start_server(struct block *b)
         NULL,
     };
 
-    if (access(b->file, F_OK) != 0) {
+    b->fd = open(b->file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (b->fd < 0) {
         int err = -errno;
         log_error("drive %s: cannot open %s: %s", b->id, b->file, strerror(-err));
         return err;
+    }
+    int busy = block_lock_file(b, true);
+    if (busy != 0) {
+        return busy;
     }
     if (!in_path("qemu-nbd")) {
         log_error("drive %s: %s is a qcow2 image, for which qemu-nbd is needed and not installed "

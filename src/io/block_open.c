@@ -3,13 +3,13 @@
  * Opening a drive: the file, its size, its lock. Everything that can be wrong with the file at
  * start ends here in one sentence. Main thread.
  *
- * The lock is an open-file-description lock on the whole file: exclusive when the guest may write
- * to it, shared for a read-only drive or one with an overlay. It also stops the same file from
- * being given twice, and is dropped by the kernel however the process ends.
+ * The file is locked (image_lock.h) for us alone when the guest may write to it, among readers for
+ * a read-only drive or one with an overlay. That also stops the same file from being given twice.
  */
 #include "block_internal.h"
 
 #include "base/log.h"
+#include "io/image_lock.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -55,19 +55,19 @@ static int check_kind(const struct block *b)
     return S_ISDIR(st.st_mode) ? -EISDIR : -EINVAL;
 }
 
-static int lock_file(const struct block *b)
+/* What is read and written by qemu-nbd is locked by it, against its own kind: flock(2) is ours. */
+int block_lock_file(const struct block *b, bool served)
 {
-    struct flock fl = {.l_type = only_read(b) ? F_RDLCK : F_WRLCK, .l_whence = SEEK_SET};
+    int err = served ? image_lock_flock(b->fd, only_read(b)) : image_lock(b->fd, only_read(b));
 
-    if (fcntl(b->fd, F_OFD_SETLK, &fl) == 0) {
-        return 0;
+    if (err == -EBUSY) {
+        log_error("drive %s: %s is %s", b->id, b->file, image_lock_busy);
+        return err;
     }
-    if (errno == EAGAIN || errno == EACCES) {
-        log_error("drive %s: %s is in use by another process or another drive", b->id, b->file);
-        return -EBUSY;
+    if (err != 0) {
+        log_warn("drive %s: cannot lock %s (%s): make sure that nobody else writes it", b->id,
+                 b->file, strerror(-err));
     }
-    log_warn("drive %s: cannot lock %s (%s): make sure that nobody else writes it", b->id, b->file,
-             strerror(errno));
     return 0;
 }
 
@@ -133,7 +133,7 @@ static int open_raw(struct block *b)
         err = check_kind(b);
     }
     if (err == 0) {
-        err = lock_file(b);
+        err = block_lock_file(b, false);
     }
     if (err == 0) {
         err = measure(b);

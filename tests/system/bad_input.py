@@ -105,6 +105,10 @@ def refusals(files):
     yield "device-unknown", kernel + ["-device", "flux"], "flux.*virtio-blk, "
     yield "device-pci-slot", kernel + ["-device", "virtio-rng-pci,addr=20"], "addr=20.*1 to 1f"
     yield "device-pci-bus", kernel + ["-device", "virtio-rng-pci,bus=pci.9"], "pci.9.*pcie.0"
+    for driver, option in (("virtio-blk-pci", "drive=x"), ("virtio-blk", "drive=x"), ("virtio-net-pci", "netdev=x"),
+                           ("virtio-net-pci", "mac=1"), ("virtio-9p-pci", "fsdev=x,mount_tag=t"),
+                           ("virtio-gpu-pci", "xres=9000"), ("virtio-blk-pci", "drive=x,num-queues=0")):
+        yield f"{driver}-named-{option}", kernel + ["-device", f"{driver},{option}"], f"-device {driver}: "
     yield "bios-missing", ["-bios", files.missing], "missing.*No such file"
     yield "bios-empty", ["-bios", files.empty], "empty"
     yield "flash-size", kernel + ["-drive", f"if=pflash,format=raw,file={files.disk}"], \

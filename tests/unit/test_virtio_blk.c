@@ -6,6 +6,7 @@
  */
 #include "virtio_rig.h"
 
+#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 
@@ -579,23 +580,68 @@ Test(virtio_blk, files_that_cannot_be_used)
     cr_expect_eq(rig_device("virtio-blk-device", "drive=d"), -EINVAL);
 }
 
+static int lock_bytes(int fd, short type, off_t start, off_t length)
+{
+    struct flock fl = {.l_type = type, .l_whence = SEEK_SET, .l_start = start, .l_len = length};
+    return fcntl(fd, F_OFD_SETLK, &fl);
+}
+
 static int lock_file(int fd, short type)
 {
-    struct flock fl = {.l_type = type, .l_whence = SEEK_SET};
-    return fcntl(fd, F_OFD_SETLK, &fl);
+    return lock_bytes(fd, type, 0, 0);
 }
 
 Test(virtio_blk, locks)
 {
     int fd = open(disk_path, O_RDWR);
 
-    cr_assert_eq(lock_file(fd, F_RDLCK), 0);
+    cr_assert_eq(lock_bytes(fd, F_RDLCK, 100, 1), 0, "as who reads");
     cr_expect_eq(rig_device("virtio-blk-device", "drive=d"), -EBUSY);
     opt.drive[0].readonly = true;
     cr_assert_eq(rig_device("virtio-blk-device", "drive=d"), 0, "readers share");
     cr_expect_eq(lock_file(fd, F_WRLCK), -1);
     virtio_mmio_destroy(&vm, 0);
     cr_expect_eq(lock_file(fd, F_WRLCK), 0, "released");
+    close(fd);
+}
+
+Test(virtio_blk, locks_of_flock)
+{
+    int fd = open(disk_path, O_RDWR);
+
+    cr_assert_eq(flock(fd, LOCK_SH), 0);
+    cr_expect_eq(rig_device("virtio-blk-device", "drive=d"), -EBUSY);
+    cr_assert_eq(flock(fd, LOCK_UN), 0);
+    cr_assert_eq(rig_device("virtio-blk-device", "drive=d"), 0);
+    cr_expect_eq(flock(fd, LOCK_SH | LOCK_NB), -1);
+    virtio_mmio_destroy(&vm, 0);
+    cr_expect_eq(flock(fd, LOCK_EX | LOCK_NB), 0, "released");
+    close(fd);
+}
+
+Test(virtio_blk, locks_of_flock_among_readers)
+{
+    int fd = open(disk_path, O_RDWR);
+
+    opt.drive[0].readonly = true;
+    cr_assert_eq(flock(fd, LOCK_EX), 0);
+    cr_expect_eq(rig_device("virtio-blk-device", "drive=d"), -EBUSY);
+    cr_assert_eq(flock(fd, LOCK_SH), 0);
+    cr_assert_eq(rig_device("virtio-blk-device", "drive=d"), 0, "readers share");
+    cr_expect_eq(flock(fd, LOCK_EX | LOCK_NB), -1);
+    close(fd);
+}
+
+/* Byte 101: the mainstream emulator's tools say that they write. */
+Test(virtio_blk, locks_of_a_writing_tool)
+{
+    int fd = open(disk_path, O_RDWR);
+
+    opt.drive[0].readonly = true;
+    cr_assert_eq(lock_bytes(fd, F_RDLCK, 101, 1), 0);
+    cr_expect_eq(rig_device("virtio-blk-device", "drive=d"), -EBUSY);
+    cr_assert_eq(lock_bytes(fd, F_UNLCK, 101, 1), 0);
+    cr_expect_eq(rig_device("virtio-blk-device", "drive=d"), 0);
     close(fd);
 }
 

@@ -127,7 +127,7 @@ static inline void rig_end(void)
 static inline int rig_device(const char *driver, const char *options)
 {
     struct irq_line irq = {.set = line_set};
-    char d[64], o[256];
+    static char d[64], o[256]; /* as command lines, they stay */
 
     snprintf(d, sizeof d, "%s", driver);
     snprintf(o, sizeof o, "%s", options);
