@@ -123,7 +123,7 @@ static void *share_thread(void *opaque)
     return NULL;
 }
 
-static int start_thread(struct virtio_9p *p)
+static int start_thread(struct virtio_9p *p, const struct vm_device *dev)
 {
     sigset_t all, old;
 
@@ -138,7 +138,7 @@ static int start_thread(struct virtio_9p *p)
     if (err == 0) {
         pthread_setname_np(p->thread, "9p");
     } else {
-        log_error("-device virtio-9p-device: cannot start a thread: %s", strerror(err));
+        log_error("-device %s: cannot start a thread: %s", dev->driver, strerror(err));
     }
     return -err;
 }
@@ -163,7 +163,8 @@ static void p9_dev_reset(struct virtio_device *d)
 }
 
 /* ---- life cycle ---- */
-static int open_share(struct virtio_9p *p, struct vm *vm, const char *fsdev)
+static int open_share(struct virtio_9p *p, struct vm *vm, const struct vm_device *dev,
+                      const char *fsdev)
 {
     const struct vm_options *opt = vm->opt;
 
@@ -172,20 +173,21 @@ static int open_share(struct virtio_9p *p, struct vm *vm, const char *fsdev)
             return p9_create(fsdev, &opt->share[i].config, &p->server);
         }
     }
-    log_error("-device virtio-9p-device: there is no -fsdev with id=%s", fsdev);
+    log_error("-device %s: there is no -fsdev with id=%s", dev->driver, fsdev);
     return -ENOENT;
 }
 
-static int set_up(struct virtio_9p *p, struct vm *vm, const char *fsdev, const char *tag)
+static int set_up(struct virtio_9p *p, struct vm *vm, const struct vm_device *dev,
+                  const char *fsdev, const char *tag)
 {
     if (fsdev == NULL || tag == NULL) {
-        log_error("-device virtio-9p-device: %s is missing",
+        log_error("-device %s: %s is missing", dev->driver,
                   fsdev == NULL ? "fsdev=" : "mount_tag=");
         return -EINVAL;
     }
     size_t len = strlen(tag);
     if (len == 0 || len > TAG_MAX) {
-        log_error("-device virtio-9p-device: mount_tag=%s: accepted: 1 to %u characters", tag,
+        log_error("-device %s: mount_tag=%s: accepted: 1 to %u characters", dev->driver, tag,
                   TAG_MAX);
         return -EINVAL;
     }
@@ -193,7 +195,7 @@ static int set_up(struct virtio_9p *p, struct vm *vm, const char *fsdev, const c
     memcpy(p->config.tag, tag, len);
     p->dev.config = (const uint8_t *)&p->config;
     p->dev.config_size = (unsigned)(sizeof p->config.len + len);
-    return open_share(p, vm, fsdev);
+    return open_share(p, vm, dev, fsdev);
 }
 
 static int p9_dev_create(struct vm *vm, const struct vm_device *dev, struct virtio_device **out)
@@ -203,7 +205,7 @@ static int p9_dev_create(struct vm *vm, const struct vm_device *dev, struct virt
     int err = p == NULL ? -ENOMEM : virtio_options_read(dev, option);
 
     if (err == 0) {
-        err = set_up(p, vm, option[0].value, option[1].value);
+        err = set_up(p, vm, dev, option[0].value, option[1].value);
         virtio_options_free(option);
     }
     if (err != 0) {
@@ -213,7 +215,7 @@ static int p9_dev_create(struct vm *vm, const struct vm_device *dev, struct virt
     virtio_device_init(&p->dev, &virtio_9p_class, vm, F_MOUNT_TAG);
     pthread_mutex_init(&p->lock, NULL);
     pthread_cond_init(&p->changed, NULL);
-    err = start_thread(p);
+    err = start_thread(p, dev);
     if (err != 0) {
         p->closing = true;
         p9_destroy(p->server);

@@ -119,7 +119,8 @@ static void fill_config(struct virtio_blk *b, unsigned queues)
 }
 
 /* ---- life cycle ---- */
-static int open_drive(struct vm *vm, const char *id, struct block **out)
+static int open_drive(struct vm *vm, const struct vm_device *dev, const char *id,
+                      struct block **out)
 {
     const struct vm_options *opt = vm->opt;
 
@@ -132,37 +133,38 @@ static int open_drive(struct vm *vm, const char *id, struct block **out)
                               out);
         }
     }
-    log_error("-device virtio-blk-device: there is no -drive with id=%s", id);
+    log_error("-device %s: there is no -drive with id=%s", dev->driver, id);
     return -ENOENT;
 }
 
-static int set_up(struct virtio_blk *b, struct vm *vm, const char *drive, const char *serial)
+static int set_up(struct virtio_blk *b, struct vm *vm, const struct vm_device *dev,
+                  const char *drive, const char *serial)
 {
     size_t len = serial != NULL ? strlen(serial) : 0;
 
     if (drive == NULL) {
-        log_error("-device virtio-blk-device: drive= is missing");
+        log_error("-device %s: drive= is missing", dev->driver);
         return -EINVAL;
     }
     if (len > sizeof b->serial) {
-        log_error("-device virtio-blk-device: serial=%s is longer than %zu characters", serial,
+        log_error("-device %s: serial=%s is longer than %zu characters", dev->driver, serial,
                   sizeof b->serial);
         return -EINVAL;
     }
     if (len > 0) {
         memcpy(b->serial, serial, len);
     }
-    return open_drive(vm, drive, &b->drive);
+    return open_drive(vm, dev, drive, &b->drive);
 }
 
 /* num-queues= */
-static int parse_queues(const char *s, unsigned *queues)
+static int parse_queues(const struct vm_device *dev, const char *s, unsigned *queues)
 {
     char *end = NULL;
     unsigned long n = s != NULL ? strtoul(s, &end, 10) : 1;
 
     if (s != NULL && (*s < '1' || *s > '9' || *end != '\0' || n > VIRTIO_BLK_QUEUES)) {
-        log_error("-device virtio-blk-device: num-queues=%s: accepted: 1 to %u", s,
+        log_error("-device %s: num-queues=%s: accepted: 1 to %u", dev->driver, s,
                   VIRTIO_BLK_QUEUES);
         return -EINVAL;
     }
@@ -179,9 +181,9 @@ static int blk_create(struct vm *vm, const struct vm_device *dev, struct virtio_
     int err = b == NULL ? -ENOMEM : virtio_options_read(dev, option);
 
     if (err == 0) {
-        err = parse_queues(option[2].value, &queues);
+        err = parse_queues(dev, option[2].value, &queues);
         if (err == 0) {
-            err = set_up(b, vm, option[0].value, option[1].value);
+            err = set_up(b, vm, dev, option[0].value, option[1].value);
         }
         virtio_options_free(option);
     }

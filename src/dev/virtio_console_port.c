@@ -90,8 +90,7 @@ static struct console_port *choose(struct virtio_console *con, const char *drive
         i++;
     }
     if (i == CONSOLE_PORTS) {
-        log_error("-device %s: all %u ports of virtio-serial-device are taken", driver,
-                  CONSOLE_PORTS);
+        log_error("-device %s: all %u ports of virtio-serial are taken", driver, CONSOLE_PORTS);
         return NULL;
     }
     return &con->port[i];
@@ -133,7 +132,8 @@ int virtio_console_connect(struct vm *vm, const struct vm_device *dev)
         return err;
     }
     if (con == NULL) {
-        log_error("-device %s: needs -device virtio-serial-device before it", dev->driver);
+        log_error("-device %s: needs -device virtio-serial-device or virtio-serial-pci before it",
+                  dev->driver);
         err = -EINVAL;
     } else {
         err = add_port(con, dev->driver, option);

@@ -155,8 +155,8 @@ static void gpu_config_write(struct virtio_device *d, unsigned off, uint64_t val
 }
 
 /* A number from `low` to `high`; what is not given keeps its value. */
-static int read_number(const struct virtio_option *o, unsigned long low, unsigned long high,
-                       unsigned long *out)
+static int read_number(const struct vm_device *dev, const struct virtio_option *o,
+                       unsigned long low, unsigned long high, unsigned long *out)
 {
     char *end;
 
@@ -167,7 +167,7 @@ static int read_number(const struct virtio_option *o, unsigned long low, unsigne
     unsigned long n = strtoul(o->value, &end, 10);
     if (errno != 0 || end == o->value || *end != '\0' || o->value[0] == '-' || n < low ||
         n > high) {
-        log_error("-device virtio-gpu-device: %s=%s: accepted: %lu to %lu", o->key, o->value, low,
+        log_error("-device %s: %s=%s: accepted: %lu to %lu", dev->driver, o->key, o->value, low,
                   high);
         return -EINVAL;
     }
@@ -185,12 +185,12 @@ static int read_options(struct virtio_gpu *g, const struct vm_device *dev)
     if (err != 0) {
         return err;
     }
-    err = read_number(&option[0], 64, DISPLAY_SIZE_MAX, &width);
+    err = read_number(dev, &option[0], 64, DISPLAY_SIZE_MAX, &width);
     if (err == 0) {
-        err = read_number(&option[1], 64, DISPLAY_SIZE_MAX, &height);
+        err = read_number(dev, &option[1], 64, DISPLAY_SIZE_MAX, &height);
     }
     if (err == 0) {
-        err = read_number(&option[2], 1, 4096, &memory);
+        err = read_number(dev, &option[2], 1, 4096, &memory);
     }
     virtio_options_free(option);
     g->width = (unsigned)width;

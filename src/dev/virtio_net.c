@@ -102,7 +102,7 @@ static uint64_t net_features(const struct virtio_net *n)
 }
 
 /* ---- life cycle ---- */
-static int parse_mac(const char *s, uint8_t *mac)
+static int parse_mac(const struct vm_device *dev, const char *s, uint8_t *mac)
 {
     unsigned b[6];
     int end = 0;
@@ -113,9 +113,9 @@ static int parse_mac(const char *s, uint8_t *mac)
     if (sscanf(s, "%2x:%2x:%2x:%2x:%2x:%2x%n", &b[0], &b[1], &b[2], &b[3], &b[4], &b[5],
                &end) != 6 ||
         s[end] != '\0' || (b[0] & 1) != 0) {
-        log_error("-device virtio-net-device: mac=%s: accepted: six hexadecimal bytes such as "
+        log_error("-device %s: mac=%s: accepted: six hexadecimal bytes such as "
                   "52:54:00:12:34:56, the first one even",
-                  s);
+                  dev->driver, s);
         return -EINVAL;
     }
     for (unsigned i = 0; i < 6; i++) {
@@ -125,10 +125,10 @@ static int parse_mac(const char *s, uint8_t *mac)
 }
 
 /* The network of that name, which no card uses yet. */
-static int find_network(struct vm *vm, const char *id, unsigned *which)
+static int find_network(struct vm *vm, const struct vm_device *dev, const char *id, unsigned *which)
 {
     if (id == NULL) {
-        log_error("-device virtio-net-device: netdev= is missing");
+        log_error("-device %s: netdev= is missing", dev->driver);
         return -EINVAL;
     }
     for (unsigned i = 0; i < vm->opt->nnets; i++) {
@@ -136,14 +136,14 @@ static int find_network(struct vm *vm, const char *id, unsigned *which)
             continue;
         }
         if (vm->nets_used & 1u << i) {
-            log_error("-device virtio-net-device: netdev=%s is taken by another card", id);
+            log_error("-device %s: netdev=%s is taken by another card", dev->driver, id);
             return -EBUSY;
         }
         vm->nets_used |= 1u << i;
         *which = i;
         return 0;
     }
-    log_error("-device virtio-net-device: there is no -netdev with id=%s", id);
+    log_error("-device %s: there is no -netdev with id=%s", dev->driver, id);
     return -ENOENT;
 }
 
@@ -159,14 +159,15 @@ static void fill_in(struct virtio_net *n, struct vm *vm)
     net_reset(&n->dev);
 }
 
-static int set_up(struct virtio_net *n, struct vm *vm, const char *netdev, const char *mac)
+static int set_up(struct virtio_net *n, struct vm *vm, const struct vm_device *dev,
+                  const char *netdev, const char *mac)
 {
     unsigned which = 0;
-    int err = find_network(vm, netdev, &which);
+    int err = find_network(vm, dev, netdev, &which);
 
     memcpy(n->mac, (uint8_t[]){0x52, 0x54, 0x00, 0x12, 0x34, (uint8_t)(0x56 + which)}, 6);
     if (err == 0) {
-        err = parse_mac(mac, n->mac);
+        err = parse_mac(dev, mac, n->mac);
     }
     if (err == 0) {
         err = net_open(&vm->opt->net[which], &n->net);
@@ -195,7 +196,7 @@ static int net_create(struct vm *vm, const struct vm_device *dev, struct virtio_
         err = n->stage == NULL ? -ENOMEM : virtio_options_read(dev, option);
     }
     if (err == 0) {
-        err = set_up(n, vm, option[0].value, option[1].value);
+        err = set_up(n, vm, dev, option[0].value, option[1].value);
         virtio_options_free(option);
     }
     if (err != 0) {

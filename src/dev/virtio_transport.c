@@ -76,7 +76,11 @@ int virtio_create(struct vm *vm, const struct vm_device *dev, struct virtio_devi
     const struct virtio_class *c = find_class(dev->driver, &suffix);
 
     if (c != NULL) {
-        return c->create(vm, dev, out);
+        int err = c->create(vm, dev, out);
+        if (err == 0) {
+            (*out)->name = dev->driver; /* as the user calls it, -pci and all */
+        }
+        return err;
     }
     if (strcmp(dev->driver, "virtconsole") == 0 || strcmp(dev->driver, "virtserialport") == 0) {
         return virtio_console_connect(vm, dev);
