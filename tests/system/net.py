@@ -10,6 +10,8 @@
   legacy    the same with virtio-mmio slots of version 1
   ssh       a whole Debian: commands and a file through ssh by hostfwd, a second of iperf3 in each
             direction, and fio, which reads back what it wrote to a disk at random
+  apt       apt in that Debian: a source of packages on the host's loopback, two packages of which one needs the
+            other; installed, run, removed
   tap       a tap interface with two pairs of queues, in a network namespace of its own: ping, HTTP
             both ways. Left out where namespaces or /dev/net/tun are not allowed.
   tap-fd    the same with a descriptor that was opened before, without the kernel's packet headers
@@ -30,9 +32,10 @@ import sys
 import tempfile
 import threading
 import urllib.request
+from functools import partial
 from pathlib import Path
 
-from guest import FOLDER, Guest, drive, missing, need_kernel, run_cases
+from guest import FOLDER, Guest, drive, missing, need, need_kernel, run_cases
 
 LIMIT = 120
 DATA = bytes(range(256)) * 16384 + b"and an odd end"
@@ -150,7 +153,14 @@ def check_legacy():
     return user(["-global", "virtio-mmio.force-legacy=true"])
 
 
-# ---- ssh ----
+# ---- whole Debians ----
+def copy_disk(scratch):
+    need(FOLDER / "disk.img")
+    disk = Path(scratch) / "disk.img"
+    subprocess.run(["cp", "--sparse=always", "--reflink=auto", FOLDER / "disk.img", disk], check=True)
+    return disk
+
+
 def ssh(port, *command, **keywords):
     """Root has no password: the server lets everybody in who reaches it."""
     return subprocess.run(["ssh", "-p", str(port), "-o", "StrictHostKeyChecking=no",
@@ -184,13 +194,9 @@ def fio(port, disk):
 def check_ssh():
     if not shutil.which("ssh") or not shutil.which("iperf3"):
         return "no ssh or iperf3 on this host: run scripts/setup"
-    if not (FOLDER / "disk.img").exists():
-        return "no guest disk: run scripts/guest"
     script = "dropbear -R -B -E\niperf3 -s -D\niperf3 -s -D -p 5202\necho 'TEST: ready'\nwhile [ ! -e /run/done ]; do sleep 0.2; done\n"
     with tempfile.TemporaryDirectory(prefix="umbra-net-") as scratch:
-        disk = Path(scratch) / "disk.img"
-        subprocess.run(["cp", "--sparse=always", "--reflink=auto", str(FOLDER / "disk.img"),
-                        str(disk)], check=True)
+        disk = copy_disk(scratch)
         data = Path(scratch) / "data"
         data.write_bytes(bytes(16 << 20))
         # A server of its own for each direction: it takes a while to put away a test.
@@ -214,6 +220,60 @@ def check_ssh():
                 guest.process.kill()
         problem = problem or guest.end() or missing(guest.text, "TEST: ready")
         return problem or (None if any(data.read_bytes()) else "fio wrote to another disk")
+
+
+# ---- apt ----
+APT = """
+[ -x /usr/bin/apt-get ] || echo 'TEST: this disk has no apt: run scripts/guest'
+echo 'deb [trusted=yes] http://10.0.2.2:PORT ./' >/etc/apt/sources.list
+apt-get -q update && apt-get -q -y install umbra-greeting && umbra-greeting
+echo "TEST: audit $(dpkg --audit | wc -c)"
+apt-get -q -y remove umbra-words && [ ! -e /usr/bin/umbra-greeting ] && echo 'TEST: removed'
+"""
+
+
+def build_package(folder, name, files, depends=""):
+    """A package with these files, {path: contents}, and its entry for the list of packages."""
+    root = folder / f"{name}.root"
+    for path, contents in files.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_bytes(contents)
+        (root / path).chmod(0o755)
+    control = f"Package: {name}\nVersion: 1\nArchitecture: all\nMaintainer: nobody <nobody@localhost>\n" + \
+        f"Depends: {depends}\n" * bool(depends) + "Description: of a test\n"
+    (root / "DEBIAN").mkdir()
+    (root / "DEBIAN/control").write_text(control, encoding="ascii")
+    deb = folder / f"{name}.deb"
+    subprocess.run(["dpkg-deb", "--root-owner-group", "-Znone", "-b", root, deb], check=True, capture_output=True)
+    shutil.rmtree(root)
+    data = deb.read_bytes()
+    return f"{control}Filename: ./{deb.name}\nSize: {len(data)}\nSHA256: {hashlib.sha256(data).hexdigest()}\n\n"
+
+
+class Packages(http.server.SimpleHTTPRequestHandler):
+    """Serves the folder without a word."""
+
+    def log_message(self, *_):
+        pass
+
+
+def check_apt():
+    with tempfile.TemporaryDirectory(prefix="umbra-net-") as scratch:
+        folder = Path(scratch) / "packages"
+        folder.mkdir()
+        entries = build_package(folder, "umbra-words", {"usr/share/umbra/words": DATA}) + \
+            build_package(folder, "umbra-greeting", {
+                "usr/bin/umbra-greeting": b"#!/bin/sh\necho TEST: words $(md5sum </usr/share/umbra/words)\n"}, "umbra-words")
+        (folder / "Packages").write_text(entries, encoding="ascii")
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(Packages, directory=folder))
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        disk = copy_disk(scratch)
+        guest = Guest(scratch, APT.replace("PORT", str(server.server_address[1])), ["-nic", "user"], disk, limit=300)
+        problem = guest.end() or missing(guest.text, f"TEST: words {hashlib.md5(DATA).hexdigest()}", "TEST: audit 0",
+                                         "TEST: removed")
+        server.shutdown()
+        server.server_close()
+        return problem
 
 
 # ---- tap ----
@@ -265,7 +325,7 @@ echo "TEST: queues $(ls -d /sys/class/net/eth0/queues/tx-* | wc -l)"
     return problem or missing(text, "TEST: ping", f"TEST: queues {queues}")
 
 
-CASES = {"user": check_user, "legacy": check_legacy, "ssh": check_ssh,
+CASES = {"user": check_user, "legacy": check_legacy, "ssh": check_ssh, "apt": check_apt,
          "tap": lambda: in_namespace("tap"), "tap-fd": lambda: in_namespace("tap-fd")}
 
 
