@@ -10,10 +10,10 @@
 
 #include "base/log.h"
 #include "base/rcu.h"
+#include "io/socket_address.h"
 #include "io/unix_path.h"
 
 #include <errno.h>
-#include <netdb.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -21,105 +21,47 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #define SEND_TIMEOUT_MS 5000 /* a debugger that does not read its replies is gone */
-#define ACCEPTED        "tcp:[HOST]:PORT, unix:PATH"
+#define ACCEPTED        "tcp:[HOST]:PORT, unix:PATH (of at most 107 bytes)"
 
 /* ---- listening ---- */
-/* "[HOST]:PORT" in two strings; an empty host is the loopback. */
-static bool split_tcp(const char *spec, char host[256], char port[6])
+/* The stub always serves and never waits, so server= and wait= of scripts change nothing. */
+static bool parse_spec(const char *spec, struct socket_address *a, const char **why)
 {
-    const char *colon = strrchr(spec, ':');
-    size_t n = colon ? (size_t)(colon - spec) : 0;
-
-    if (!colon || n >= 256 || !colon[1] || strlen(colon + 1) > 5 ||
-        strspn(colon + 1, "0123456789") != strlen(colon + 1) || atoi(colon + 1) > 65535)
+    if (!socket_address_parse(spec, a, why))
         return false;
-    if (n > 1 && spec[0] == '[' && spec[n - 1] == ']') { /* an IPv6 address */
-        spec++;
-        n -= 2;
-    }
-    snprintf(host, 256, "%.*s", (int)n, n ? spec : "127.0.0.1");
-    if (!n)
-        snprintf(host, 256, "127.0.0.1");
-    snprintf(port, 6, "%s", colon + 1);
-    return true;
+    a->server = true;
+    return !a->tcp || (strspn(a->service, "0123456789") == strlen(a->service) &&
+                       atoi(a->service) <= 65535);
 }
 
 bool gdb_spec_valid(const char *spec, const char **why)
 {
-    char host[256], port[6];
+    struct socket_address a;
+    bool ok = parse_spec(spec, &a, why);
 
     *why = ACCEPTED;
-    if (!strncmp(spec, "unix:", 5))
-        return spec[5];
-    return !strncmp(spec, "tcp:", 4) && split_tcp(spec + 4, host, port);
+    return ok;
 }
 
 /* A listening socket, or -errno. */
-static int listen_at(int family, const struct sockaddr *addr, socklen_t len)
+static int listen_at(struct gdb *g, const char *spec)
 {
-    int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0), one = 1;
+    struct socket_address a;
+    const char *why;
 
-    if (fd < 0)
-        return -errno;
-    if (family != AF_UNIX)
-        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-    if (bind(fd, addr, len) || listen(fd, 4)) {
-        int err = -errno;
-
-        close(fd);
-        return err;
-    }
-    return fd;
-}
-
-static int listen_tcp(const char *spec)
-{
-    struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM}, *list;
-    char host[256], port[6];
-    int err, fd = -EINVAL;
-
-    if (!split_tcp(spec, host, port))
+    if (!parse_spec(spec, &a, &why))
         return -EINVAL;
-    err = getaddrinfo(host, port, &hints, &list);
-    if (err) {
-        log_error("-gdb tcp:%s: %s: %s", spec, host, gai_strerror(err));
-        return -EHOSTUNREACH;
-    }
-    for (const struct addrinfo *a = list; a && fd < 0; a = a->ai_next)
-        fd = listen_at(a->ai_family, a->ai_addr, a->ai_addrlen);
-    freeaddrinfo(list);
-    if (fd < 0)
-        log_error(
-            "-gdb tcp:%s: cannot listen at %s port %s: %s; give another port with -gdb tcp::PORT",
-            spec, host, port, strerror(-fd));
-    return fd;
-}
+    int fd = socket_address_open(&a, &why);
 
-static int listen_unix(struct gdb *g, const char *path)
-{
-    struct sockaddr_un addr = {.sun_family = AF_UNIX};
-    int fd;
-
-    if (strlen(path) >= sizeof(addr.sun_path)) {
-        log_error("-gdb unix:%s: the path is longer than %zu bytes", path,
-                  sizeof(addr.sun_path) - 1);
-        return -ENAMETOOLONG;
-    }
-    memcpy(addr.sun_path, path, strlen(path));
-    fd = unix_path_free(path);
-    if (!fd)
-        fd = listen_at(AF_UNIX, (const struct sockaddr *)&addr, sizeof(addr));
     if (fd < 0)
-        log_error(
-            "-gdb unix:%s: cannot listen: %s; give another path, or remove the file if nobody "
-            "uses it",
-            path, strerror(-fd));
-    else
-        g->unix_path = strdup(path);
+        log_error("-gdb %s: cannot listen: %s; %s", spec, why,
+                  a.tcp ? "give another port with -gdb tcp::PORT"
+                        : "give another path, or remove the file if nobody uses it");
+    else if (!a.tcp)
+        g->unix_path = strdup(a.path);
     return fd;
 }
 
@@ -324,7 +266,7 @@ int gdb_start(struct vm *vm, const char *spec, struct gdb **out)
     g->vm = vm;
     g->client_fd = -1;
     g->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    g->listen_fd = spec[0] == 'u' ? listen_unix(g, spec + 5) : listen_tcp(spec + 4);
+    g->listen_fd = listen_at(g, spec);
     vm->debug.hit = gdb_hit;
     vm->debug.opaque = g;
     err = g->listen_fd < 0 ? g->listen_fd : g->event_fd < 0 ? -EMFILE : start_thread(g);

@@ -41,8 +41,6 @@ struct chardev_sharer {
  * when asked to.
  */
 int chardev_open(struct io_loop *l, const char *spec, struct chardev **out) MUST_CHECK;
-/* NAME, NAME=on or NAME=off in the `len` bytes at opt; false: something else. */
-bool chardev_parse_switch(const char *opt, size_t len, const char *name, bool *value);
 /* Checks the spelling only; on false *why says what is accepted. */
 bool chardev_spec_valid(const char *spec, const char **why);
 /* Connects the front end and starts input; once, before the machine runs. */

@@ -19,7 +19,7 @@ struct chardev {
 
     /* ---- I/O thread ---- */
     int in_fd, out_fd;       /* -1: none. A socket has both the same */
-    int listen_fd;           /* unix server */
+    int listen_fd;           /* socket server */
     int hold_fd;             /* pty: our own open slave end */
     bool in_watched, out_watched;   /* the descriptor is in the loop */
     uint32_t in_events, out_events; /* what it waits for there */
@@ -50,8 +50,10 @@ struct chardev {
 /* chardev_open.c: fill in fds. -errno, reported. */
 int chardev_open_stdio(struct chardev *c) MUST_CHECK;
 int chardev_open_file(struct chardev *c, const char *path) MUST_CHECK;
-int chardev_open_unix(struct chardev *c, const char *spec) MUST_CHECK;
 int chardev_open_pty(struct chardev *c) MUST_CHECK;
+
+/* chardev_socket.c: "unix:..." or "tcp:..." */
+int chardev_open_socket(struct chardev *c, const char *spec) MUST_CHECK;
 
 /* chardev_escape.c: input of a back end that knows the Ctrl-A keys. */
 /* May more be read from the descriptor? */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Character back ends: parsing -serial and opening what it names. Main thread, before the machine
- * runs; only a Unix server's later clients are accepted on the I/O thread.
+ * Character back ends: parsing -serial and opening what it names; sockets are in
+ * chardev_socket.c. Main thread, before the machine runs.
  *
  * The user's terminal and pipes are opened a second time, non-blocking, through /proc/self/fd:
  * setting O_NONBLOCK on the descriptor we inherited would change it for the shell and everyone
@@ -10,29 +10,31 @@
 #include "chardev_internal.h"
 #include "base/log.h"
 #include "io/io.h"
+#include "io/socket_address.h"
 #include "io/terminal.h"
-#include "io/unix_path.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <termios.h>
 #include <unistd.h>
 
 static const char accepted[] =
-    "stdio, null, none, pty, testdev, file:PATH, unix:PATH[,server=on|off][,wait=on|off], or one "
-    "of them after mon: for a console with a monitor";
+    "stdio, null, none, pty, testdev, file:PATH, unix:PATH or tcp:HOST:PORT, the last two with "
+    "[,server=on|off][,wait=on|off], or one of them after mon: for a console with a monitor";
+
+static bool is_socket(const char *spec)
+{
+    return strncmp(spec, "unix:", 5) == 0 || strncmp(spec, "tcp:", 4) == 0;
+}
 
 bool chardev_spec_valid(const char *spec, const char **why)
 {
     static const char *const word[] = {"stdio", "null", "none", "pty", "testdev"};
+    struct socket_address a;
 
     *why = accepted;
     spec += strncmp(spec, "mon:", 4) == 0 ? 4 : 0;
@@ -43,7 +45,7 @@ bool chardev_spec_valid(const char *spec, const char **why)
     }
     return (strncmp(spec, "ringbuf:", 8) == 0 && chardev_ringbuf_valid(spec + 8)) ||
            (strncmp(spec, "file:", 5) == 0 && spec[5] != '\0') ||
-           (strncmp(spec, "unix:", 5) == 0 && spec[5] != '\0' && spec[5] != ',');
+           (is_socket(spec) && socket_address_parse(spec, &a, why));
 }
 
 static int open_parts(struct chardev *c, const char *spec)
@@ -76,7 +78,7 @@ static int open_parts(struct chardev *c, const char *spec)
     if (strncmp(spec, "file:", 5) == 0) {
         return chardev_open_file(c, spec + 5);
     }
-    return chardev_open_unix(c, spec + 5);
+    return chardev_open_socket(c, spec);
 }
 
 int chardev_open(struct io_loop *l, const char *spec, struct chardev **out)
@@ -170,145 +172,4 @@ int chardev_open_pty(struct chardev *c)
     }
     fprintf(stderr, "umbra: serial port is %s\n", name);
     return 0;
-}
-
-/* ---- unix sockets ---- */
-struct unix_spec {
-    struct sockaddr_un addr;
-    bool server, wait;
-};
-
-bool chardev_parse_switch(const char *opt, size_t len, const char *name, bool *value)
-{
-    size_t n = strlen(name);
-
-    if (len < n || strncmp(opt, name, n) != 0) {
-        return false;
-    }
-    if (len == n || (len == n + 3 && strncmp(opt + n, "=on", 3) == 0)) {
-        *value = true;
-        return true;
-    }
-    if (len == n + 4 && strncmp(opt + n, "=off", 4) == 0) {
-        *value = false;
-        return true;
-    }
-    return false;
-}
-
-static int parse_unix(const char *spec, struct unix_spec *u)
-{
-    size_t len = strcspn(spec, ",");
-    bool nowait = false;
-
-    *u = (struct unix_spec){.addr.sun_family = AF_UNIX, .wait = true};
-    if (len >= sizeof u->addr.sun_path) {
-        log_error("character device unix:%.*s: the path is longer than %zu bytes", (int)len, spec,
-                  sizeof u->addr.sun_path - 1);
-        return -ENAMETOOLONG;
-    }
-    memcpy(u->addr.sun_path, spec, len);
-    for (const char *p = spec + len; *p == ',';) {
-        size_t n = strcspn(++p, ",");
-        if (!chardev_parse_switch(p, n, "server", &u->server) &&
-            !chardev_parse_switch(p, n, "wait", &u->wait) &&
-            !chardev_parse_switch(p, n, "nowait", &nowait)) {
-            log_error("character device unix: unknown option %.*s; accepted: server=on|off, "
-                      "wait=on|off",
-                      (int)n, p);
-            return -EINVAL;
-        }
-        p += n;
-    }
-    if (nowait) {
-        u->wait = false;
-    }
-    return 0;
-}
-
-static void on_client(void *opaque, uint32_t events)
-{
-    struct chardev *c = opaque;
-    int fd = accept4(c->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-
-    (void)events;
-    if (fd < 0) {
-        return;
-    }
-    /* One client at a time: the next one waits in the queue. */
-    if (io_fd_mod(c->loop, c->listen_fd, 0) != 0 || chardev_connect_fd(c, fd) != 0) {
-        close(fd);
-    }
-}
-
-/* Wait for the first client; Ctrl-C ends the wait and us, whatever the caller has blocked. */
-static int accept_first(int fd)
-{
-    sigset_t quit, old;
-    int client;
-
-    sigemptyset(&quit);
-    sigaddset(&quit, SIGINT);
-    sigaddset(&quit, SIGTERM);
-    sigaddset(&quit, SIGHUP);
-    pthread_sigmask(SIG_UNBLOCK, &quit, &old);
-    do {
-        client = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    } while (client < 0 && errno == EINTR);
-    int err = errno;
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
-    return client >= 0 ? client : -err;
-}
-
-static int serve(struct chardev *c, const struct unix_spec *u, int fd)
-{
-    int err = unix_path_free(u->addr.sun_path);
-
-    if (err != 0) {
-        return err;
-    }
-    if (bind(fd, (const struct sockaddr *)&u->addr, sizeof u->addr) != 0 || listen(fd, 1) != 0) {
-        return -errno;
-    }
-    c->listen_fd = fd;
-    c->unlink_path = strdup(u->addr.sun_path);
-    c->discard = true;
-    if (!u->wait) {
-        return io_fd_add(c->loop, fd, EPOLLIN, on_client, c);
-    }
-    fprintf(stderr, "umbra: waiting for a client of the serial port at %s\n", u->addr.sun_path);
-    int client = accept_first(fd);
-    if (client < 0) {
-        return client;
-    }
-    c->in_fd = c->out_fd = client;
-    return io_fd_add(c->loop, fd, 0, on_client, c);
-}
-
-int chardev_open_unix(struct chardev *c, const char *spec)
-{
-    struct unix_spec u;
-    int err = parse_unix(spec, &u);
-
-    if (err != 0) {
-        return err;
-    }
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0) {
-        err = -errno;
-    } else if (u.server) {
-        err = serve(c, &u, fd);
-    } else if (connect(fd, (const struct sockaddr *)&u.addr, sizeof u.addr) != 0) {
-        err = -errno;
-    } else {
-        c->in_fd = c->out_fd = fd;
-        fcntl(fd, F_SETFL, O_NONBLOCK);
-    }
-    if (err != 0) {
-        log_error("character device unix:%s: %s", u.addr.sun_path, strerror(-err));
-        if (fd >= 0 && c->listen_fd != fd) {
-            close(fd);
-        }
-    }
-    return err;
 }

@@ -50,6 +50,9 @@ struct net_config {
     /* user */
     bool restricted;            /* the guest reaches nobody, forwards work */
     char *hostname;             /* the guest's, told by DHCP */
+    uint32_t network, netmask, gateway, nameserver, dhcp_start; /* IPv4, in host order */
+    bool no_ipv6;
+    char *tftp, *bootfile;      /* a folder of the host, served read-only; what DHCP names */
     struct net_forward forward[NET_FORWARDS];
     unsigned nforwards;
     /* tap: an interface's name, or descriptors */

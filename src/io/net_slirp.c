@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * -netdev user: libslirp gives the guest a private network 10.0.2.0/24 (and fec0::/64) with a
+ * -netdev user: libslirp gives the guest a private network, 10.0.2.0/24 and fec0::/64, with a
  * gateway that is the host, DHCP and DNS, and carries its connections over ordinary sockets of this
  * process.
  *
@@ -289,12 +289,14 @@ static Slirp *start_library(struct net_slirp *s, const struct net_config *c)
         .version = 1,
         .restricted = c->restricted,
         .in_enabled = true,
-        .vnetwork.s_addr = htonl(0x0a000200),
-        .vnetmask.s_addr = htonl(0xffffff00),
-        .vhost.s_addr = htonl(0x0a000202),
-        .vdhcp_start.s_addr = htonl(0x0a00020f),
-        .vnameserver.s_addr = htonl(0x0a000203),
-        .in6_enabled = true,
+        .vnetwork.s_addr = htonl(c->network),
+        .vnetmask.s_addr = htonl(c->netmask),
+        .vhost.s_addr = htonl(c->gateway),
+        .vdhcp_start.s_addr = htonl(c->dhcp_start),
+        .vnameserver.s_addr = htonl(c->nameserver),
+        .tftp_path = c->tftp,
+        .bootfile = c->bootfile,
+        .in6_enabled = !c->no_ipv6,
         .vprefix_len = 64,
         .vhostname = c->hostname,
     };

@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "io/chardev.h"
+#include "io/socket_address.h"
 #include "io/io.h"
 #include "vm_control.h"
 
@@ -29,10 +30,10 @@ bool monitor_spec_valid(const char *spec, const char **why)
 {
     static const char accepted[] = "stdio, null, none, pty, file:PATH, unix:PATH or tcp:HOST:PORT, "
                                    "the last two with [,server=on|off][,wait=on|off]";
-    struct address a;
+    struct socket_address a;
 
     if (on_socket(spec)) {
-        return address_parse(spec, &a, why);
+        return socket_address_parse(spec, &a, why);
     }
     bool ok = strncmp(spec, "mon:", 4) != 0 && strncmp(spec, "ringbuf:", 8) != 0 &&
               chardev_spec_valid(spec, why);

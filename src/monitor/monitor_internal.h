@@ -103,14 +103,6 @@ void session_send(struct session *s, const char *buf, size_t len);
 void session_writable(struct session *s);
 
 /* ---- sockets.c, backends.c: where sessions come from ---- */
-struct address {
-    bool server, wait;
-    bool tcp;
-    char host[256], service[32]; /* tcp */
-    char path[108];              /* unix */
-};
-/* Parse "unix:..." or "tcp:..."; false: *why says what is wrong. */
-bool address_parse(const char *spec, struct address *a, const char **why);
 int sockets_open(struct monitor *m, enum monitor_mode mode, bool pretty, const char *spec)
     MUST_CHECK;
 void sockets_close(struct monitor *m);

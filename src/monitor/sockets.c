@@ -8,21 +8,17 @@
 #include "monitor_internal.h"
 
 #include "base/log.h"
-#include "io/chardev.h"
 #include "io/io.h"
+#include "io/socket_address.h"
 #include "io/unix_path.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #define CLIENTS_MAX 32u /* of one listener; more wait in the queue of the socket */
@@ -35,73 +31,6 @@ struct listener {
     int fd;
     char *unlink_path;
 };
-
-/* ---- addresses ---- */
-static const char forms[] =
-    "unix:PATH or tcp:HOST:PORT, each with [,server=on|off][,wait=on|off]";
-
-static bool parse_switches(const char *p, struct address *a)
-{
-    bool nowait = false, ignored;
-
-    while (*p == ',') {
-        size_t n = strcspn(++p, ",");
-        if (!chardev_parse_switch(p, n, "server", &a->server) &&
-            !chardev_parse_switch(p, n, "wait", &a->wait) &&
-            !chardev_parse_switch(p, n, "nowait", &nowait) &&
-            !(a->tcp && chardev_parse_switch(p, n, "nodelay", &ignored))) {
-            return false;
-        }
-        p += n;
-    }
-    a->wait = a->wait && !nowait;
-    return true;
-}
-
-static bool parse_tcp(const char *where, size_t len, struct address *a)
-{
-    const char *colon = memrchr(where, ':', len);
-
-    if (colon == NULL || colon + 1 == where + len ||
-        (size_t)(where + len - colon) > sizeof a->service) {
-        return false;
-    }
-    size_t host = (size_t)(colon - where);
-    if (host >= 2 && where[0] == '[' && where[host - 1] == ']') {
-        where++;
-        host -= 2;
-    }
-    if (host >= sizeof a->host) {
-        return false;
-    }
-    memcpy(a->host, where, host);
-    memcpy(a->service, colon + 1, (size_t)(where + len - colon));
-    a->service[strcspn(a->service, ",")] = '\0';
-    return true;
-}
-
-bool address_parse(const char *spec, struct address *a, const char **why)
-{
-    *a = (struct address){.wait = true, .tcp = strncmp(spec, "tcp:", 4) == 0};
-    *why = forms;
-    if (!a->tcp && strncmp(spec, "unix:", 5) != 0) {
-        return false;
-    }
-    const char *where = spec + (a->tcp ? 4 : 5);
-    size_t len = strcspn(where, ",");
-    if (len == 0 || !parse_switches(where + len, a)) {
-        return false;
-    }
-    if (a->tcp) {
-        return parse_tcp(where, len, a);
-    }
-    if (len >= sizeof a->path) {
-        *why = "a path of at most 107 bytes (a limit of Unix sockets)";
-        return false;
-    }
-    memcpy(a->path, where, len);
-    return true;
-}
 
 /* ---- clients ---- */
 static ssize_t socket_write(struct session *s, const char *buf, size_t len)
@@ -222,84 +151,7 @@ static void on_listener(void *opaque, uint32_t events)
 }
 
 /* ---- opening ---- */
-/* Wait for the first client; Ctrl-C ends the wait and us, whatever the caller has blocked. */
-static int accept_first(int fd)
-{
-    sigset_t quit, old;
-    int client;
-
-    sigemptyset(&quit);
-    sigaddset(&quit, SIGINT);
-    sigaddset(&quit, SIGTERM);
-    sigaddset(&quit, SIGHUP);
-    pthread_sigmask(SIG_UNBLOCK, &quit, &old);
-    do {
-        client = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    } while (client < 0 && errno == EINTR);
-    int err = errno;
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
-    return client >= 0 ? client : -err;
-}
-
-static int use(int fd, const struct address *a, const struct sockaddr *sa, socklen_t len)
-{
-    int on = 1;
-
-    if (!a->server) {
-        if (connect(fd, sa, len) != 0) {
-            return -errno;
-        }
-        return fcntl(fd, F_SETFL, O_NONBLOCK) == 0 ? 0 : -errno;
-    }
-    if (a->tcp) {
-        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    }
-    return bind(fd, sa, len) == 0 && listen(fd, 8) == 0 ? 0 : -errno;
-}
-
-/* A socket for one resolved address; its descriptor or -errno. */
-static int open_one(const struct address *a, int family, const struct sockaddr *sa, socklen_t len)
-{
-    int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-    if (fd < 0) {
-        return -errno;
-    }
-    int err = use(fd, a, sa, len);
-    if (err != 0) {
-        close(fd);
-        return err;
-    }
-    return fd;
-}
-
-static int open_unix(const struct address *a)
-{
-    struct sockaddr_un sa = {.sun_family = AF_UNIX};
-    int err = a->server ? unix_path_free(a->path) : 0;
-
-    memcpy(sa.sun_path, a->path, sizeof sa.sun_path);
-    return err != 0 ? err : open_one(a, AF_UNIX, (const struct sockaddr *)&sa, sizeof sa);
-}
-
-static int open_tcp(const struct address *a, const char *spec)
-{
-    struct addrinfo hint = {.ai_socktype = SOCK_STREAM}, *list;
-    int fd = -EADDRNOTAVAIL;
-    int gai = getaddrinfo(a->host[0] != '\0' ? a->host : "127.0.0.1", a->service, &hint, &list);
-
-    if (gai != 0) {
-        log_error("monitor at %s: %s", spec, gai_strerror(gai));
-        return -EINVAL;
-    }
-    for (const struct addrinfo *i = list; i != NULL && fd < 0; i = i->ai_next) {
-        fd = open_one(a, i->ai_family, i->ai_addr, i->ai_addrlen);
-    }
-    freeaddrinfo(list);
-    return fd;
-}
-
-static int serve(struct monitor *m, const struct listener *like, const struct address *a,
+static int serve(struct monitor *m, const struct listener *like, const struct socket_address *a,
                  const char *spec)
 {
     struct listener *l = malloc(sizeof *l);
@@ -315,7 +167,7 @@ static int serve(struct monitor *m, const struct listener *like, const struct ad
     m->listeners = l;
     if (a->wait) {
         fprintf(stderr, "umbra: waiting for a client of the monitor at %s\n", spec);
-        client = accept_first(l->fd);
+        client = socket_address_accept(l->fd);
         if (client < 0) {
             return client;
         }
@@ -326,21 +178,22 @@ static int serve(struct monitor *m, const struct listener *like, const struct ad
 
 int sockets_open(struct monitor *m, enum monitor_mode mode, bool pretty, const char *spec)
 {
-    struct address a;
+    struct socket_address a;
     const char *why;
 
-    if (!address_parse(spec, &a, &why)) {
+    if (!socket_address_parse(spec, &a, &why)) {
         log_error("monitor at %s: accepted: %s", spec, why);
         return -EINVAL;
     }
-    int fd = a.tcp ? open_tcp(&a, spec) : open_unix(&a), err = fd;
-    if (fd >= 0 && a.server) {
-        err = serve(m, &(struct listener){.mon = m, .mode = mode, .pretty = pretty, .fd = fd}, &a,
-                    spec);
-    } else if (fd >= 0) {
-        err = add_client(m, mode, pretty, fd);
+    int fd = socket_address_open(&a, &why);
+    if (fd < 0) {
+        log_error("monitor at %s: %s", spec, why);
+        return fd;
     }
-    if (err < 0 && err != -EINVAL) {
+    int err = a.server ? serve(m, &(struct listener){.mon = m, .mode = mode, .pretty = pretty,
+                                                     .fd = fd}, &a, spec)
+                       : add_client(m, mode, pretty, fd);
+    if (err != 0) {
         log_error("monitor at %s: %s", spec, strerror(-err));
     }
     return err;

@@ -7,6 +7,7 @@
 
   shell     what is typed reaches the guest's shell, what it answers comes back; Ctrl-A x ends the
             emulator and the terminal is as it was before
+  sockets   a shell behind -serial tcp: and unix:, client after client
   signals   SIGINT, SIGTERM and SIGHUP end it within seconds, terminal restored, and a write that the
             guest has finished is in the disk's file
   fatal     no memory left for guest RAM ends it with one sentence, a crash with its signal, and the
@@ -21,6 +22,7 @@ import pty
 import resource
 import select
 import signal
+import socket
 import subprocess
 import tempfile
 import termios
@@ -109,6 +111,39 @@ def check_shell():
     return None
 
 
+def ask(connection, question, answer):
+    """Type a line; does the answer come back? What came is returned when it does not."""
+    connection.settimeout(20)
+    connection.sendall(question)
+    text = b""
+    try:
+        while answer not in text and (chunk := connection.recv(4096)):
+            text += chunk
+    except TimeoutError:
+        pass
+    return None if answer in text else f"no {answer!r} in {text[-300:]!r}"
+
+
+def check_sockets():
+    with tempfile.TemporaryDirectory(prefix="umbra-console-") as scratch:
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            port = probe.getsockname()[1]
+        places = {f"tcp:127.0.0.1:{port}": (socket.AF_INET, ("127.0.0.1", port)),
+                  f"unix:{scratch}/serial": (socket.AF_UNIX, f"{scratch}/serial")}
+        for spec, (family, address) in places.items():
+            with Console(["-serial", f"{spec},server=on,wait=on"]) as console:
+                if not console.wait_for(b"waiting for a client", 20):
+                    return f"{spec}: {console.output!r}"
+                for client in range(2):
+                    with socket.socket(family) as connection:
+                        connection.connect(address)
+                        problem = None if client else ask(connection, b"", PROMPT)
+                        problem = problem or ask(connection, b"echo answer-$((6 * 7))\n", b"answer-42")
+                    if problem:
+                        return f"{spec}, client {client + 1}: {problem}"
+    return None
+
+
 def check_signals():
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         with tempfile.NamedTemporaryFile(prefix="umbra-disk-") as disk:
@@ -186,7 +221,7 @@ def check_idle():
     return None
 
 
-CASES = {"shell": check_shell, "signals": check_signals, "fatal": check_fatal,
+CASES = {"shell": check_shell, "sockets": check_sockets, "signals": check_signals, "fatal": check_fatal,
          "idle": check_idle}
 
 

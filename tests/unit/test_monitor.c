@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "io/socket_address.h"
 #include "monitor/monitor_internal.h"
 #include "vm_control.h"
 
@@ -321,34 +322,34 @@ Test(monitor, formats)
 /* ---- places ---- */
 Test(monitor, addresses)
 {
-    struct address a;
+    struct socket_address a;
     const char *why;
 
-    cr_assert(address_parse("unix:/tmp/x,server=on,wait=off", &a, &why));
+    cr_assert(socket_address_parse("unix:/tmp/x,server=on,wait=off", &a, &why));
     cr_expect(!a.tcp && a.server && !a.wait);
     cr_expect_str_eq(a.path, "/tmp/x");
-    cr_assert(address_parse("unix:/tmp/x,server,nowait", &a, &why));
+    cr_assert(socket_address_parse("unix:/tmp/x,server,nowait", &a, &why));
     cr_expect(a.server && !a.wait);
-    cr_assert(address_parse("tcp:localhost:44,server", &a, &why));
+    cr_assert(socket_address_parse("tcp:localhost:44,server", &a, &why));
     cr_expect(a.tcp && a.server && a.wait);
     cr_expect_str_eq(a.host, "localhost");
     cr_expect_str_eq(a.service, "44");
-    cr_assert(address_parse("tcp:[::1]:http,server=off", &a, &why));
+    cr_assert(socket_address_parse("tcp:[::1]:http,server=off", &a, &why));
     cr_expect_str_eq(a.host, "::1");
     cr_expect_str_eq(a.service, "http");
-    cr_assert(address_parse("tcp::4444", &a, &why));
+    cr_assert(socket_address_parse("tcp::4444", &a, &why));
     cr_expect_str_eq(a.host, "");
     for (const char *const *bad = (const char *const[]){"unix:", "unix:,server", "tcp:", "tcp:4444",
                                                         "tcp:host:", "tcp:a:1,fast", "udp:a:1",
                                                         "unix:/x,server=perhaps", NULL};
          *bad != NULL; bad++) {
-        cr_expect_not(address_parse(*bad, &a, &why), "%s", *bad);
+        cr_expect_not(socket_address_parse(*bad, &a, &why), "%s", *bad);
     }
     char path[130] = "unix:/";
     memset(path + 6, 'p', 106);
-    cr_expect(address_parse(path, &a, &why), "107 bytes fit");
+    cr_expect(socket_address_parse(path, &a, &why), "107 bytes fit");
     path[112] = 'p';
-    cr_expect_not(address_parse(path, &a, &why), "108 do not");
+    cr_expect_not(socket_address_parse(path, &a, &why), "108 do not");
     cr_expect(strstr(why, "107"));
     cr_expect(monitor_metrics_valid("9100") && monitor_metrics_valid("[::1]:9100"));
     cr_expect_not(monitor_metrics_valid("host") || monitor_metrics_valid("0") ||
