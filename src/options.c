@@ -10,15 +10,12 @@
 #include "base/symbols.h"
 #include "gdb/gdb.h"
 #include "io/chardev.h"
-#include "vcpu/arm.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define MIB ((uint64_t)1 << 20)
-#define GIB ((uint64_t)1 << 30)
-#define MAX_RAM (32 * GIB)
 
 static int set_string(const char **slot, const char *value)
 {
@@ -26,167 +23,18 @@ static int set_string(const char **slot, const char *value)
     return 0;
 }
 
-static int bad_value(const char *option, const char *value, const char *accepted)
+int options_bad_value(const char *option, const char *value, const char *accepted)
 {
     log_error("-%s %s: not supported; accepted: %s", option, value, accepted);
     return -EINVAL;
-}
-
-/* ---- machine ---- */
-#define MACHINE_HELP                                                                               \
-    "virt[,gic-version=2][,highmem=on|off][,watchdog=on|off][,virtio=mmio|pci][,dumpdtb=FILE], "   \
-    "ranchu[,xres=W][,yres=H][,format=r5g6b5|x8r8g8b8][,wav=FILE][,adb=[ADDR:]PORT]"               \
-    "[,prop=NAME=VALUE]..."
-
-static int machine_name(struct options *o, const char *name)
-{
-    if (strcmp(name, "ranchu") == 0) {
-        o->vm.machine = "ranchu";
-        o->vm.ranchu.on = true;
-        o->vm.virtio_legacy = true; /* as that board; -global after it has the last word */
-        return 0;
-    }
-    return strcmp(name, "virt") == 0 ? 0 : bad_value("M", name, MACHINE_HELP);
-}
-
-static int machine_key(struct options *o, const struct options_list *l)
-{
-    const char *v = l->value != NULL ? l->value : "";
-
-    if (strcmp(l->key, "type") == 0 || l->value == NULL) {
-        return machine_name(o, l->value == NULL ? l->key : v);
-    }
-    if (o->vm.ranchu.on && options_ranchu_knows(l->key)) {
-        return options_parse_ranchu(o, l->key, v);
-    }
-    if (strcmp(l->key, "gic-version") == 0) {
-        return strcmp(v, "2") == 0 ? 0 : bad_value("M gic-version", v, "2");
-    }
-    if (strcmp(l->key, "highmem") == 0) {
-        return strcmp(v, "on") == 0 || strcmp(v, "off") == 0 ? 0
-                                                             : bad_value("M highmem", v, "on, off");
-    }
-    if (strcmp(l->key, "watchdog") == 0) {
-        o->vm.watchdog = strcmp(v, "on") == 0;
-        return o->vm.watchdog || strcmp(v, "off") == 0 ? 0 : bad_value("M watchdog", v, "on, off");
-    }
-    if (strcmp(l->key, "virtio") == 0) {
-        o->vm.virtio_pci = strcmp(v, "pci") == 0;
-        return o->vm.virtio_pci || strcmp(v, "mmio") == 0 ? 0
-                                                          : bad_value("M virtio", v, "mmio, pci");
-    }
-    if (strcmp(l->key, "dumpdtb") == 0 && *v != '\0') {
-        free(o->vm.dumpdtb);
-        o->vm.dumpdtb = strdup(v);
-        return o->vm.dumpdtb != NULL ? 0 : -ENOMEM;
-    }
-    return bad_value("M", l->key, MACHINE_HELP);
-}
-
-static int parse_machine(struct options *o, const char *value)
-{
-    struct options_list l = {.rest = value};
-    int err = 0;
-
-    while (err == 0 && options_list_next(&l)) {
-        err = machine_key(o, &l);
-    }
-    options_list_end(&l);
-    if (err == 0 && o->vm.ranchu.on && o->vm.watchdog) {
-        return bad_value("M ranchu,watchdog", "on", "off (the board has none)");
-    }
-    return err;
-}
-
-static int parse_cpu(struct options *o, const char *value)
-{
-    if (arm_cpu_model_find(value) == NULL) {
-        return bad_value("cpu", value, arm_cpu_model_names());
-    }
-    return set_string(&o->vm.cpu, value);
-}
-
-static int parse_smp(struct options *o, const char *value)
-{
-    const char *number = strncmp(value, "cpus=", 5) == 0 ? value + 5 : value;
-    uint64_t n;
-
-    if (!options_parse_number(number, &n)) {
-        return bad_value("smp", value, "a number of CPUs from 1 to 8, or cpus=N");
-    }
-    if (n == 0) {
-        log_error("-smp 0: a machine needs at least one CPU; accepted: 1 to %d", VCPU_MAX);
-        return -EINVAL;
-    }
-    if (n > VCPU_MAX) {
-        log_error("-smp %s: the GICv2 interrupt controller of this board serves at most %d CPUs; "
-                  "accepted: 1 to %d",
-                  number, VCPU_MAX, VCPU_MAX);
-        return -EINVAL;
-    }
-    o->vm.smp = (unsigned)n;
-    return 0;
-}
-
-static int parse_memory(struct options *o, const char *value)
-{
-    const char *size = strncmp(value, "size=", 5) == 0 ? value + 5 : value;
-    uint64_t n;
-    int err = options_parse_size(size, MIB, &n);
-
-    if (err == -EINVAL) {
-        return bad_value("m", value, "a size such as 1024 (MiB), 512M or 4G");
-    }
-    if (err != 0 || n > MAX_RAM) {
-        log_error("-m %s: the board has room for at most 32G of RAM", value);
-        return -EINVAL;
-    }
-    if (n < MIB || n % GUEST_PAGE_SIZE != 0) {
-        log_error("-m %s: RAM is at least 1M and a multiple of 4K", value);
-        return -EINVAL;
-    }
-    o->vm.ram_size = n;
-    return 0;
-}
-
-static int accel_key(struct options *o, const struct options_list *l)
-{
-    const char *v = l->value != NULL ? l->value : "";
-    uint64_t n;
-
-    if (l->value == NULL && strcmp(l->key, "tcg") == 0) {
-        return 0;
-    }
-    if (strcmp(l->key, "thread") == 0) {
-        return strcmp(v, "multi") == 0 ? 0 : bad_value("accel thread", v, "multi");
-    }
-    if (strcmp(l->key, "tb-size") == 0) {
-        if (!options_parse_number(v, &n) || n == 0 || n > 2048) {
-            return bad_value("accel tb-size", v, "1 to 2048 (MiB for each CPU)");
-        }
-        o->vm.tb_size = n * MIB;
-        return 0;
-    }
-    return bad_value("accel", l->key, "tcg[,thread=multi][,tb-size=MIB]");
-}
-
-static int parse_accel(struct options *o, const char *value)
-{
-    struct options_list l = {.rest = value};
-    int err = 0;
-
-    while (err == 0 && options_list_next(&l)) {
-        err = accel_key(o, &l);
-    }
-    options_list_end(&l);
-    return err;
 }
 
 static int parse_mmu(struct options *o, const char *value)
 {
     const char *why;
 
-    return mmu_options_parse(&o->vm.mmu, value, &why) == 0 ? 0 : bad_value("mmu", value, why);
+    return mmu_options_parse(&o->vm.mmu, value, &why) == 0 ? 0
+                                                           : options_bad_value("mmu", value, why);
 }
 
 static int parse_vma_budget(struct options *o, const char *value)
@@ -194,7 +42,7 @@ static int parse_vma_budget(struct options *o, const char *value)
     uint64_t n;
 
     if (!options_parse_number(value, &n) || n == 0) {
-        return bad_value("vma-budget", value, "a number of mappings, 1 or more");
+        return options_bad_value("vma-budget", value, "a number of mappings, 1 or more");
     }
     o->vm.mmu.vma_budget = n;
     return 0;
@@ -209,7 +57,7 @@ static int parse_tier2(struct options *o, const char *value)
         return 0;
     }
     if (!options_parse_number(value, &n) || n > 1000000000) {
-        return bad_value("tier2-threshold", value,
+        return options_bad_value("tier2-threshold", value,
                          "sampled, 0 (off), 1 (at once) to 1000000000 (entries)");
     }
     o->vm.tier2_threshold = (uint32_t)n;
@@ -219,7 +67,7 @@ static int parse_tier2(struct options *o, const char *value)
 static int parse_exclusive(struct options *o, const char *value)
 {
     if (strcmp(value, "strict") != 0 && strcmp(value, "fast") != 0) {
-        return bad_value("exclusive", value, "fast, strict");
+        return options_bad_value("exclusive", value, "fast, strict");
     }
     o->vm.exclusive_strict = value[0] == 's';
     return 0;
@@ -231,7 +79,7 @@ static int parse_pin(struct options *o, const char *value)
 
     if (!list && strcmp(value, "none") != 0 && strcmp(value, "spread") != 0 &&
         strcmp(value, "compact") != 0) {
-        return bad_value("pin", value,
+        return options_bad_value("pin", value,
                          "none, spread, compact, or a list of host CPUs such as 0,2,4-7");
     }
     return set_string(&o->vm.pin, value);
@@ -263,7 +111,10 @@ static int parse_serial(struct options *o, const char *value)
     const char *why;
 
     if (strncmp(value, "chardev:", 8) != 0 && !chardev_spec_valid(value, &why)) {
-        return bad_value("serial", value, why);
+        return options_bad_value("serial", value, why);
+    }
+    if (o->vm.serial != NULL && options_one_of("null|none", value)) {
+        return 0; /* a further port that is connected to nothing */
     }
     if (o->vm.serial != NULL) {
         log_error("-serial %s: the board has one serial port, already given as %s", value,
@@ -278,9 +129,8 @@ static int parse_serial(struct options *o, const char *value)
     static int parse_##name(struct options *o, const char *value)                                  \
     {                                                                                              \
         (void)o;                                                                                   \
-        return strcmp(value, "none") == 0 ? 0 : bad_value(spelled, value, "none");                 \
+        return strcmp(value, "none") == 0 ? 0 : options_bad_value(spelled, value, "none");         \
     }
-PARSE_NONE(net, "net")
 PARSE_NONE(parallel, "parallel")
 PARSE_NONE(vga, "vga")
 
@@ -296,7 +146,7 @@ static int parse_global(struct options *o, const char *value)
             return 0;
         }
     }
-    return bad_value("global", value, "virtio-mmio.force-legacy=true|false");
+    return options_bad_value("global", value, "virtio-mmio.force-legacy=true|false");
 }
 
 static int parse_nothing(struct options *o, const char *value)
@@ -313,6 +163,7 @@ static int parse_nothing(struct options *o, const char *value)
         o->field = true;                                                                           \
         return 0;                                                                                  \
     }
+PARSE_FLAG(snapshot, snapshot)
 PARSE_FLAG(no_reboot, vm.no_reboot)
 PARSE_FLAG(no_shutdown, vm.no_shutdown)
 
@@ -322,7 +173,7 @@ static int parse_gdb(struct options *o, const char *value)
     const char *why;
 
     return gdb_spec_valid(value, &why) ? set_string(&o->vm.gdb, value)
-                                       : bad_value("gdb", value, why);
+                                       : options_bad_value("gdb", value, why);
 }
 
 static int parse_gdb_default(struct options *o, const char *value)
@@ -400,14 +251,18 @@ static const struct option {
     int (*parse)(struct options *o, const char *value);
     const char *help;
 } option[] = {
-    {"M", "NAME", parse_machine,
+    {"M", "NAME", options_parse_machine,
      "the machine: virt[,watchdog=on][,virtio=pci][,dumpdtb=FILE], ranchu (the Android "
      "emulator's)[,xres=,yres=][,wav=FILE][,adb=PORT][,prop=NAME=VALUE]"},
-    {"machine", "NAME", parse_machine, NULL},
-    {"cpu", "MODEL", parse_cpu, "guest CPU: cortex-a15 (default), cortex-a7, max"},
-    {"smp", "N", parse_smp, "number of CPUs, 1 to 8 (default 1)"},
-    {"m", "SIZE", parse_memory, "RAM in MiB, or with suffix K, M, G (default 256M)"},
-    {"accel", "tcg", parse_accel, "tcg[,thread=multi][,tb-size=MIB]: code cache of each CPU"},
+    {"machine", "NAME", options_parse_machine, NULL},
+    {"cpu", "MODEL", options_parse_cpu, "guest CPU: cortex-a15 (default), cortex-a7, max"},
+    {"rtc", "OPTS", options_parse_rtc, NULL},
+    {"boot", "OPTS", options_parse_boot, NULL},
+    {"object", "OPTS", options_parse_object, NULL},
+    {"smp", "N", options_parse_smp, "number of CPUs, 1 to 8 (default 1)"},
+    {"m", "SIZE", options_parse_memory, "RAM in MiB, or with suffix K, M, G (default 256M)"},
+    {"accel", "tcg", options_parse_accel,
+     "tcg[,thread=multi][,tb-size=MIB]: code cache of each CPU"},
     {"kernel", "FILE", parse_kernel, "zImage, ELF, raw binary, also gzip'd, or Android boot image"},
     {"initrd", "FILE", parse_initrd, "initial RAM disk"},
     {"append", "TEXT", parse_append, "kernel command line"},
@@ -416,6 +271,11 @@ static const struct option {
     {"drive", "OPTS", options_parse_drive,
      "file=PATH|nbd://HOST/NAME[,format=raw|qcow2][,if=none|virtio|pflash][,id=ID][,readonly=on]"
      "[,snapshot=on][,unit=N]"},
+    {"hda", "FILE", options_parse_hda, NULL},
+    {"hdb", "FILE", options_parse_hda, NULL},
+    {"cdrom", "FILE", options_parse_cdrom, NULL},
+    {"pflash", "FILE", options_parse_pflash, NULL},
+    {"snapshot", NULL, parse_snapshot, "forget what the guest writes to any drive"},
     {"bios", "FILE", options_parse_bios, "firmware, run from flash in place of a kernel"},
     {"device", "DRIVER", options_parse_device, "add a device: DRIVER[,drive=ID][,...]"},
     {"nic", "KIND", options_parse_nic,
@@ -468,8 +328,10 @@ static const struct option {
 #if UMBRA_FAULT_INJECTION
     {"inject", "LIST", parse_inject, "break rules: NAME[:PROBABILITY][,...]; help lists them"},
 #endif
-    {"net", "none", parse_net, NULL},
+    {"net", "KIND", options_parse_net, NULL},
     {"parallel", "none", parse_parallel, NULL},
+    {"vnc", "WHERE", options_parse_vnc, NULL},
+    {"no-acpi", NULL, parse_nothing, NULL},
     {"vga", "none", parse_vga, NULL},
     {"nodefaults", NULL, parse_nothing, NULL},
     {"no-user-config", NULL, parse_nothing, NULL},
@@ -563,6 +425,12 @@ int options_parse(int argc, char *const *argv, struct options *o)
         }
     }
     int err = options_settle_console(o);
+    if (err == 0) {
+        err = options_settle_networks(o);
+    }
+    if (err == 0) {
+        err = options_settle_drives(o);
+    }
     return err == 0 ? check_combination(o) : err;
 }
 

@@ -21,6 +21,8 @@ struct options {
     char *name; /* what vm.name points to */
     enum options_action action;
     unsigned log_mask;
+    const char *net_card, *net_backend; /* -net nic, -net user|tap */
+    bool snapshot; /* -snapshot: of every drive */
     bool perf_map; /* -perf-map */
     const char *log_path;
 };

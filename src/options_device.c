@@ -26,6 +26,7 @@ struct drive_parse {
     struct vm_drive drive;
     bool has_format;
     bool attach; /* if=virtio: a device comes with it */
+    bool has_interface;
     bool flash;  /* if=pflash */
     uint64_t unit;
     bool has_unit;
@@ -33,6 +34,7 @@ struct drive_parse {
 
 static int drive_interface(struct drive_parse *d, const char *value)
 {
+    d->has_interface = true;
     d->attach = strcmp(value, "virtio") == 0;
     d->flash = strcmp(value, "pflash") == 0;
     if (!d->attach && !d->flash && strcmp(value, "none") != 0) {
@@ -82,10 +84,20 @@ static int drive_key(struct drive_parse *d, struct options_list *l)
         }
         return 0;
     }
-    log_error("-drive: unknown option %s; accepted: file=, format=raw|qcow2, "
-              "if=none|virtio|pflash, unit=, id=, readonly=on|off, snapshot=on|off",
-              key);
-    return -EINVAL;
+    if (strcmp(key, "media") == 0) {
+        d->drive.readonly |= strcmp(value, "cdrom") == 0;
+        return options_one_of("disk|cdrom", value)
+                   ? 0
+                   : options_bad_value("drive media", value, "disk, cdrom");
+    }
+    int err = options_as_is("drive", key, value);
+    if (err == 1) {
+        log_error("-drive: unknown option %s; accepted: file=, format=raw|qcow2, "
+                  "if=none|virtio|pflash, unit=, id=, readonly=on|off, snapshot=on|off, "
+                  "media=disk|cdrom, cache=, aio=, discard=",
+                  key);
+    }
+    return err == 1 ? -EINVAL : err;
 }
 
 int options_add_device(struct options *o, const char *driver, const char *options)
@@ -137,6 +149,14 @@ int options_parse_bios(struct options *o, const char *value)
                                                .readonly = true, .shorter = true});
 }
 
+static int attach(struct options *o, const struct vm_drive *drive)
+{
+    char text[300];
+
+    snprintf(text, sizeof text, "drive=%s", drive->id);
+    return options_add_device(o, "virtio-blk", text);
+}
+
 static int add_drive(struct options *o, struct drive_parse *d)
 {
     char name[48];
@@ -147,10 +167,6 @@ static int add_drive(struct options *o, struct drive_parse *d)
     }
     if (d->flash) {
         return add_flash(o, d);
-    }
-    if (d->has_unit) {
-        log_error("-drive: unit= is for if=pflash");
-        return -EINVAL;
     }
     size_t len = strlen(d->drive.file);
     if (!d->has_format && len > 6 && strcmp(d->drive.file + len - 6, ".qcow2") == 0 &&
@@ -174,15 +190,10 @@ static int add_drive(struct options *o, struct drive_parse *d)
     if (d->drive.id == NULL) {
         return -ENOMEM;
     }
+    d->drive.unplaced = !d->has_interface;
     o->vm.drive[o->vm.ndrives++] = d->drive;
-    if (d->attach) {
-        char text[300];
-        snprintf(text, sizeof text, "drive=%s", d->drive.id);
-        d->drive = (struct vm_drive){0};
-        return options_add_device(o, "virtio-blk", text);
-    }
     d->drive = (struct vm_drive){0}; /* now owned by o */
-    return 0;
+    return d->attach ? attach(o, &o->vm.drive[o->vm.ndrives - 1]) : 0;
 }
 
 int options_parse_drive(struct options *o, const char *value)
@@ -200,6 +211,71 @@ int options_parse_drive(struct options *o, const char *value)
     }
     free(d.drive.file);
     free(d.drive.id);
+    return err;
+}
+
+/* -hda, -cdrom and -pflash FILE: a -drive, with the commas of the name doubled. */
+static int parse_file(struct options *o, const char *file, const char *more)
+{
+    char *text = malloc(2 * strlen(file) + strlen(more) + sizeof "file=");
+    int err = -ENOMEM;
+
+    if (text != NULL) {
+        char *p = stpcpy(text, "file=");
+        for (; *file != '\0'; file++) {
+            *p++ = *file;
+            if (*file == ',') {
+                *p++ = ',';
+            }
+        }
+        strcpy(p, more);
+        err = options_parse_drive(o, text);
+    }
+    free(text);
+    return err;
+}
+
+int options_parse_hda(struct options *o, const char *value)
+{
+    return parse_file(o, value, "");
+}
+
+int options_parse_cdrom(struct options *o, const char *value)
+{
+    return parse_file(o, value, ",media=cdrom");
+}
+
+int options_parse_pflash(struct options *o, const char *value)
+{
+    return parse_file(o, value, ",if=pflash");
+}
+
+static bool is_used(const struct options *o, const char *id)
+{
+    bool used = false;
+
+    for (unsigned i = 0; i < o->vm.ndevices && !used; i++) {
+        struct options_list l = {.rest = o->vm.device[i].options};
+        while (!used && options_list_next(&l)) {
+            used = strcmp(l.key, "drive") == 0 && l.value != NULL && strcmp(l.value, id) == 0;
+        }
+        options_list_end(&l);
+    }
+    return used;
+}
+
+int options_settle_drives(struct options *o)
+{
+    int err = 0;
+
+    for (unsigned i = 0; i < o->vm.ndrives && err == 0; i++) {
+        struct vm_drive *d = &o->vm.drive[i];
+        d->snapshot |= o->snapshot;
+        err = d->unplaced && !is_used(o, d->id) ? attach(o, d) : 0;
+    }
+    for (unsigned i = 0; i < ARRAY_SIZE(o->vm.flash); i++) {
+        o->vm.flash[i].snapshot |= o->snapshot;
+    }
     return err;
 }
 

@@ -51,6 +51,14 @@ int options_parse_display(struct options *o, const char *value)
     return bad_display(value, "none, sdl, vnc=[ADDR]:N, web=[ADDR:]PORT");
 }
 
+/* The older spelling. */
+int options_parse_vnc(struct options *o, const char *value)
+{
+    return strcmp(value, "none") == 0
+               ? 0
+               : parse_place(value, value, &o->vm.display.vnc, display_vnc_valid);
+}
+
 /* ---- simple-framebuffer ---- */
 static int bad_framebuffer(const char *key, const char *value, const char *accepted)
 {

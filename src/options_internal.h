@@ -23,8 +23,33 @@ struct options_list {
 bool options_list_next(struct options_list *l);
 void options_list_end(struct options_list *l);
 
+/* Say that an option does not take a value, and what it takes: -EINVAL. */
+int options_bad_value(const char *option, const char *value, const char *accepted) MUST_CHECK;
+
+/* options_machine.c */
+int options_parse_machine(struct options *o, const char *value) MUST_CHECK;
+int options_parse_cpu(struct options *o, const char *value) MUST_CHECK;
+int options_parse_smp(struct options *o, const char *value) MUST_CHECK;
+int options_parse_memory(struct options *o, const char *value) MUST_CHECK;
+int options_parse_accel(struct options *o, const char *value) MUST_CHECK;
+
+/* options_as_is.c */
+/* Does the option ask for what is so anyway? 0: yes; 1: it has no such key; -EINVAL: it asks for
+   something else, reported. */
+int options_as_is(const char *option, const char *key, const char *value) MUST_CHECK;
+/* Is the word one of a list with '|' between them? */
+bool options_one_of(const char *list, const char *word);
+int options_parse_rtc(struct options *o, const char *value) MUST_CHECK;
+int options_parse_boot(struct options *o, const char *value) MUST_CHECK;
+int options_parse_object(struct options *o, const char *value) MUST_CHECK;
+
 /* options_device.c */
 int options_parse_drive(struct options *o, const char *value) MUST_CHECK;
+int options_parse_hda(struct options *o, const char *value) MUST_CHECK;
+int options_parse_cdrom(struct options *o, const char *value) MUST_CHECK;
+int options_parse_pflash(struct options *o, const char *value) MUST_CHECK;
+/* After the last option: devices for drives that have none, and what -snapshot means for them. */
+int options_settle_drives(struct options *o) MUST_CHECK;
 int options_parse_bios(struct options *o, const char *value) MUST_CHECK;
 int options_parse_device(struct options *o, const char *value) MUST_CHECK;
 
@@ -45,6 +70,7 @@ int options_settle_console(struct options *o) MUST_CHECK;
 int options_add_device(struct options *o, const char *driver, const char *options) MUST_CHECK;
 /* options_display.c */
 int options_parse_display(struct options *o, const char *value) MUST_CHECK;
+int options_parse_vnc(struct options *o, const char *value) MUST_CHECK;
 /* What follows "simple-framebuffer", or NULL. */
 int options_parse_framebuffer(struct options *o, const char *value) MUST_CHECK;
 /* options_ranchu.c: keys of -M ranchu */
@@ -61,4 +87,12 @@ int options_parse_semihosting(struct options *o, const char *value) MUST_CHECK;
 /* options_net.c */
 int options_parse_netdev(struct options *o, const char *value) MUST_CHECK;
 int options_parse_nic(struct options *o, const char *value) MUST_CHECK;
+/* options_net_user.c: keys of the private network; -ENOENT: not one of them. Then what was not
+   given. */
+int options_net_user_key(struct net_config *c, const char *key, const char *value) MUST_CHECK;
+int options_net_user_settle(struct net_config *c) MUST_CHECK;
+/* options_net_pair.c: -net nic and -net user|tap, which belong together; after the last option,
+   what they are. */
+int options_parse_net(struct options *o, const char *value) MUST_CHECK;
+int options_settle_networks(struct options *o) MUST_CHECK;
 void options_free_net(struct net_config *c);

@@ -97,6 +97,10 @@ static bool chardev_key(struct chardev_parse *c, const struct options_list *l)
     if (strcmp(l->key, "wait") == 0) {
         return is_on(l->value, &c->wait);
     }
+    if (strcmp(l->key, "nowait") == 0 && l->value == NULL) { /* of older scripts */
+        c->wait = false;
+        return true;
+    }
     if (strcmp(l->key, "mux") == 0) {
         return is_on(l->value, &c->mux);
     }
@@ -256,23 +260,6 @@ static const struct {
     {"watchdog", "reset|shutdown|poweroff|pause|debug|none"},
 };
 
-static bool one_of(const char *list, const char *word)
-{
-    size_t len = strlen(word);
-
-    for (const char *p = list; len > 0;) {
-        size_t n = strcspn(p, "|");
-        if (n == len && strncmp(p, word, n) == 0) {
-            return true;
-        }
-        if (p[n] == '\0') {
-            break;
-        }
-        p += n + 1;
-    }
-    return false;
-}
-
 static void set_watchdog(struct options *o, const char *value)
 {
     for (unsigned i = 0; vm_watchdog_name[i] != NULL; i++) {
@@ -296,7 +283,7 @@ static int action_key(struct options *o, const char *key, const char *value)
         if (strcmp(key, actions[i].key) != 0) {
             continue;
         }
-        if (!one_of(actions[i].accepted, value)) {
+        if (!options_one_of(actions[i].accepted, value)) {
             log_error("-action %s=%s: accepted: %s", key, value, actions[i].accepted);
             return -EINVAL;
         }

@@ -123,7 +123,7 @@ static int user_key(struct net_parse *p, const char *key, const char *value)
                    ? 0
                    : refuse(p, key, value, "on, off");
     }
-    return -ENOENT;
+    return options_net_user_key(&p->net, key, value);
 }
 
 /* "3" or "3:4:5" */
@@ -206,7 +206,8 @@ static int take_key(struct net_parse *p, const struct options_list *l)
     if (err == -ENOENT) {
         log_error("-%s: unknown option %s; accepted: id=, %s%s", p->option, l->key,
                   p->net.kind == NET_USER
-                      ? "hostfwd=" FORWARD_FORM ", hostname=, restrict=on|off"
+                      ? "hostfwd=" FORWARD_FORM ", hostname=, restrict=on|off, net=, host=, dns=, "
+                        "dhcpstart=, ipv6=on|off, tftp=, bootfile="
                       : "ifname=, fd=, fds=, queues=, script=no, downscript=no",
                   p->nic ? ", mac=, model=virtio|virtio-net-device|virtio-net-pci" : "");
         err = -EINVAL;
@@ -236,7 +237,11 @@ static int take_kind(struct net_parse *p, struct options_list *l)
 static int check_net(struct options *o, struct net_parse *p)
 {
     struct net_config *c = &p->net;
+    int err = c->kind == NET_USER ? options_net_user_settle(c) : 0;
 
+    if (err != 0) {
+        return err;
+    }
     if (c->kind == NET_TAP && (c->ifname != NULL) == (c->nfds > 0)) {
         log_error("-%s tap: needs either ifname=NAME or fd=NUMBER", p->option);
         return -EINVAL;
@@ -286,6 +291,8 @@ void options_free_net(struct net_config *c)
     }
     free(c->id);
     free(c->hostname);
+    free(c->tftp);
+    free(c->bootfile);
     free(c->ifname);
 }
 

@@ -26,6 +26,7 @@ struct vm_drive {
     char *id, *file;
     bool readonly, snapshot;
     bool qcow2;
+    bool unplaced; /* -drive without if=: it has a device of its own, unless a -device uses it */
 };
 /* A bank of flash: -bios, -drive if=pflash */
 struct vm_flash {

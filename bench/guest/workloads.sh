@@ -98,6 +98,7 @@ run_smmap() { stressor mmap 12; }
 run_smremap() { stressor mremap 150; }
 
 prepare
+echo UMBRA-BEGIN
 for name in $WORK; do
     start=$(now)
     "run_$name" >/dev/null

@@ -60,13 +60,62 @@ static int refuse(const struct vm_device *dev, const struct virtio_option *table
     return -EINVAL;
 }
 
+/* Properties that change nothing here, by the beginning of a driver's name, and the values they may
+   have; NULL: any. */
+static const struct {
+    const char *driver, *key, *accepted[3];
+} as_is[] = {
+    {"virtio-", "bootindex", {NULL}}, /* firmware takes disks in the order of their slots */
+    {"virtio-", "event_idx", {"on"}},
+    {"virtio-", "indirect_desc", {"on"}},
+    {"virtio-", "vectors", {NULL}}, /* as many as it has queues, and one */
+    {"virtio-blk", "discard", {"on"}},
+    {"virtio-blk", "iothread", {NULL}}, /* a drive has threads of its own */
+    {"virtio-blk", "logical_block_size", {"512"}},
+    {"virtio-blk", "physical_block_size", {"512"}},
+    {"virtio-blk", "scsi", {"off"}},
+    {"virtio-blk", "write-cache", {"on"}},
+    {"virtio-gpu", "edid", {"on", "off"}},
+    {"virtio-gpu", "max_outputs", {"1"}},
+    {"virtio-net", "mq", {"on", "off"}}, /* as many queues as the network has */
+    {"virtio-rng", "max-bytes", {NULL}},
+    {"virtio-rng", "period", {NULL}},
+    {"virtio-rng", "rng", {NULL}}, /* the source is always the host kernel */
+    {"virtio-serial", "max_ports", {NULL}},
+    {"virtconsole", "bus", {NULL}}, /* there is one device that has ports */
+    {"virtserialport", "bus", {NULL}},
+};
+
+/* 0: such a property; 1: another one; -EINVAL: with another value, reported. */
+static int check_as_is(const struct vm_device *dev, const char *item, size_t len)
+{
+    const char *value = item[len] == '=' ? item + len + 1 : "on";
+
+    for (size_t i = 0; i < ARRAY_SIZE(as_is); i++) {
+        const char *const *v = as_is[i].accepted;
+        if (strncmp(dev->driver, as_is[i].driver, strlen(as_is[i].driver)) != 0 ||
+            strlen(as_is[i].key) != len || memcmp(as_is[i].key, item, len) != 0) {
+            continue;
+        }
+        if (v[0] == NULL || strcmp(v[0], value) == 0 ||
+            (v[1] != NULL && strcmp(v[1], value) == 0)) {
+            return 0;
+        }
+        log_error("-device %s: %s=%s: accepted: %s%s%s", dev->driver, as_is[i].key, value, v[0],
+                  v[1] != NULL ? ", " : "", v[1] != NULL ? v[1] : "");
+        return -EINVAL;
+    }
+    return 1;
+}
+
 static int take_item(const struct vm_device *dev, struct virtio_option *table, const char *item)
 {
     size_t len = strcspn(item, "=");
     struct virtio_option *o = find(table, item, len);
 
     if (o == NULL && (len != 2 || memcmp(item, "id", 2) != 0)) {
-        return refuse(dev, table, item, "unknown option");
+        int err = check_as_is(dev, item, len);
+        return err == 1 ? refuse(dev, table, item, "unknown option") : err;
     }
     if (item[len] == '\0') {
         return refuse(dev, table, item, "no value for");

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Options that change nothing here, and the values they may have; NULL: any. */
+/* Options that change nothing here, and the values they may have. */
 static const struct {
     const char *key, *accepted[4];
 } ignored[] = {
@@ -20,7 +20,6 @@ static const struct {
     {"disable-legacy", {"on", "off", "auto", "true"}},
     {"disable-modern", {"off", "false"}},
     {"romfile", {""}},
-    {"bootindex", {NULL}},
 };
 
 static int refuse(const struct vm_device *dev, size_t i, const char *value)
@@ -46,9 +45,6 @@ static int check_ignored(const struct vm_device *dev, const char *key, size_t le
     for (size_t i = 0; i < ARRAY_SIZE(ignored); i++) {
         if (strlen(ignored[i].key) != len || memcmp(ignored[i].key, key, len) != 0) {
             continue;
-        }
-        if (ignored[i].accepted[0] == NULL) {
-            return 0;
         }
         for (size_t k = 0; k < ARRAY_SIZE(ignored[i].accepted); k++) {
             const char *s = ignored[i].accepted[k];

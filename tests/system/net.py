@@ -8,6 +8,7 @@
   user      DHCP, a file by HTTP from the host's loopback and one sent back, both whole; a web server
             in the guest answers through hostfwd
   legacy    the same with virtio-mmio slots of version 1
+  address   another private network (net=), without IPv6, and a file by TFTP; -net nic -net user
   ssh       a whole Debian: commands and a file through ssh by hostfwd, a second of iperf3 in each
             direction, and fio, which reads back what it wrote to a disk at random
   apt       apt in that Debian: a source of packages on the host's loopback, two packages of which one needs the
@@ -151,6 +152,19 @@ def check_user():
 
 def check_legacy():
     return user(["-global", "virtio-mmio.force-legacy=true"])
+
+
+def check_address():
+    script = DHCP + """
+tftp -g -l /tmp/f -r data 192.168.7.2 && echo "TEST: md5 $(md5sum </tmp/f)"
+echo "TEST: $(ip -6 addr show dev eth0 scope global | wc -l) addresses of version 6"
+"""
+    with tempfile.TemporaryDirectory(prefix="umbra-net-") as scratch:
+        (Path(scratch) / "data").write_bytes(DATA)
+        guest = Guest(scratch, script, ["-net", "nic,macaddr=52:54:00:00:00:07", "-net",
+                                        f"user,net=192.168.7.0/25,dns=192.168.7.9,ipv6=off,tftp={scratch}"])
+        return guest.end() or missing(guest.text, "TEST: dhcp 192.168.7.15 192.168.7.2 192.168.7.9",
+                                      f"TEST: md5 {hashlib.md5(DATA).hexdigest()}", "TEST: 0 addresses of version 6")
 
 
 # ---- whole Debians ----
@@ -325,7 +339,8 @@ echo "TEST: queues $(ls -d /sys/class/net/eth0/queues/tx-* | wc -l)"
     return problem or missing(text, "TEST: ping", f"TEST: queues {queues}")
 
 
-CASES = {"user": check_user, "legacy": check_legacy, "ssh": check_ssh, "apt": check_apt,
+CASES = {"user": check_user, "legacy": check_legacy, "address": check_address,
+         "ssh": check_ssh, "apt": check_apt,
          "tap": lambda: in_namespace("tap"), "tap-fd": lambda: in_namespace("tap-fd")}
 
 

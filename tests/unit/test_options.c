@@ -271,6 +271,86 @@ Test(options, drive_with_its_own_device)
     options_free(&o);
 }
 
+/* Without if= a drive gets a device, unless one has it. */
+Test(options, drives_without_an_interface)
+{
+    struct options o;
+
+    cr_assert_eq(parse("-kernel k -drive file=a -drive file=b,id=x -device "
+                       "virtio-blk-pci,serial=1,drive=x -drive file=c,if=none,id=y -hda d,e",
+                       &o),
+                 0);
+    cr_assert_eq(o.vm.ndevices, 3);
+    cr_expect_str_eq(o.vm.device[0].driver, "virtio-blk-pci");
+    cr_expect_str_eq(o.vm.device[1].options, "drive=drive0");
+    cr_expect_str_eq(o.vm.device[2].options, "drive=drive3");
+    cr_expect_str_eq(o.vm.drive[3].file, "d,e");
+    cr_expect_not(o.vm.drive[0].snapshot);
+    options_free(&o);
+}
+
+Test(options, snapshot_of_all_drives)
+{
+    struct options o;
+
+    cr_assert_eq(parse("-kernel k -drive file=a -snapshot -cdrom b -pflash f", &o), 0);
+    cr_expect(o.vm.drive[0].snapshot);
+    cr_expect(o.vm.drive[1].snapshot && o.vm.drive[1].readonly);
+    cr_expect(o.vm.flash[0].snapshot);
+    cr_expect_eq(o.vm.ndevices, 2);
+    options_free(&o);
+}
+
+Test(options, topology)
+{
+    struct options o;
+
+    cr_assert_eq(parse("-kernel k -smp sockets=2,cores=3", &o), 0);
+    cr_expect_eq(o.vm.smp, 6);
+    options_free(&o);
+}
+
+Test(options, networks_in_two_parts)
+{
+    struct options o;
+
+    cr_assert_eq(parse("-kernel k -net user,hostfwd=tcp::2222-:22 -net "
+                       "nic,model=virtio,macaddr=52:54:00:00:00:07",
+                       &o),
+                 0);
+    cr_assert_eq(o.vm.nnets, 1);
+    cr_expect_eq(o.vm.net[0].forward[0].host_port, 2222);
+    cr_assert_eq(o.vm.ndevices, 1);
+    cr_expect_str_eq(o.vm.device[0].options, "netdev=nic0,mac=52:54:00:00:00:07");
+    options_free(&o);
+}
+
+Test(options, private_networks)
+{
+    struct options o;
+
+    cr_assert_eq(parse("-kernel k -nic user -nic user,net=192.168.7.0/255.255.255.128,dns="
+                       "192.168.7.9,ipv6=off,tftp=/t,bootfile=b",
+                       &o),
+                 0);
+    const struct net_config *a = &o.vm.net[0], *b = &o.vm.net[1];
+    cr_expect_eq(a->network, 0x0a000200);
+    cr_expect_eq(a->netmask, 0xffffff00);
+    cr_expect_eq(a->gateway, 0x0a000202);
+    cr_expect_eq(a->nameserver, 0x0a000203);
+    cr_expect_eq(a->dhcp_start, 0x0a00020f);
+    cr_expect_not(a->no_ipv6);
+    cr_expect_eq(b->network, 0xc0a80700);
+    cr_expect_eq(b->netmask, 0xffffff80);
+    cr_expect_eq(b->gateway, 0xc0a80702);
+    cr_expect_eq(b->nameserver, 0xc0a80709);
+    cr_expect_eq(b->dhcp_start, 0xc0a8070f);
+    cr_expect(b->no_ipv6);
+    cr_expect_str_eq(b->tftp, "/t");
+    cr_expect_str_eq(b->bootfile, "b");
+    options_free(&o);
+}
+
 Test(options, help_version_and_two_dashes)
 {
     struct options o;
@@ -375,6 +455,23 @@ Test(options, accepted)
         "-name x",
         "-d guest_errors",
         "-drive file=x,read-only=off",
+        "-drive file=x,cache=none,aio=io_uring,discard=unmap,media=disk,index=0,werror=report",
+        "-machine virt,accel=kvm:tcg,usb=off,dump-guest-core=off,secure=off",
+        "-smp 4,sockets=1,cores=4,threads=1,maxcpus=4",
+        "-rtc base=utc,clock=host,driftfix=slew",
+        "-boot c",
+        "-boot strict=on,menu=off",
+        "-object rng-random,filename=/dev/urandom,id=r -device virtio-rng-device,rng=r",
+        "-object iothread,id=io",
+        "-serial stdio -serial null -serial none",
+        "-serial tcp::4444,server,nowait",
+        "-chardev socket,host=127.0.0.1,port=1,server=on,wait=off,id=s -serial chardev:s",
+        "-chardev socket,path=/tmp/s,server,nowait,id=s -serial chardev:s",
+        "-gdb tcp::1234,server,nowait",
+        "-gdb unix:/tmp/g,server=on,wait=off",
+        "-vnc :1",
+        "-vnc none",
+        "-no-acpi",
     };
     struct options o;
 
@@ -400,7 +497,7 @@ static const struct {
     {"-kernel k -smp 2x", {"2x", "1 to 8"}},
     {"-kernel k -smp -1", {"-1"}},
     {"-kernel k -smp 99999999999999999999", {"99999999999999999999"}},
-    {"-kernel k -smp 2,sockets=2", {"sockets"}},
+    {"-kernel k -smp 3,sockets=2", {"sockets"}},
     {"-kernel k -cpu cortex-a57", {"cortex-a57", "cortex-a15"}},
     {"-kernel k -M vexpress", {"vexpress", "virt"}},
     {"-kernel k -M virt,gic-version=3", {"3", "2"}},
@@ -410,7 +507,32 @@ static const struct {
     {"-kernel k -mmu magic", {"magic", "soft", "spt"}},
     {"-kernel k -serial telnet:x", {"telnet:x", "stdio", "unix:"}},
     {"-kernel k -serial file:", {"file:"}},
-    {"-kernel k -serial null -serial null", {"one serial port"}},
+    {"-kernel k -serial null -serial stdio", {"one serial port"}},
+    {"-kernel k -serial tcp:x", {"tcp:x", "tcp:HOST:PORT"}},
+    {"-kernel k -smp 4,sockets=3", {"sockets=3", "product"}},
+    {"-kernel k -smp 2,maxcpus=4", {"maxcpus=4", "1 to 8"}},
+    {"-kernel k -smp cores=16", {"cores=16", "GICv2"}},
+    {"-kernel k -smp 2,cores=0", {"cores=0"}},
+    {"-kernel k -M virt,accel=kvm", {"accel=kvm", "tcg"}},
+    {"-kernel k -rtc base=localtime", {"localtime", "utc"}},
+    {"-kernel k -rtc shiny=1", {"shiny", "base=utc"}},
+    {"-kernel k -boot d", {"order=d", "c"}},
+    {"-kernel k -object memory-backend-ram,id=m", {"memory-backend-ram", "rng-random"}},
+    {"-kernel k -object rng-random,filename=/dev/zero,id=r", {"/dev/zero", "/dev/urandom"}},
+    {"-kernel k -object rng-builtin,shiny=1", {"shiny", "id="}},
+    {"-kernel k -vnc 5901", {"5901", "ADDR"}},
+    {"-kernel k -net nic", {"nic", "-net user"}},
+    {"-kernel k -net user", {"user", "-net nic"}},
+    {"-kernel k -net nic -net nic", {"one of this kind", "-nic"}},
+    {"-kernel k -net nic,shiny=1 -net user", {"shiny", "macaddr="}},
+    {"-kernel k -net nic,model=rtl8139 -net user", {"rtl8139", "virtio"}},
+    {"-kernel k -net bridge", {"bridge", "user"}},
+    {"-kernel k -nic user,net=10.0.0.1/24", {"10.0.0.1/24", "10.0.3.0/24"}},
+    {"-kernel k -nic user,net=10.0.0.0/255.0.255.0", {"255.0.255.0", "10.0.3.0/24"}},
+    {"-kernel k -nic user,net=10.0.0.0/29", {"/29", "16 addresses"}},
+    {"-kernel k -nic user,dns=8.8.8.8", {"8.8.8.8", "net="}},
+    {"-kernel k -nic user,host=gateway", {"gateway", "10.0.2.2"}},
+    {"-kernel k -nic user,ipv4=off", {"ipv4=off", "on"}},
     {"-kernel k -display gtk", {"gtk", "none"}},
     {"-kernel k -nic carrier-pigeon", {"carrier-pigeon", "user, tap, none"}},
     {"-kernel k -nic user,shiny=1", {"shiny", "hostfwd="}},
@@ -456,14 +578,15 @@ static const struct {
     {"-kernel k -drive file=x,if=sd", {"sd", "virtio"}},
     {"-kernel k -drive file=x,if=pflash,unit=2", {"x", "unit=0, unit=1"}},
     {"-kernel k -drive file=x,if=pflash,unit=one", {"unit", "one"}},
-    {"-kernel k -drive file=x,if=virtio,unit=1", {"unit=", "pflash"}},
     {"-bios y -drive file=x,if=pflash,unit=0", {"x", "bank 0", "y"}},
     {"-bios y -bios z", {"z", "bank 0", "y"}},
     {"-kernel k -drive file=x,if=pflash,format=qcow2", {"qcow2", "raw"}},
     {"-drive file=x,if=pflash,unit=1", {"nothing to run"}},
     {"-bios y -initrd i", {"-initrd", "firmware"}},
     {"-M virt,virtio=isa", {"isa", "mmio, pci"}},
-    {"-kernel k -drive file=x,cache=none", {"cache", "readonly"}},
+    {"-kernel k -drive file=x,shiny=1", {"shiny", "readonly"}},
+    {"-kernel k -drive file=x,cache=directsync", {"directsync", "writeback"}},
+    {"-kernel k -drive file=x,media=tape", {"tape", "cdrom"}},
     {"-kernel k -drive file=x,readonly=maybe", {"maybe", "on"}},
     {"-kernel k -drive file=x,snapshot=maybe", {"maybe", "on"}},
     {"-kernel k -drive id=d", {"file="}},
