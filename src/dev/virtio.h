@@ -11,6 +11,7 @@
 
 struct dt;
 struct vm;
+struct block;
 struct pci_host;
 struct vm_device;
 struct vm_options;
@@ -28,6 +29,9 @@ void virtio_mmio_reset(struct vm *vm, unsigned slot);
    if its driver's name begins with `driver` ("" = any); false: there is none. Any thread. */
 #define VIRTIO_PLACES (VM_VIRTIO_SLOTS + VM_PCI_SLOTS)
 bool virtio_dump(const struct vm *vm, unsigned place, const char *driver, FILE *f);
+/* The open drive of that id, or NULL: no device has it. Any thread, until the devices are
+   destroyed. */
+const struct block *virtio_blk_drive(const struct vm *vm, const char *id);
 void virtio_mmio_fdt(struct dt *d, gpa_t base, unsigned spi);
 
 /* Does this -device name a virtio device on PCI? */

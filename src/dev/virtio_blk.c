@@ -10,6 +10,7 @@
 #include "virtio_blk.h"
 
 #include "base/log.h"
+#include "dev/virtio.h"
 #include "vm.h"
 
 #include <errno.h>
@@ -21,6 +22,18 @@
 static struct virtio_blk *to_blk(struct virtio_device *d)
 {
     return container_of(d, struct virtio_blk, dev);
+}
+
+const struct block *virtio_blk_drive(const struct vm *vm, const char *id)
+{
+    for (unsigned i = 0; i < VIRTIO_PLACES; i++) {
+        struct virtio_device *d = virtio_device_at(vm, i);
+        if (d != NULL && d->cls == &virtio_blk_class &&
+            strcmp(block_id(to_blk(d)->drive), id) == 0) {
+            return to_blk(d)->drive;
+        }
+    }
+    return NULL;
 }
 
 static void run_job(struct block_job *job)

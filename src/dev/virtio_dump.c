@@ -22,7 +22,7 @@ bool virtio_dump(const struct vm *vm, unsigned place, const char *driver, FILE *
     fprintf(f, "%sslot %u: %s status %02x%s features %" PRIx64 "\n", pci ? "pci " : "", slot,
             d->name, d->status, d->status & VIRTIO_NEEDS_RESET ? " (broken by the driver)" : "",
             d->features);
-    for (unsigned i = 0; i < d->cls->nqueues; i++) {
+    for (unsigned i = 0; i < d->nqueues; i++) {
         const struct virtio_queue *q = &d->queue[i];
         if (q->ready) {
             fprintf(f, "  queue %u: %u entries, %u taken, %u returned, %u in flight\n", i, q->num,

@@ -31,6 +31,19 @@ bool block_readonly(const struct block *b)
     return b->readonly;
 }
 
+const char *block_id(const struct block *b)
+{
+    return b->id;
+}
+
+const char *block_format(const struct block *b)
+{
+    if (b->nbd != NULL) {
+        return block_nbd_is_uri(b->file) ? "nbd" : "qcow2";
+    }
+    return b->sparse != NULL ? "sparse" : "raw";
+}
+
 /* ---- queue ---- */
 /* Wake as many threads as there is new work for. The caller, when it is one of them, takes one
    piece. */

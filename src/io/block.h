@@ -65,6 +65,8 @@ void block_close(struct block *b);
 
 uint64_t block_sectors(const struct block *b); /* a last partial sector counts */
 bool block_readonly(const struct block *b);
+const char *block_id(const struct block *b);
+const char *block_format(const struct block *b); /* "raw", "qcow2", "sparse", "nbd" */
 
 /* Queue a list of requests (linked by `next`). Any thread, does not block. */
 void block_submit(struct block *b, struct block_request *list);

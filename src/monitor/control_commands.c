@@ -5,11 +5,12 @@
  */
 #include "monitor_internal.h"
 
+#include "dev/virtio.h"
+#include "io/block.h"
 #include "vm_control.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 static json_t *nothing(void)
 {
@@ -104,20 +105,28 @@ static json_t *query_chardev(struct vm *vm, json_t *args, json_t **error)
 {
     (void)args;
     (void)error;
-    return json_pack("[{s:s,s:s,s:b}]", "label", "serial0", "filename", vm->opt->serial,
-                     "frontend-open", 1);
+    json_t *list = json_pack("[{s:s,s:s,s:b}]", "label", "serial0", "filename", vm->opt->serial,
+                             "frontend-open", 1);
+
+    for (unsigned i = 0; i < vm->opt->nchardevs; i++) {
+        const struct vm_chardev *c = &vm->opt->chardev[i];
+        json_array_append_new(list, json_pack("{s:s,s:s,s:b}", "label", c->id, "filename", c->spec,
+                                              "frontend-open", 1));
+    }
+    return list;
 }
 
-static json_t *one_block(const struct vm_drive *d)
+static json_t *one_block(const struct vm *vm, const struct vm_drive *d)
 {
-    struct stat st;
-    json_int_t size = stat(d->file, &st) == 0 && S_ISREG(st.st_mode) ? st.st_size : 0;
-    json_t *image = json_pack("{s:s,s:s,s:I}", "filename", d->file, "format", "raw",
+    const struct block *b = virtio_blk_drive(vm, d->id);
+    const char *format = b != NULL ? block_format(b) : d->qcow2 ? "qcow2" : "raw";
+    json_int_t size = b != NULL ? (json_int_t)(block_sectors(b) * BLOCK_SECTOR) : 0;
+    json_t *image = json_pack("{s:s,s:s,s:I}", "filename", d->file, "format", format,
                               "virtual-size", size);
 
     return json_pack("{s:s,s:b,s:b,s:s,s:{s:s,s:b,s:s,s:b,s:o}}", "device", d->id, "locked", 0,
                      "removable", 0, "type", "unknown", "inserted", "file", d->file, "ro",
-                     (int)d->readonly, "drv", "raw", "encrypted", 0, "image", image);
+                     (int)d->readonly, "drv", format, "encrypted", 0, "image", image);
 }
 
 static json_t *query_block(struct vm *vm, json_t *args, json_t **error)
@@ -127,7 +136,7 @@ static json_t *query_block(struct vm *vm, json_t *args, json_t **error)
     (void)args;
     (void)error;
     for (unsigned i = 0; i < vm->opt->ndrives; i++) {
-        json_array_append_new(list, one_block(&vm->opt->drive[i]));
+        json_array_append_new(list, one_block(vm, &vm->opt->drive[i]));
     }
     return list;
 }

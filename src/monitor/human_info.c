@@ -6,13 +6,14 @@
 
 #include "board.h"
 #include "dev/virtio.h"
+#include "io/block.h"
 #include "tcg/tcg.h"
 #include "vcpu/arm.h"
 #include "vm_control.h"
 
+#include <arpa/inet.h>
 #include <inttypes.h>
 #include <string.h>
-#include <sys/stat.h>
 
 static void for_cpus(struct command_call *c, void (*show)(struct vcpu *v, FILE *f))
 {
@@ -83,13 +84,15 @@ static void info_block(struct command_call *c)
     const struct vm_options *o = c->vm->opt;
 
     for (unsigned i = 0; i < o->ndrives; i++) {
-        struct stat st;
         const struct vm_drive *d = &o->drive[i];
-        fprintf(c->out, "%s: %s (raw%s)", d->id, d->file, d->readonly ? ", read-only" : "");
-        if (stat(d->file, &st) == 0 && S_ISREG(st.st_mode)) {
-            fprintf(c->out, " %jd bytes", (intmax_t)st.st_size);
+        const struct block *b = virtio_blk_drive(c->vm, d->id);
+        if (b == NULL) {
+            fprintf(c->out, "%s: %s (no device has it)\n", d->id, d->file);
+            continue;
         }
-        fputc('\n', c->out);
+        fprintf(c->out, "%s: %s (%s%s%s) %" PRIu64 " bytes\n", d->id, d->file, block_format(b),
+                d->readonly ? ", read-only" : "", d->snapshot ? ", snapshot" : "",
+                block_sectors(b) * BLOCK_SECTOR);
     }
     for (unsigned i = 0; i < VIRTIO_PLACES; i++) {
         virtio_dump(c->vm, i, "virtio-blk", c->out);
@@ -99,10 +102,33 @@ static void info_block(struct command_call *c)
     }
 }
 
+static void show_user_network(FILE *f, const struct net_config *n)
+{
+    char address[INET_ADDRSTRLEN];
+    struct in_addr a = {htonl(n->network)};
+
+    inet_ntop(AF_INET, &a, address, sizeof address);
+    fprintf(f, "%s: user %s/%d%s", n->id, address, __builtin_popcount(n->netmask),
+            n->restricted ? " restricted" : "");
+    for (unsigned i = 0; i < n->nforwards; i++) {
+        fprintf(f, " hostfwd=%s", n->forward[i].text);
+    }
+    fputc('\n', f);
+}
+
 static void info_network(struct command_call *c)
 {
+    const struct vm_options *o = c->vm->opt;
     bool any = false;
 
+    for (unsigned i = 0; i < o->nnets; i++) {
+        if (o->net[i].kind == NET_USER) {
+            show_user_network(c->out, &o->net[i]);
+        } else {
+            fprintf(c->out, "%s: tap %s\n", o->net[i].id,
+                    o->net[i].ifname != NULL ? o->net[i].ifname : "by descriptor");
+        }
+    }
     for (unsigned i = 0; i < VIRTIO_PLACES; i++) {
         any |= virtio_dump(c->vm, i, "virtio-net", c->out);
     }
@@ -120,7 +146,12 @@ static void info_virtio(struct command_call *c)
 
 static void info_chardev(struct command_call *c)
 {
-    fprintf(c->out, "serial0: %s\n", c->vm->opt->serial);
+    const struct vm_options *o = c->vm->opt;
+
+    fprintf(c->out, "serial0: %s\n", o->serial);
+    for (unsigned i = 0; i < o->nchardevs; i++) {
+        fprintf(c->out, "%s: %s\n", o->chardev[i].id, o->chardev[i].spec);
+    }
 }
 
 static void info_name(struct command_call *c)

@@ -9,6 +9,7 @@
             and no server is left
   snapshot  what the guest writes to a qcow2 image is forgotten
   uri       a server on a Unix socket
+  monitors  format and size of such drives, as the guest sees them
   lost      the server dies: the guest sees I/O errors and goes on
   wrong     no qemu-nbd, no server, a file that is no qcow2 image, a missing file: one sentence
 
@@ -25,6 +26,7 @@ import time
 from pathlib import Path
 
 import guest
+import qmp
 from guest import Guest, missing
 
 SIZE = 64 << 20
@@ -132,6 +134,27 @@ def check_uri():
         return problem
 
 
+def check_monitors():
+    with tempfile.TemporaryDirectory(prefix="umbra-nbd-") as scratch:
+        raw, server, drive = serve(scratch)
+        qcow2 = Path(scratch) / "disk.qcow2"
+        with subprocess.Popen(guest.emulator() + guest.kernel("") + [
+                "-S", "-display", "none", "-serial", "null", "-qmp", f"unix:{scratch}/qmp,server=on,wait=off",
+                "-drive", f"file={qcow2},id=a,snapshot=on", "-drive", f"id=b,{drive}",
+                "-drive", f"file={raw},id=c,if=none,format=raw"]) as process:
+            with qmp.Client(f"{scratch}/qmp") as client:
+                found = [(d["device"], d["inserted"]["drv"], d["inserted"]["image"]["virtual-size"])
+                         for d in client.execute("query-block")]
+                text = client.human("info block")
+                client.execute("quit")
+            process.wait()
+        server.terminate()
+        server.wait()
+        if found != [("a", "qcow2", SIZE), ("b", "nbd", SIZE), ("c", "raw", 0)]:
+            return f"query-block: {found}"
+        return missing(text, f"a: {qcow2} (qcow2, snapshot) {SIZE} bytes", f"(nbd) {SIZE} bytes", f"c: {raw} (no device")
+
+
 def check_lost():
     with tempfile.TemporaryDirectory(prefix="umbra-nbd-") as scratch:
         _, server, drive = serve(scratch)
@@ -174,7 +197,7 @@ def check_wrong():
             refused(f"if=none,id=d,file={scratch}/no.qcow2", "No such file")
 
 
-CASES = {"qcow2": check_qcow2, "snapshot": check_snapshot, "uri": check_uri, "lost": check_lost,
+CASES = {"qcow2": check_qcow2, "snapshot": check_snapshot, "uri": check_uri, "monitors": check_monitors, "lost": check_lost,
          "wrong": check_wrong}
 
 
