@@ -78,7 +78,7 @@ int main(int argc, char **argv)
         options_print_help(stdout);
     } else if (o.action == OPTIONS_VERSION) {
         puts("umbra " UMBRA_VERSION);
-    } else {
+    } else if (o.action == OPTIONS_RUN) {
         int err = log_open(o.log_path);
         if (err != 0) {
             log_error("-D %s: %s", o.log_path, strerror(-err));

@@ -419,6 +419,10 @@ int options_parse(int argc, char *const *argv, struct options *o)
             }
             value = argv[++i];
         }
+        if (value != NULL && options_list(d->name, value)) {
+            o->action = OPTIONS_LISTED;
+            continue;
+        }
         int err = d->parse(o, value);
         if (err != 0) {
             return err;

@@ -10,7 +10,7 @@
 
 #include <stdio.h>
 
-enum options_action { OPTIONS_RUN, OPTIONS_HELP, OPTIONS_VERSION };
+enum options_action { OPTIONS_RUN, OPTIONS_HELP, OPTIONS_VERSION, OPTIONS_LISTED };
 
 #define OPTIONS_CHARDEVS 16
 struct options {

@@ -43,6 +43,9 @@ int options_parse_rtc(struct options *o, const char *value) MUST_CHECK;
 int options_parse_boot(struct options *o, const char *value) MUST_CHECK;
 int options_parse_object(struct options *o, const char *value) MUST_CHECK;
 
+/* options_lists.c: is the value a question for what the option takes? Then it is answered. */
+bool options_list(const char *option, const char *value);
+
 /* options_device.c */
 int options_parse_drive(struct options *o, const char *value) MUST_CHECK;
 int options_parse_hda(struct options *o, const char *value) MUST_CHECK;

@@ -21,6 +21,16 @@
     "ranchu[,xres=W][,yres=H][,format=r5g6b5|x8r8g8b8][,wav=FILE][,adb=[ADDR:]PORT]"             \
     "[,prop=NAME=VALUE]..."
 
+/* "virt" or one of its versions there, "virt-7.2": what differs between them is not here. */
+static bool is_virt(const char *name)
+{
+    unsigned major, minor;
+    int end = 0;
+
+    return strcmp(name, "virt") == 0 ||
+           (sscanf(name, "virt-%2u.%2u%n", &major, &minor, &end) == 2 && name[end] == '\0');
+}
+
 static int machine_name(struct options *o, const char *name)
 {
     if (strcmp(name, "ranchu") == 0) {
@@ -29,7 +39,7 @@ static int machine_name(struct options *o, const char *name)
         o->vm.virtio_legacy = true; /* as that board; -global after it has the last word */
         return 0;
     }
-    return strcmp(name, "virt") == 0 ? 0 : options_bad_value("M", name, MACHINE_HELP);
+    return is_virt(name) ? 0 : options_bad_value("M", name, MACHINE_HELP);
 }
 
 static int machine_key(struct options *o, const struct options_list *l)

@@ -34,6 +34,8 @@ bool virtio_dump(const struct vm *vm, unsigned place, const char *driver, FILE *
 const struct block *virtio_blk_drive(const struct vm *vm, const char *id);
 void virtio_mmio_fdt(struct dt *d, gpa_t base, unsigned spi);
 
+/* Their names for -device, a line each. */
+void virtio_list_drivers(FILE *f);
 /* Does this -device name a virtio device on PCI? */
 bool virtio_is_pci(const struct vm_options *o, const char *driver);
 /* Plug one in, at the slot it asks for or the first free one. Reports its own errors; -errno. */

@@ -55,6 +55,20 @@ bool virtio_is_pci(const struct vm_options *o, const char *driver)
            (*suffix == '\0' ? o->virtio_pci : is_pci_suffix(suffix));
 }
 
+void virtio_list_drivers(FILE *f)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(classes); i++) {
+        const char *stem = classes[i]->driver;
+        int n = (int)stem_length(classes[i]);
+        fprintf(f,
+                "name \"%s\", bus virtio-bus\n"
+                "name \"%.*s-pci\", bus PCI\n"
+                "name \"%.*s-pci-non-transitional\", bus PCI\n"
+                "name \"%.*s\"\n",
+                stem, n, stem, n, stem, n, stem);
+    }
+}
+
 static int unknown_driver(const char *driver)
 {
     char known[256];

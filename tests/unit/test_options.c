@@ -464,6 +464,7 @@ Test(options, accepted)
         "-object rng-random,filename=/dev/urandom,id=r -device virtio-rng-device,rng=r",
         "-object iothread,id=io",
         "-serial stdio -serial null -serial none",
+        "-M virt-7.2",
         "-serial tcp::4444,server,nowait",
         "-chardev socket,host=127.0.0.1,port=1,server=on,wait=off,id=s -serial chardev:s",
         "-chardev socket,path=/tmp/s,server,nowait,id=s -serial chardev:s",
@@ -508,6 +509,7 @@ static const struct {
     {"-kernel k -serial telnet:x", {"telnet:x", "stdio", "unix:"}},
     {"-kernel k -serial file:", {"file:"}},
     {"-kernel k -serial null -serial stdio", {"one serial port"}},
+    {"-kernel k -M virt-x", {"virt-x", "virt"}},
     {"-kernel k -serial tcp:x", {"tcp:x", "tcp:HOST:PORT"}},
     {"-kernel k -smp 4,sockets=3", {"sockets=3", "product"}},
     {"-kernel k -smp 2,maxcpus=4", {"maxcpus=4", "1 to 8"}},
@@ -664,6 +666,43 @@ Test(options, help_lists_every_main_option)
         "-d ",   "-D ",     "-mmu ",    "-stats ",  "-pin ",      "-help"};
     for (size_t i = 0; i < ARRAY_SIZE(word); i++) {
         cr_expect_not_null(strstr(buf, word[i]), "%s", word[i]);
+    }
+}
+
+/* What scripts look for before they start a machine. */
+Test(options, lists)
+{
+    static const struct {
+        const char *line, *word;
+    } list[] = {
+        {"-machine ?", "virt                 ARM Virtual Machine\n"},
+        {"-M help", "ranchu"},
+        {"-cpu help", "  cortex-a7\n"},
+        {"-machine virt,accel=tcg -device ?", "name \"virtconsole\", bus virtio-serial-bus\n"},
+        {"-device help", "name \"virtio-blk-pci\", bus PCI\n"},
+        {"-chardev ?", "  testdev\n"},
+        {"-accel help", "tcg\n"},
+        {"-netdev help", "user\n"},
+        {"-object help", "  rng-random\n"},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(list); i++) {
+        char text[4096] = "", path[] = "/tmp/umbra-test-options.XXXXXX";
+        struct options o;
+        int fd = mkstemp(path), saved = dup(1);
+        cr_assert_geq(fd, 0);
+        fflush(stdout);
+        dup2(fd, 1);
+        cr_expect_eq(parse(list[i].line, &o), 0, "%s", list[i].line);
+        fflush(stdout);
+        dup2(saved, 1);
+        close(saved);
+        cr_expect_gt(pread(fd, text, sizeof text - 1, 0), 0);
+        close(fd);
+        unlink(path);
+        cr_expect_eq(o.action, OPTIONS_LISTED);
+        cr_expect_not_null(strstr(text, list[i].word), "%s: %s", list[i].line, text);
+        options_free(&o);
     }
 }
 
