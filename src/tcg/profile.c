@@ -19,8 +19,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define KEY_FLAGS  (EXEC_T | EXEC_PRIV)
-#define FIRST_ROOM 4096u
+#define KEY_FLAGS      (EXEC_T | EXEC_PRIV)
+#define FIRST_ROOM     4096u
+#define COUNTING_INSNS 2 /* at the entry, so that there is something to list */
 
 struct entry {
     gpa_t gpa;
@@ -29,7 +30,9 @@ struct entry {
     uint32_t flags;
     uint32_t insns, host_bytes; /* of the latest translation */
     uint32_t translations;
-    uint64_t runs, run_insns;
+    uint32_t host_insns; /* the same, on the straight path */
+    uint64_t runs, run_insns, run_host;
+    uint64_t region_insns; /* of run_insns, in regions */
 };
 
 struct profile {
@@ -51,8 +54,8 @@ static struct entry *slot_of(const struct profile *p, const struct entry *e)
     for (size_t i = hash(e);; i++) {
         struct entry *s = &p->entry[i & (p->room - 1)];
 
-        if (!s->translations || (s->gpa == e->gpa && s->pc == e->pc && s->flags == e->flags &&
-                                 s->name == e->name))
+        if (!s->translations ||
+            (s->gpa == e->gpa && s->pc == e->pc && s->flags == e->flags && s->name == e->name))
             return s;
     }
 }
@@ -89,20 +92,28 @@ static void add(struct profile *p, const struct entry *e)
     }
     s->insns = e->insns;
     s->host_bytes = e->host_bytes;
+    s->host_insns = e->host_insns;
     s->translations += e->translations;
     s->runs += e->runs;
     s->run_insns += e->run_insns;
+    s->run_host += e->run_host;
+    s->region_insns += e->region_insns;
 }
 
 static void add_block(struct profile *p, const struct tb *tb)
 {
+    unsigned host = tb->runs ? tcg_host_insns(tb) - COUNTING_INSNS : 0;
+
     add(p, &(struct entry){.gpa = tb->gpa,
                            .pc = tb->pc,
                            .flags = tb->exec_flags & KEY_FLAGS,
                            .insns = tb->n_insns,
                            .host_bytes = tb->host_bytes,
+                           .host_insns = host,
                            .translations = 1,
                            .runs = tb->runs,
+                           .run_host = tb->runs * host,
+                           .region_insns = tb->region ? tb->runs * tb->n_insns : 0,
                            .run_insns = tb->runs * tb->n_insns});
 }
 
@@ -164,13 +175,18 @@ static void sort(struct profile *p)
         qsort(p->entry, n, sizeof(*p->entry), by_heat);
 }
 
-static struct entry totals(const struct profile *p)
+/* Of everything, or of the blocks of one privilege. */
+static struct entry totals(const struct profile *p, const uint32_t *privilege)
 {
     struct entry sum = {0};
 
     for (size_t i = 0; i < p->used; i++) {
+        if (privilege && (p->entry[i].flags & EXEC_PRIV) != *privilege)
+            continue;
         sum.runs += p->entry[i].runs;
         sum.run_insns += p->entry[i].run_insns;
+        sum.run_host += p->entry[i].run_host;
+        sum.region_insns += p->entry[i].region_insns;
         sum.translations += p->entry[i].translations;
     }
     return sum;
@@ -188,22 +204,45 @@ static const char *mode_name(uint32_t flags)
     return flags & EXEC_T ? "user/T" : "user";
 }
 
+static double ratio(uint64_t a, uint64_t b)
+{
+    return b ? (double)a / (double)b : 0;
+}
+
+/* How much host code an instruction takes, without slow paths, helpers and the run loop. */
+static void print_density(const struct profile *p, FILE *f)
+{
+    const uint32_t modes[] = {0, EXEC_PRIV};
+
+    for (unsigned k = 0; k < ARRAY_SIZE(modes); k++) {
+        struct entry sum = totals(p, &modes[k]);
+
+        fprintf(f,
+                "%s: %" PRIu64 " instructions, %.1f in a run, %.2f host instructions for one, "
+                "%.1f%% in regions\n",
+                mode_name(modes[k]), sum.run_insns, ratio(sum.run_insns, sum.runs),
+                ratio(sum.run_host, sum.run_insns), percent(sum.region_insns, sum.run_insns));
+    }
+}
+
 static void print_blocks(const struct profile *p, const struct entry *sum, unsigned top, FILE *f)
 {
     uint64_t so_far = 0;
 
-    fprintf(f, "hottest guest blocks: %" PRIu64 " instructions in %" PRIu64 " runs of %zu blocks, "
-               "translated %u times\n"
-               "  share    sum           runs insns bytes  xlat where\n",
+    fprintf(f,
+            "hottest guest blocks: %" PRIu64 " instructions in %" PRIu64 " runs of %zu blocks, "
+            "translated %u times\n",
             sum->run_insns, sum->runs, p->used, sum->translations);
+    print_density(p, f);
+    fprintf(f, "  share    sum           runs insns  host bytes  xlat where\n");
     for (size_t i = 0; i < p->used && i < top && p->entry[i].runs; i++) {
         const struct entry *e = &p->entry[i];
         char name[160];
 
         so_far += e->run_insns;
-        fprintf(f, "%6.2f%% %5.1f%% %14" PRIu64 " %5u %5u %5u %-6s %08" PRIx64 "%s\n",
+        fprintf(f, "%6.2f%% %5.1f%% %14" PRIu64 " %5u %5u %5u %5u %-6s %08" PRIx64 "%s\n",
                 percent(e->run_insns, sum->run_insns), percent(so_far, sum->run_insns), e->runs,
-                e->insns, e->host_bytes, e->translations, mode_name(e->flags), e->pc,
+                e->insns, e->host_insns, e->host_bytes, e->translations, mode_name(e->flags), e->pc,
                 symbols_format(e->pc, name, sizeof(name)));
     }
     if (p->lost)
@@ -258,7 +297,7 @@ void tcg_profile_dump_stopped(struct vcpu *v, unsigned top, FILE *f)
 
     gather(&p, v);
     sort(&p);
-    sum = totals(&p);
+    sum = totals(&p, NULL);
     print_blocks(&p, &sum, top, f);
     free(p.entry);
 }
@@ -279,7 +318,7 @@ void tcg_profile_log(const struct vm *vm)
     if (!log_on(LOG_TB_STATS))
         return;
     gather_all(vm, &p);
-    sum = totals(&p);
+    sum = totals(&p, NULL);
     f = log_begin();
     print_blocks(&p, &sum, PROFILE_TOP, f);
     print_functions(&p, &sum, PROFILE_TOP, f);
@@ -300,10 +339,11 @@ void tcg_profile_json(const struct vm *vm, FILE *f)
         uint32_t offset = 0;
         const char *name = symbols_find(e->pc, &offset);
 
-        fprintf(f, "%s\n    {\"pc\": %" PRIu64 ", \"mode\": \"%s\", \"runs\": %" PRIu64
-                   ", \"insns\": %u, \"host_bytes\": %u, \"translations\": %u",
-                i ? "," : "", e->pc, mode_name(e->flags), e->runs, e->insns, e->host_bytes,
-                e->translations);
+        fprintf(f,
+                "%s\n    {\"pc\": %" PRIu64 ", \"mode\": \"%s\", \"runs\": %" PRIu64
+                ", \"insns\": %u, \"host_insns\": %u, \"host_bytes\": %u, \"translations\": %u",
+                i ? "," : "", e->pc, mode_name(e->flags), e->runs, e->insns, e->host_insns,
+                e->host_bytes, e->translations);
         if (name && !strpbrk(name, "\"\\"))
             fprintf(f, ", \"symbol\": \"%s\", \"offset\": %u", name, offset);
         fputc('}', f);

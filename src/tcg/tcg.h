@@ -129,6 +129,7 @@ struct x64_options {
 };
 struct x64_result {
     size_t host_bytes;
+    size_t straight_bytes; /* of them, the path without what is out of line */
     struct tcg_site *site; /* [TCG_MAX_SITES], caller's array */
     unsigned nsites;
     struct tcg_jump_slot slot[TCG_MAX_SLOTS];

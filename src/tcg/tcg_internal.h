@@ -36,7 +36,7 @@ struct tb {
     struct tcg_site *site;
     uint64_t runs; /* counted with -d tb-stats only */
     uint32_t exec_flags;
-    uint32_t host_bytes;
+    uint32_t host_bytes, straight_bytes; /* all of it; without what is out of line */
     uint16_t nsites, nlinks;
     uint16_t guest_bytes, n_insns;
     uint16_t counter; /* index in vcpu.hot, if it counts */
@@ -164,4 +164,6 @@ void profile_free(struct tcg *t);
 void tcg_log_guest(const struct tb *tb, const uint8_t *page, unsigned len);
 void tcg_log_ir(const struct tb *tb, const struct ir_block *b, const char *title);
 void tcg_log_host(const struct tb *tb);
+/* Host instructions on the block's straight path. */
+unsigned tcg_host_insns(const struct tb *tb);
 void perf_map_add(const struct vcpu *v, const struct tb *tb);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * -d in_asm, op, out_asm: a block's guest code, IR and host code, disassembled with Capstone. Any
- * vCPU thread; one piece of the log is written at a time. A Capstone handle is opened per piece:
- * this is a debugging aid.
+ * -d in_asm, op, out_asm: a block's guest code, IR and host code, disassembled with Capstone, which
+ * also counts host instructions for -d tb-stats. Any vCPU thread; one piece of the log is written
+ * at a time. A Capstone handle is opened per piece: this is a debugging aid.
  */
 #include "base/log.h"
 #include "tcg/tcg_internal.h"
@@ -73,4 +73,24 @@ void tcg_log_host(const struct tb *tb)
     print_head(f, "host code", tb);
     disassemble(f, CS_ARCH_X86, CS_MODE_64, tb->code, tb->host_bytes, (uintptr_t)tb->code);
     log_end(f);
+}
+
+unsigned tcg_host_insns(const struct tb *tb)
+{
+    const uint8_t *code = tb->code;
+    size_t left = tb->straight_bytes;
+    uint64_t address = 0;
+    unsigned count = 0;
+    cs_insn *insn;
+    csh h;
+
+    if (cs_open(CS_ARCH_X86, CS_MODE_64, &h) != CS_ERR_OK)
+        return 0;
+    insn = cs_malloc(h);
+    while (insn && cs_disasm_iter(h, &code, &left, &address, insn))
+        count++;
+    if (insn)
+        cs_free(insn, 1);
+    cs_close(&h);
+    return count;
 }

@@ -99,11 +99,10 @@ static bool keep_tables(struct tcg *t, struct tb *tb, const struct x64_result *r
     tb->nsites = (uint16_t)r->nsites;
     tb->nlinks = (uint16_t)r->nslots;
     for (unsigned i = 0; i < r->nslots; i++)
-        tb->link[i] = (struct tb_link){
-            .from = tb,
-            .patch_off = r->slot[i].patch_off,
-            .unlinked_off = r->slot[i].unlinked_off,
-            .guard_off = r->slot[i].guard_off};
+        tb->link[i] = (struct tb_link){.from = tb,
+                                       .patch_off = r->slot[i].patch_off,
+                                       .unlinked_off = r->slot[i].unlinked_off,
+                                       .guard_off = r->slot[i].guard_off};
     return true;
 }
 
@@ -131,6 +130,7 @@ static int make_code(struct vcpu *v, struct tb *tb)
         return err;
     tb->code = buf.rx;
     tb->host_bytes = (uint32_t)r.host_bytes;
+    tb->straight_bytes = (uint32_t)r.straight_bytes;
     if (!keep_tables(t, tb, &r) || !tb_register(t, tb))
         return -ENOSPC;
     t->used = (t->used + r.host_bytes + CODE_ALIGN - 1) & ~(size_t)(CODE_ALIGN - 1);

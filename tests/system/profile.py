@@ -105,10 +105,15 @@ def counts(symbols_of):
             return f"the loop: {loop}"
         if not stats["total"]["cache_flushes"]:
             return "the code cache was not emptied: the test shows less than it should"
-        line = re.search(r"(?m)^ *([0-9.]+)% .* (\d+) +2 +\d+ +2 priv +[0-9a-f]{8}:hot\+0x4$",
+        line = re.search(r"(?m)^ *([0-9.]+)% .* (\d+) +2 +(\d+) +\d+ +2 priv +[0-9a-f]{8}:hot\+0x4$",
                          log.read_text())
         if not line or int(line[2]) != wanted["runs"] or not 80 < float(line[1]) < 100:
             return f"the log: {log.read_text()[:400]}"
+        density = re.search(r"(?m)^priv: \d+ instructions, [0-9.]+ in a run, ([0-9.]+) host instructions for one,",
+                            log.read_text())
+        # Nearly all of the program is that loop.
+        if not density or not 0.85 < float(density[1]) / (int(line[3]) / 2) < 1.15:
+            return f"host instructions: {density and density[0]}; the loop's line: {line[0]}"
         if not re.search(r"(?m)^ *[0-9.]+% .* priv [0-9a-f]{8}:hot$", log.read_text()):
             return "the log has no line for the function"
     return None

@@ -305,6 +305,7 @@ int x64_compile(const struct ir_block *b, const struct x64_options *o,
     c->pending.n = 0;
     if (!c->error)
         emit_block(c);
+    out->straight_bytes = x64_pos(c);
     if (!c->error)
         emit_slow(c);
     for (unsigned k = 0; k < c->nfixups && !c->error; k++)
