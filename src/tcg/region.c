@@ -6,10 +6,11 @@
  * page) is all it depends on. A path that comes back to its beginning goes round until the region
  * is long enough.
  *
- * What is hot: whenever a vCPU stops at a poll (the guest's timer, most of all), the block there
- * has a sample, and two make it hot. That costs nothing. With -tier2-threshold N blocks count
- * their entries down in a word of the vCPU (vcpu.hot) instead, which tells more about branches,
- * and sooner, but slows programs with much code by a tenth to a third.
+ * What is hot: when a vCPU stops at a poll for an interrupt (the guest's timer, most of all), it
+ * goes on for some more blocks, each of which stops at its poll, too, and has a sample. So samples
+ * tell which way branches go, and cost next to nothing. With -tier2-threshold N blocks count their
+ * entries down in a word of the vCPU (vcpu.hot) instead, which slows programs with much code by a
+ * tenth to a third.
  *
  * Owning vCPU thread.
  */
@@ -22,9 +23,11 @@
 
 #include <string.h>
 
-#define UNROLL_INSNS 48        /* a loop is repeated up to about this length */
-#define COUNTED_OUT  INT32_MAX /* of a block that has been made a region */
-#define SAMPLES      2         /* make a block hot */
+#define UNROLL_INSNS    48        /* a loop is repeated up to about this length */
+#define COUNTED_OUT     INT32_MAX /* of a block that has been made a region */
+#define FOLLOWED        32        /* blocks that are sampled one after the other */
+#define SAMPLES         4         /* make a block hot */
+#define FOLLOW_EVERY_NS 1000000   /* not more often: an interrupt waits 2 to 5 us for it */
 
 /* IT state in the execution flags would have to be left at each exit; -d exec shows every block. */
 bool region_may_begin(const struct vcpu *v)
@@ -186,18 +189,37 @@ struct tb *region_promote(struct vcpu *v)
     return tb || v->exc != ARM_EXC_NONE ? tb : tcg_lookup(v);
 }
 
-void region_sample(struct vcpu *v)
+/* May the blocks from here on be followed, though somebody wants the vCPU? */
+static bool begin_following(struct vcpu *v)
 {
-    struct mmu_fetch f;
-    struct tb *tb;
+    uint64_t now;
 
     if (v->tcg->threshold != VM_TIER2_SAMPLED || !region_may_begin(v) ||
-        !mmu_fetch_page(v, v->r[15], &f))
-        return;
-    tb = tb_find(v->tcg, v->r[15], f.gpa, v->exec_flags);
-    if (!tb || tb->region || tb->page[1] != NO_PAGE || tb->samples >= SAMPLES ||
-        ++tb->samples < SAMPLES)
-        return;
-    if (!become_region(v, tb))
-        v->exc = ARM_EXC_NONE; /* of a fetch that nobody needs yet */
+        atomic_load_explicit(&v->poll, memory_order_relaxed) != POLL_IRQ)
+        return false;
+    now = stats_now_ns();
+    if (now - v->tcg->followed_ns < FOLLOW_EVERY_NS)
+        return false;
+    v->tcg->followed_ns = now;
+    return true;
+}
+
+struct tb *region_sample(struct vcpu *v, unsigned *left)
+{
+    struct tb *tb, *region;
+
+    if (!*left && begin_following(v))
+        *left = FOLLOWED + 1;
+    if (!*left || !--*left)
+        return NULL;
+    tb = tcg_lookup(v);
+    if (!tb || tb->samples == UINT16_MAX)
+        return tb;
+    tb->samples++;
+    if (tb->region || tb->tried || tb->page[1] != NO_PAGE || tb->samples < SAMPLES ||
+        !region_may_begin(v))
+        return tb;
+    tb->tried = true;
+    region = become_region(v, tb);
+    return region || v->exc != ARM_EXC_NONE ? region : tcg_lookup(v);
 }

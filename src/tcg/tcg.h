@@ -41,7 +41,7 @@ struct tcg_source {
     uint32_t exec_flags;
     const uint8_t *page; /* host address of the page that holds pc */
     unsigned max_insns;
-    bool pc_relative;    /* make code that runs at any virtual page; see struct ir_block */
+    bool pc_relative;  /* make code that runs at any virtual page; see struct ir_block */
     unsigned features; /* enum arm_feature bits */
     /* Host address of the next page, for an instruction that crosses; NULL when its fetch faults.
      */
@@ -107,7 +107,7 @@ struct tcg_jump_slot {
  * Instructions whose accesses have settled in the soft TLB (fault_resume.c): a bit for each, by a
  * hash of the physical address. One that shares another's bit loses a little speed.
  */
-#define SETTLED_BITS 18
+#define SETTLED_BITS  18
 struct settled {
     uint64_t bits[(1u << SETTLED_BITS) / 64];
 };
@@ -118,17 +118,18 @@ static inline uint32_t settled_index(gpa_t insn)
 
 struct x64_options {
     const struct x64_stubs *stubs; /* of the cache the code is for; NULL: slow paths call C code */
-    bool soft_mmu;      /* memory accesses through the soft TLB; else through SPT windows */
-    bool soft_ldrt;     /* unprivileged accesses of privileged code through the soft TLB */
+    bool soft_mmu;  /* memory accesses through the soft TLB; else through SPT windows */
+    bool soft_ldrt; /* unprivileged accesses of privileged code through the soft TLB */
     const struct settled *settled; /* as well as these; NULL: none */
     gpa_t gpa;                     /* of the block, for them */
-    uint64_t *runs; /* counts how often the block is entered; NULL: nobody does */
+    uint64_t *runs;                /* counts how often the block is entered; NULL: nobody does */
     uint32_t counter_off;    /* state offset of a word to count down at each entry; 0 = none */
     void *tb;                /* stored to v->exit_tb by unlinked exits */
     unsigned link_page_bits; /* 12: direct links inside the page; those into others have a guard */
 };
 struct x64_result {
     size_t host_bytes;
+    size_t unpolled_off;   /* where the block goes on behind its poll */
     size_t straight_bytes; /* of them, the path without what is out of line */
     struct tcg_site *site; /* [TCG_MAX_SITES], caller's array */
     unsigned nsites;
@@ -145,9 +146,9 @@ struct x64_stubs {
     /* enum tcg_exit enter(struct vcpu *v, void *code): saves host registers, sets RBP/R15/MXCSR,
      * jumps */
     unsigned (*enter)(struct vcpu *v, void *code);
-    void *exit_stub;  /* generated code jumps here with EAX = reason */
-    void *fault_stub; /* the SIGSEGV handler redirects RIP here */
-    void *unwind;     /* reached by tcg_unwind(): EAX = reason, RSP already restored */
+    void *exit_stub;               /* generated code jumps here with EAX = reason */
+    void *fault_stub;              /* the SIGSEGV handler redirects RIP here */
+    void *unwind;                  /* reached by tcg_unwind(): EAX = reason, RSP already restored */
     uint32_t soft[X64_SOFT_STUBS]; /* soft-TLB lookups (x64_soft.c): offsets from `enter` */
     size_t bytes;
 };

@@ -26,9 +26,10 @@ struct tb_link {
 /* One translation. Lives in the arena until the whole cache is emptied, also after invalidation. */
 struct tb {
     gva_t pc;
-    gpa_t gpa;     /* of pc */
-    gpa_t page[2]; /* physical pages its bytes came from; page[1] = NO_PAGE when in one */
-    uint8_t *code; /* executable address */
+    gpa_t gpa;         /* of pc */
+    gpa_t page[2];     /* physical pages its bytes came from; page[1] = NO_PAGE when in one */
+    uint8_t *code;     /* executable address */
+    uint8_t *unpolled; /* the same, behind the poll */
     struct tb *hash_next;
     struct tb *page_next[2];
     struct tb_link *link;
@@ -42,7 +43,8 @@ struct tb {
     uint16_t counter; /* index in vcpu.hot, if it counts */
     bool counts;      /* may become a region */
     bool region;      /* tier 2: several blocks of a page, entered at pc */
-    uint8_t samples;  /* how often it was found running */
+    bool tried;       /* to make a region of it */
+    uint16_t samples; /* how often it was found running */
     bool pc_relative; /* runs at any virtual page; pc is where it was translated */
     bool dead;
 };
@@ -70,12 +72,13 @@ struct tcg {
     bool jump_cache_used; /* entries were made since the jump cache was last emptied */
     struct tcg_site sites[TCG_MAX_SITES];
     struct settled settled; /* emptied together with the cache */
-    uint32_t threshold;    /* entries after which a block becomes a region; 0 = never */
-    uint32_t next_counter; /* in vcpu.hot */
-    bool declined;         /* the last region had nothing to it */
-    bool stepping;       /* blocks of one instruction, breakpoints ignored */
-    struct profile *past; /* counts of blocks that are gone (profile.c), or NULL */
-    gpa_t next_page_gpa; /* set by the front end's next_page call */
+    uint32_t threshold;     /* entries after which a block becomes a region; 0 = never */
+    uint32_t next_counter;  /* in vcpu.hot */
+    bool declined;          /* the last region had nothing to it */
+    uint64_t followed_ns;   /* when blocks were last followed (region.c) */
+    bool stepping;          /* blocks of one instruction, breakpoints ignored */
+    struct profile *past;   /* counts of blocks that are gone (profile.c), or NULL */
+    gpa_t next_page_gpa;    /* set by the front end's next_page call */
 };
 
 /* Of the code that runs now. */
@@ -152,8 +155,12 @@ struct region_path {
 };
 /* The block at the state PC has become hot: what to run there now, NULL: exception pending. */
 struct tb *region_promote(struct vcpu *v);
-/* A block has left at its poll: a sample. */
-void region_sample(struct vcpu *v);
+/*
+ * The block at the state PC has left at its poll: a sample. What to run there past the poll, so
+ * that the next block is a sample, too; `left` counts those, and is 0 before the first. NULL: leave
+ * for the run loop, with an exception if one is pending.
+ */
+struct tb *region_sample(struct vcpu *v, unsigned *left);
 
 /* ---- profile.c ---- */
 /* The blocks are about to be thrown away: keep their counts. */

@@ -226,30 +226,49 @@ static struct tb *lookup_and_link(struct vcpu *v)
     return to;
 }
 
+static void log_exec(const struct vcpu *v)
+{
+    if (log_on(LOG_EXEC))
+        log_printf("cpu%u: exec %08x flags %04x r0 %08x r1 %08x sp %08x lr %08x\n", v->index,
+                   v->r[15], v->exec_flags, v->r[0], v->r[1], v->r[13], v->r[14]);
+}
+
+/* What to run after generated code has left for the next block. */
+static struct tb *next_block(struct vcpu *v, enum tcg_exit why)
+{
+    if (why == TCG_EXIT_LINK)
+        return lookup_and_link(v);
+    if (why == TCG_EXIT_NEED)
+        return lookup_without_fp(v);
+    return why == TCG_EXIT_HOT ? region_promote(v) : tcg_lookup(v);
+}
+
+static bool wants_block(enum tcg_exit why)
+{
+    return why == TCG_EXIT_LINK || why == TCG_EXIT_LOOKUP || why == TCG_EXIT_NEED ||
+           why == TCG_EXIT_HOT;
+}
+
 enum tcg_exit tcg_run(struct vcpu *v)
 {
     struct tb *tb = tcg_lookup(v);
+    bool past_poll = false;
+    unsigned samples_left = 0;
 
     while (tb) {
         enum tcg_exit why;
 
-        if (log_on(LOG_EXEC))
-            log_printf("cpu%u: exec %08x flags %04x r0 %08x r1 %08x sp %08x lr %08x\n", v->index,
-                       v->r[15], v->exec_flags, v->r[0], v->r[1], v->r[13], v->r[14]);
-        why = v->tcg->stubs.enter(v, tb->code);
-        if (why == TCG_EXIT_LINK)
-            tb = lookup_and_link(v);
-        else if (why == TCG_EXIT_LOOKUP)
-            tb = tcg_lookup(v);
-        else if (why == TCG_EXIT_NEED)
-            tb = lookup_without_fp(v);
-        else if (why == TCG_EXIT_HOT)
-            tb = region_promote(v);
-        else {
-            if (why == TCG_EXIT_POLL)
-                region_sample(v);
+        log_exec(v);
+        why = v->tcg->stubs.enter(v, past_poll ? tb->unpolled : tb->code);
+        past_poll = why == TCG_EXIT_POLL;
+        if (past_poll)
+            tb = region_sample(v, &samples_left);
+        else if (wants_block(why))
+            tb = next_block(v, why);
+        else
             return why;
-        }
+        if (!tb && v->exc == ARM_EXC_NONE)
+            return why;
     }
     return TCG_EXIT_EXCEPTION;
 }

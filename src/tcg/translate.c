@@ -131,6 +131,7 @@ static int make_code(struct vcpu *v, struct tb *tb)
     tb->code = buf.rx;
     tb->host_bytes = (uint32_t)r.host_bytes;
     tb->straight_bytes = (uint32_t)r.straight_bytes;
+    tb->unpolled = buf.rx + r.unpolled_off;
     if (!keep_tables(t, tb, &r) || !tb_register(t, tb))
         return -ENOSPC;
     t->used = (t->used + r.host_bytes + CODE_ALIGN - 1) & ~(size_t)(CODE_ALIGN - 1);

@@ -9,6 +9,7 @@
             -stats and the log agree; the perf map has the names
   plain     nothing is counted without the option, and blocks are no longer than before
   monitor   `info jit` shows the same while the program runs
+  regions   a program that runs for long spends nearly all its time in regions, found by samples
 UMBRA is the emulator to test (default build/release/umbra).
 """
 
@@ -151,8 +152,25 @@ def monitor():
     return None if line else f"info jit: {out[-600:]}"
 
 
+def regions():
+    with tempfile.TemporaryDirectory(prefix="umbra-profile-") as scratch:
+        out, log, elf = Path(scratch) / "stats", Path(scratch) / "log", Path(scratch) / "hot.arm.elf"
+        subprocess.run([boot.ROOT / "tests/guest/build.sh", scratch, "hot.arm"], check=True)
+        for threshold, least, most in (("sampled", 75, 100), ("0", 0, 0)):
+            guest = subprocess.run([*UMBRA, "-M", "virt", "-m", "256", "-nographic", "-no-reboot", "-nic", "none", "-kernel",
+                                    str(elf), "-tier2-threshold", threshold, "-d", "tb-stats", "-D", str(log), "-stats", str(out)],
+                                   stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120, check=True)
+            if not guest.stdout.rstrip().endswith("PASS"):
+                return f"{threshold}: {guest.stdout[-400:]}"
+            share = [float(s) for s in re.findall(r"(?m)^(?:user|priv): .* ([0-9.]+)% in regions$", log.read_text())]
+            count = json.loads(out.read_text())["total"]["regions"]
+            if len(share) != 2 or not all(least <= s <= most for s in share) or (count == 0) != (threshold == "0"):
+                return f"{threshold}: {count} regions, {share} % of user and privileged instructions"
+    return None
+
+
 CASES = {"counts": lambda: counts(lambda elf, _: elf) or counts(text_map), "plain": plain,
-         "monitor": monitor}
+         "monitor": monitor, "regions": regions}
 
 
 def main():

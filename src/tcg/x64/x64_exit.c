@@ -35,6 +35,7 @@ void x64_emit_entry(struct x64_ctx *c)
 
     x_alu_mi(&c->e, X_CMP, X_32, x64_state(STATE(poll)), 0);
     x64_slow_jcc(c, x64_slow_new(c, SLOW_POLL, 0), X_NE);
+    c->out->unpolled_off = x64_pos(c);
     if (c->o->runs) {
         x_mov_ri(&c->e, RAX, (uintptr_t)c->o->runs);
         x_alu_mi(&c->e, X_ADD, X_64, x_at(RAX, 0), 1);
