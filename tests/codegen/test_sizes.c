@@ -47,6 +47,7 @@ static const struct sequence {
     {"ldr", 0, 1, {0xe5910004}},
     {"ldr_post", 0, 1, {0xe4910004}},
     {"ldr_reg", 0, 1, {0xe7910102}},
+    {"ldr_literal", 0, 1, {0xe59f0010}},
     {"ldrb", 0, 1, {0xe5d10000}},
     {"ldrsh", 0, 1, {0xe1d100f2}},
     {"ldrd", 0, 1, {0xe1c120d8}},

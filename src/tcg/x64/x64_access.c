@@ -162,13 +162,27 @@ static void check_alignment(struct x64_ctx *c, ir_ref i, struct x64_slow *slow, 
     x64_slow_jcc(c, slow, X_NE);
 }
 
+/* The displacement of a constant address in the lower half, aligned as it must be (a literal, most
+ * often); -1: it is not. */
+static int32_t near_address(const struct x64_ctx *c, ir_ref i, uint32_t memop)
+{
+    const struct x64_val *v = &c->val[i];
+    uint64_t k;
+    if (((memop & MEMOP_USER) && c->b->privileged) || !x64_const(c, v->base, &k))
+        return -1;
+    int32_t at = (int32_t)(uint32_t)(k + (uint64_t)(int64_t)v->adisp);
+    return at >= 0 && !((uint32_t)at & (x64_access_align(memop) - 1)) ? at : -1;
+}
+
 /* [window + address], with the alignment check done. Uses RAX for the address, RCX for another
  * window. */
 static struct x_mem spt_operand(struct x64_ctx *c, ir_ref i, struct x64_slow *slow, uint32_t memop)
 {
     const struct x64_val *v = &c->val[i];
     struct x_gpr base = RAX, window = R15;
-    int32_t disp = 0;
+    int32_t disp = 0, constant = near_address(c, i, memop);
+    if (constant >= 0)
+        return x_at(R15, constant);
     if (c->val[v->base].kind == VAL_CONST) {
         load_address(c, RAX, i);
     } else {

@@ -160,20 +160,28 @@ static void count_uses(struct x64_ctx *c)
     }
 }
 
-/* Value of the state pc at an indirect exit, when it was stored since the last label or call. */
-static ir_ref known_pc(const struct x64_ctx *c, ir_ref i)
+/* Value of the 4-byte slot at `off`, when it was stored since the last label or call. It is to be
+ * in a register at node i, rather than read back from the slot. */
+static ir_ref stored_value(struct x64_ctx *c, ir_ref i, uint32_t off)
 {
     for (unsigned k = i - 1u; k > 0 && k + 32 > i; k--) {
         const struct ir_node *n = x64_node(c, (ir_ref)k);
-        if (n->op == IR_PUT && n->off == offsetof(struct vcpu, r[15]) && n->size == 4)
+        if (n->op == IR_PUT && n->off == off && n->size == 4) {
+            c->val[n->arg[0]].homed = false;
             return n->arg[0];
-        if (n->op == IR_PUT && n->off + n->size > offsetof(struct vcpu, r[15]) &&
-            n->off < offsetof(struct vcpu, r[16]))
+        }
+        if (n->op == IR_PUT && n->off + n->size > off && n->off < off + 4)
             return 0;
         if (n->op == IR_CALL || (ir_ops[n->op].flags & IR_CTRL))
             return 0;
     }
     return 0;
+}
+
+static void note_exit_state(struct x64_ctx *c, ir_ref i)
+{
+    c->val[i].base = stored_value(c, i, offsetof(struct vcpu, r[15]));
+    c->val[i].exec = stored_value(c, i, offsetof(struct vcpu, exec_flags));
 }
 
 /* What the stores that are pending at node i read. */
@@ -220,7 +228,7 @@ void x64_analyse(struct x64_ctx *c)
         else if (n->op == IR_PUT || n->op == IR_DEFER)
             find_home(c, (ir_ref)i);
         else if (n->op == IR_GOTO_IND)
-            c->val[i].base = known_pc(c, (ir_ref)i);
+            note_exit_state(c, (ir_ref)i);
         ir_ref arg[6];
         unsigned nargs = x64_args(c, (ir_ref)i, arg);
         for (unsigned k = 0; k < nargs; k++)

@@ -181,30 +181,38 @@ static void emit_lookup_const(struct x64_ctx *c, ir_ref i)
     x_jmp_m(&c->e, x64_state(e + (int32_t)offsetof(struct jump_cache_entry, code)));
 }
 
-/* RCX = offset of the jump-cache entry for the pc in EAX: jump_cache_index() * 32. */
-static void emit_jump_cache_index(struct x64_ctx *c)
+/* RCX = offset of the jump-cache entry for the pc: jump_cache_index() * 32. */
+static void emit_jump_cache_index(struct x64_ctx *c, struct x_gpr pc)
 {
     _Static_assert(sizeof(struct jump_cache_entry) == 32 && JUMP_CACHE_BITS == 15,
                    "shifts and masks below");
-    x_mov_rr(&c->e, X_32, RCX, RAX);
+    x_mov_rr(&c->e, X_32, RCX, pc);
     x_shift_ri(&c->e, X_SHR, X_32, RCX, 9);
-    x_alu_rr(&c->e, X_XOR, X_32, RCX, RAX);
+    x_alu_rr(&c->e, X_XOR, X_32, RCX, pc);
     x_shift_ri(&c->e, X_SHL, X_32, RCX, 3);
     x_alu_ri(&c->e, X_AND, X_32, RCX, 0x7fff << 5);
 }
 
+/* What was just stored is taken from registers: a load would wait for the store. */
 static void emit_lookup(struct x64_ctx *c, ir_ref i)
 {
     int32_t e = STATE(jump_cache);
+    const struct x64_val *v = &c->val[i];
     struct x64_slow *s = x64_slow_new(c, SLOW_LOOKUP, i);
-    if (c->val[i].base)
-        x64_load(c, RAX, c->val[i].base);
+    struct x_gpr pc = RAX;
+    if (v->base)
+        pc = x64_use(c, v->base, RAX);
     else
         x_mov_rm(&c->e, X_32, RAX, x64_state(STATE(r[15])));
-    emit_jump_cache_index(c);
-    load_key(c, RDX);
+    emit_jump_cache_index(c, pc);
+    if (v->exec) {
+        x64_load(c, RDX, v->exec);
+        x_alu_rm(&c->e, X_OR, X_64, RDX, x64_state(jump_tag(c)));
+    } else {
+        load_key(c, RDX);
+    }
     x_alu_mr(&c->e, X_CMP, X_32,
-             x_at_index(RBP, RCX, 0, e + (int32_t)offsetof(struct jump_cache_entry, pc)), RAX);
+             x_at_index(RBP, RCX, 0, e + (int32_t)offsetof(struct jump_cache_entry, pc)), pc);
     x64_slow_jcc(c, s, X_NE);
     x_alu_mr(&c->e, X_CMP, X_64,
              x_at_index(RBP, RCX, 0, e + (int32_t)offsetof(struct jump_cache_entry, key)), RDX);

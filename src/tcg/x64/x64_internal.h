@@ -70,6 +70,7 @@ struct x64_val {
     uint16_t last;      /* node of the last use */
     ir_ref ends_next;   /* another value whose last use is the same node */
     ir_ref base;        /* LD, ST: address without its constant part; GOTO_IND: the pc's value */
+    ir_ref exec;        /* GOTO_IND: the value of exec_flags; 0 = in the state for long */
     ir_ref home;        /* PUT that stores the value */
     int32_t disp;       /* STACK, STATE: displacement */
     int32_t adisp;      /* LD, ST: constant part of the address */
@@ -202,8 +203,12 @@ static inline unsigned x64_args(const struct x64_ctx *c, ir_ref i, ir_ref arg[6]
         arg[k] = n->arg[k];
     if (n->op == IR_LD || n->op == IR_ST)
         arg[0] = c->val[i].base;
-    else if (n->op == IR_GOTO_IND && c->val[i].base)
-        arg[nargs++] = c->val[i].base;
+    else if (n->op == IR_GOTO_IND) {
+        if (c->val[i].base)
+            arg[nargs++] = c->val[i].base;
+        if (c->val[i].exec)
+            arg[nargs++] = c->val[i].exec;
+    }
     return nargs;
 }
 #define CALLER_SAVED_GPR ((1u << 6) | (1u << 7) | (1u << 8) | (1u << 9) | (1u << 10) | (1u << 11))
