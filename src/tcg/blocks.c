@@ -200,9 +200,9 @@ static bool may_hold(const struct tb *tb, gva_t va)
 {
     gva_t off = va - tb->pc;
 
-    /* A region may have code from all over its page. */
+    /* A region may have code from all over its page, and from another one. */
     if (tb->region)
-        return tb->pc_relative || ((va ^ tb->pc) & GUEST_PAGE_MASK) == 0;
+        return tb->pc_relative || tb->guarded || ((va ^ tb->pc) & GUEST_PAGE_MASK) == 0;
 
     /* PC-relative code does not leave its page. */
     if (tb->pc_relative)
@@ -248,8 +248,9 @@ void jump_cache_insert(struct vcpu *v, struct tb *tb)
     v->tcg->jump_cache_used = true;
     v->jump_cache[jump_cache_index(pc)] = (struct jump_cache_entry){
         .pc = (uint32_t)pc,
-        .gpa_page =
-            tb->page[1] == NO_PAGE ? (uint32_t)(tb->gpa >> GUEST_PAGE_BITS) : UINT32_MAX,
+        .gpa_page = tb->page[1] == NO_PAGE || tb->guarded
+                        ? (uint32_t)(tb->gpa >> GUEST_PAGE_BITS)
+                        : UINT32_MAX,
         .key = tb->exec_flags | tcg_jump_tag(v),
         .code = tb->code,
         .tb = tb,

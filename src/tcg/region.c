@@ -2,8 +2,9 @@
 /*
  * Tier 2: regions. A hot block is translated again as a region, which goes on behind direct
  * branches, into the way that was taken more often, as far as is known; the other way becomes a
- * side exit. A region stays in one page, so that what a block depends on (mapping, writes to the
- * page) is all it depends on. A path that comes back to its beginning goes round until the region
+ * side exit. A region has code of one page, or of two, and of the second only behind a guard that
+ * compares where it is mapped: so it depends on its first page as a block does (mapping, writes),
+ * and on writes to the second. A path that comes back to its beginning goes round until the region
  * is long enough.
  *
  * What is hot: when a vCPU stops at a poll for an interrupt (the guest's timer, most of all), it
@@ -45,9 +46,45 @@ void region_count(struct vcpu *v, struct tb *tb)
     v->hot[tb->counter] = v->tcg->threshold;
 }
 
-static gpa_t place(const struct region_path *path, gva_t pc)
+static bool same_page(gva_t a, gva_t b)
 {
-    return path->page | (pc & ~GUEST_PAGE_MASK);
+    return ((a ^ b) & GUEST_PAGE_MASK) == 0;
+}
+
+/*
+ * The physical page of pc, if the region may have code of it; else NO_PAGE. One page besides the
+ * first: its place among virtual addresses is checked where the region enters it, which PC-relative
+ * code cannot do for an address that it does not know.
+ */
+static gpa_t page_of(const struct tcg_source *src, gva_t pc, const uint8_t **code)
+{
+    const struct region_path *path = src->profile;
+    struct mmu_fetch f;
+
+    if (same_page(pc, src->pc)) {
+        *code = path->code;
+        return path->page;
+    }
+    if (path->second_va != NO_PAGE) {
+        *code = path->second_code;
+        return same_page(pc, path->second_va) ? path->second : NO_PAGE;
+    }
+    if (src->pc_relative || !mmu_fetch_page(path->v, pc, &f) ||
+        (f.gpa & GUEST_PAGE_MASK) == path->page)
+        return NO_PAGE;
+    *code = f.page;
+    return f.gpa & GUEST_PAGE_MASK;
+}
+
+static struct tb *block_at(const struct tcg_source *src, gva_t pc)
+{
+    const struct region_path *path = src->profile;
+    const uint8_t *code;
+    gpa_t page = page_of(src, pc, &code);
+
+    if (page == NO_PAGE)
+        return NULL;
+    return tb_find(path->v->tcg, pc, page | (pc & ~GUEST_PAGE_MASK), src->exec_flags);
 }
 
 /* How often the block at pc was entered, or sampled; 0 when there is none, so that it never was. */
@@ -59,7 +96,7 @@ static uint32_t heat(const struct tcg_source *src, gva_t pc)
 
     if (pc == src->pc)
         return t->threshold;
-    tb = tb_find(t, pc, place(path, pc), src->exec_flags);
+    tb = block_at(src, pc);
     if (t->threshold == VM_TIER2_SAMPLED)
         return tb ? 1 + tb->samples : 0;
     if (!tb || !tb->counts)
@@ -70,34 +107,50 @@ static uint32_t heat(const struct tcg_source *src, gva_t pc)
     return left < t->threshold ? t->threshold - left : 0;
 }
 
-static bool seen(const struct region_path *path, gva_t pc)
+static uint64_t *seen_word(struct region_path *path, const struct tcg_source *src, gva_t pc)
 {
-    unsigned k = (unsigned)(pc & ~GUEST_PAGE_MASK) / 2;
-
-    return path->seen[k / 64] >> (k % 64) & 1;
+    return &path->seen[!same_page(pc, src->pc)][(pc & ~GUEST_PAGE_MASK) / 2 / 64];
 }
 
-static void see(struct region_path *path, gva_t pc)
+static uint64_t seen_bit(gva_t pc)
 {
-    unsigned k = (unsigned)(pc & ~GUEST_PAGE_MASK) / 2;
-
-    path->seen[k / 64] |= (uint64_t)1 << (k % 64);
+    return (uint64_t)1 << (pc / 2 % 64);
 }
 
 /* Is pc a place to go on at? Regions are linked to; other loops than the region's own are left. */
 static bool can_follow(const struct tcg_source *src, gva_t pc)
 {
-    const struct region_path *path = src->profile;
+    const uint8_t *code;
     const struct tb *tb;
 
-    if (((pc ^ src->pc) & GUEST_PAGE_MASK) || (pc & (src->exec_flags & EXEC_T ? 1 : 3)))
+    if ((pc & (src->exec_flags & EXEC_T ? 1 : 3)) || page_of(src, pc, &code) == NO_PAGE)
         return false;
     if (pc == src->pc)
         return src->n_insns < UNROLL_INSNS;
-    if (seen(path, pc))
+    if (*seen_word(src->profile, src, pc) & seen_bit(pc))
         return false;
-    tb = tb_find(path->v->tcg, pc, place(path, pc), src->exec_flags);
+    tb = block_at(src, pc);
     return !tb || !tb->region;
+}
+
+/* The path goes on at pc, which can be followed. The page is announced before its code is read. */
+static void enter(const struct tcg_source *src, gva_t pc)
+{
+    struct region_path *path = src->profile;
+    const uint8_t *code = NULL;
+    gpa_t page = page_of(src, pc, &code);
+
+    if (pc == src->pc) {
+        memset(path->seen, 0, sizeof(path->seen)); /* once more round */
+        return;
+    }
+    *seen_word(path, src, pc) |= seen_bit(pc);
+    if (same_page(pc, src->pc) || path->second_va != NO_PAGE)
+        return;
+    mmu_code_page_translate(path->v, page);
+    path->second_va = pc;
+    path->second = page;
+    path->second_code = code;
 }
 
 /* Without a profile (-tier2-threshold 1): loops go round, other branches are not taken. */
@@ -121,7 +174,7 @@ static enum tcg_follow by_profile(const struct tcg_source *src, gva_t taken, gva
 
 static enum tcg_follow follow(const struct tcg_source *src, gva_t taken, gva_t next)
 {
-    struct region_path *path = src->profile;
+    const struct region_path *path = src->profile;
     enum tcg_follow way;
 
     if (src->n_insns >= src->max_insns)
@@ -132,21 +185,34 @@ static enum tcg_follow follow(const struct tcg_source *src, gva_t taken, gva_t n
         way = guess(src, taken, next);
     else
         way = by_profile(src, taken, next);
-    if (way == FOLLOW_NONE)
-        return way;
-    if ((way == FOLLOW_TAKEN ? taken : next) == src->pc)
-        memset(path->seen, 0, sizeof(path->seen)); /* once more round */
-    else
-        see(path, way == FOLLOW_TAKEN ? taken : next);
+    if (way != FOLLOW_NONE)
+        enter(src, way == FOLLOW_TAKEN ? taken : next);
     return way;
+}
+
+static const uint8_t *region_page(const struct tcg_source *src, gva_t pc, uint32_t *gpa_page)
+{
+    const struct region_path *path = src->profile;
+
+    if (same_page(pc, src->pc)) {
+        *gpa_page = (uint32_t)(path->page >> GUEST_PAGE_BITS);
+        return path->code;
+    }
+    if (path->second_va == NO_PAGE || !same_page(pc, path->second_va))
+        return NULL;
+    *gpa_page = (uint32_t)(path->second >> GUEST_PAGE_BITS);
+    return path->second_code;
 }
 
 void region_begin(struct vcpu *v, struct tcg_source *src, gpa_t gpa, struct region_path *path)
 {
     path->v = v;
     path->page = gpa & GUEST_PAGE_MASK;
+    path->code = src->page;
+    path->second_va = NO_PAGE;
     memset(path->seen, 0, sizeof(path->seen));
     src->follow = follow;
+    src->region_page = region_page;
     src->profile = path;
 }
 

@@ -49,17 +49,21 @@ struct tcg_source {
     /* Is a breakpoint at pc? NULL: there are none. */
     bool (*breakpoint)(const struct tcg_source *src, gva_t pc);
     /*
-     * Regions (region.c): where to go on behind a branch in the page, to `taken` or else to `next`,
-     * which is `taken` when there is no choice. The other way becomes a side exit. NULL: a block
-     * ends at a branch.
+     * Regions (region.c): where to go on behind a branch, to `taken` or else to `next`, which is
+     * `taken` when there is no choice. The other way becomes a side exit. NULL: a block ends at a
+     * branch.
      */
     enum tcg_follow (*follow)(const struct tcg_source *src, gva_t taken, gva_t next);
+    /* Host address of the page that holds pc and its physical page number, when the region may have
+     * code of it: of the first page and of one that follow() has chosen. NULL: it may not. */
+    const uint8_t *(*region_page)(const struct tcg_source *src, gva_t pc, uint32_t *gpa_page);
     void *profile; /* of follow() */
     struct vcpu *vcpu;
     /* results */
     unsigned guest_bytes;
     unsigned n_insns;
     bool crosses_page;
+    gpa_t guarded_page;  /* physical page that a region enters behind a guard; 0: none */
     unsigned n_followed; /* branches that translation went on behind; guest_bytes is up to the first
                             that was taken */
 };

@@ -42,7 +42,8 @@ struct tb {
     uint16_t guest_bytes, n_insns;
     uint16_t counter; /* index in vcpu.hot, if it counts */
     bool counts;      /* may become a region */
-    bool region;      /* tier 2: several blocks of a page, entered at pc */
+    bool region;      /* tier 2: several blocks, entered at pc */
+    bool guarded;     /* region: page[1] is entered behind a guard in the code */
     bool tried;       /* to make a region of it */
     uint16_t samples; /* how often it was found running */
     bool pc_relative; /* runs at any virtual page; pc is where it was translated */
@@ -150,8 +151,14 @@ struct region_path;
 void region_begin(struct vcpu *v, struct tcg_source *src, gpa_t gpa, struct region_path *path);
 struct region_path {
     struct vcpu *v;
-    gpa_t page;
-    uint64_t seen[(1u << GUEST_PAGE_BITS) / 2 / 64]; /* branch targets, one bit for each halfword */
+    gpa_t page; /* of the beginning */
+    const uint8_t *code;
+    /* Another page that the path has entered; second_va is all ones before that. */
+    gva_t second_va;
+    gpa_t second;
+    const uint8_t *second_code;
+    /* Branch targets in either page, one bit for each halfword. */
+    uint64_t seen[2][(1u << GUEST_PAGE_BITS) / 2 / 64];
 };
 /* The block at the state PC has become hot: what to run there now, NULL: exception pending. */
 struct tb *region_promote(struct vcpu *v);

@@ -62,12 +62,13 @@ static uint64_t cache_key(const struct vcpu *v)
     return v->exec_flags | tcg_jump_tag(v);
 }
 
-/* A block found by its first page must still come from the same second page. */
+/* A block found by its first page must still come from the same second page; a region sees to that
+ * itself. */
 static bool second_page_current(struct vcpu *v, const struct tb *tb)
 {
     struct mmu_fetch f;
 
-    if (tb->page[1] == NO_PAGE)
+    if (tb->page[1] == NO_PAGE || tb->guarded)
         return true;
     return mmu_fetch_page(v, (uint32_t)((v->r[15] & GUEST_PAGE_MASK) + GUEST_PAGE_SIZE), &f) &&
            (f.gpa & GUEST_PAGE_MASK) == tb->page[1];
@@ -217,7 +218,7 @@ static struct tb *lookup_and_link(struct vcpu *v)
     l = &from->link[v->exit_arg];
     if (l->guard_off)
         fetch_cache_insert(v, to);
-    if ((to->page[1] == NO_PAGE || INJECT(LINK_TO_CROSSING)) &&
+    if ((to->page[1] == NO_PAGE || to->guarded || INJECT(LINK_TO_CROSSING)) &&
         (l->guard_off || to->page[0] == from->page[0] || INJECT(LINK_ACROSS_PAGES)) &&
         to->exec_flags == from->exec_flags) {
         tb_link_to(v->tcg, l, to);

@@ -79,7 +79,10 @@ static struct tb *new_block(struct vcpu *v, const struct tcg_source *src, gpa_t 
     tb->gpa = gpa;
     tb->exec_flags = src->exec_flags;
     tb->page[0] = gpa & GUEST_PAGE_MASK;
-    tb->page[1] = src->crosses_page ? v->tcg->next_page_gpa : NO_PAGE;
+    tb->guarded = src->guarded_page != 0;
+    tb->page[1] = src->crosses_page ? v->tcg->next_page_gpa
+                  : tb->guarded     ? src->guarded_page
+                                    : NO_PAGE;
     tb->pc_relative = src->pc_relative;
     tb->guest_bytes = (uint16_t)src->guest_bytes;
     tb->n_insns = (uint16_t)src->n_insns;

@@ -175,7 +175,7 @@ static void decode_t32(const struct arm_ctx *s, uint32_t w, struct piece *p)
 static bool next(struct cursor *c, struct piece *p)
 {
     unsigned off = c->pc & (unsigned)(GUEST_PAGE_SIZE - 1);
-    const uint8_t *code = c->s->src->page + off;
+    const uint8_t *code = c->s->page + off;
     uint16_t half[2];
 
     *p = (struct piece){.kind = OTHER};

@@ -51,6 +51,8 @@ enum arm_flag_source {
 struct arm_ctx {
     struct ir_block *b;
     struct tcg_source *src;
+    const uint8_t *page; /* host address of the page of this instruction */
+    uint32_t page_pc;    /* its virtual address */
     uint32_t exec;     /* exec_flags of the block: what the state memory holds on entry */
     uint32_t features; /* enum arm_feature */
     bool thumb;

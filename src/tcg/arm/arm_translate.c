@@ -3,7 +3,8 @@
  * The block loop of the ARM front end: fetch, IT and condition handling, decode, and where a block
  * ends (an instruction that leaves, the end of the page, the limit of instructions). An instruction
  * that crosses the page end is a block of its own, so that a block depends on one page in all other
- * cases. Arm ARM A2.5 (execution state), A5.1, A6.1 (instruction set encoding), A7.3.2 (IT blocks).
+ * cases but regions, which may go on in one other page behind a guard. Arm ARM A2.5 (execution
+ * state), A5.1, A6.1 (instruction set encoding), A7.3.2 (IT blocks).
  *
  * Threads: the translating vCPU thread; the context lives on its stack.
  */
@@ -30,7 +31,43 @@ static unsigned page_offset(uint32_t pc)
 
 static bool outside_page(const struct arm_ctx *s)
 {
-    return ((s->pc ^ (uint32_t)s->src->pc) & (uint32_t)GUEST_PAGE_MASK) != 0;
+    return ((s->pc ^ s->page_pc) & (uint32_t)GUEST_PAGE_MASK) != 0;
+}
+
+/* A region leaves here unless the fetch cache says that this physical page is executed at s->pc.
+ * The same makes links into other pages safe (x64_exit.c). */
+static void emit_page_guard(struct arm_ctx *s, uint32_t gpa_page)
+{
+    struct ir_block *b = s->b;
+    uint32_t entry = ARM_OFF(fetch_cache) +
+                     fetch_cache_index(s->pc) * (uint32_t)sizeof(struct fetch_cache_entry);
+    uint64_t page = (s->pc & (uint32_t)GUEST_PAGE_MASK) | (s->privileged ? FETCH_PRIV : 0);
+    ir_ref tag = ir_get(b, IR_I64, ARM_OFF(jump_tag) + (s->privileged ? 8 : 0), 8);
+    ir_ref key = ir_get(b, IR_I64, entry + (uint32_t)offsetof(struct fetch_cache_entry, key), 8);
+    ir_ref have =
+        ir_get(b, IR_I32, entry + (uint32_t)offsetof(struct fetch_cache_entry, gpa_page), 4);
+
+    ir_goto_if(b, IR_NE, key, ir_op2(b, IR_OR, tag, ir_const64(b, page)), s->pc);
+    ir_goto_if(b, IR_NE, have, arm_imm(s, gpa_page), s->pc);
+}
+
+/* A region has branched into another page: false when it ends there. */
+static bool enter_page(struct arm_ctx *s)
+{
+    struct tcg_source *src = s->src;
+    uint32_t gpa_page;
+    const uint8_t *page = src->region_page ? src->region_page(src, s->pc, &gpa_page) : NULL;
+
+    if (!page) {
+        return false;
+    }
+    s->page = page;
+    s->page_pc = s->pc;
+    if (page != src->page && !src->guarded_page) {
+        emit_page_guard(s, gpa_page);
+        src->guarded_page = (gpa_t)gpa_page << GUEST_PAGE_BITS;
+    }
+    return true;
 }
 
 static bool is_t32_prefix(uint16_t half)
@@ -41,8 +78,8 @@ static bool is_t32_prefix(uint16_t half)
 static enum fetch_result fetch_t32(struct arm_ctx *s, bool first)
 {
     unsigned off = page_offset(s->pc);
-    uint16_t half = fetch_half(s->src->page + off);
-    const uint8_t *second = s->src->page + off + 2;
+    uint16_t half = fetch_half(s->page + off);
+    const uint8_t *second = s->page + off + 2;
 
     s->insn = half;
     s->insn_len = 2;
@@ -69,7 +106,7 @@ static enum fetch_result fetch(struct arm_ctx *s, bool first)
     if (s->thumb) {
         return fetch_t32(s, first);
     }
-    memcpy(&s->insn, s->src->page + page_offset(s->pc), 4);
+    memcpy(&s->insn, s->page + page_offset(s->pc), 4);
     s->insn_len = 4;
     return FETCH_OK;
 }
@@ -188,7 +225,7 @@ static void translate_run(struct arm_ctx *s, unsigned max_insns)
         }
         s->pc = s->next_pc;
         s->it = s->it_next;
-        if (src->n_insns >= max_insns || outside_page(s) || src->crosses_page ||
+        if (src->n_insns >= max_insns || src->crosses_page || (outside_page(s) && !enter_page(s)) ||
             ir_room(s->b) < ROOM_PER_INSN || (src->breakpoint && src->breakpoint(src, s->pc))) {
             break;
         }
@@ -204,6 +241,8 @@ static void translate_attempt(struct tcg_source *src, struct ir_block *b, unsign
     struct arm_ctx s = {
         .b = b,
         .src = src,
+        .page = src->page,
+        .page_pc = (uint32_t)src->pc,
         .exec = src->exec_flags,
         .features = src->features,
         .thumb = src->exec_flags & EXEC_T,
@@ -214,6 +253,7 @@ static void translate_attempt(struct tcg_source *src, struct ir_block *b, unsign
     b->pc_relative = src->pc_relative;
     src->n_insns = src->n_followed = src->guest_bytes = 0;
     src->crosses_page = false;
+    src->guarded_page = 0;
     if (s.thumb) {
         s.it = (uint8_t)(src->exec_flags >> EXEC_IT_SHIFT);
         if ((s.it & 15) == 0) {
