@@ -223,6 +223,9 @@ static void build(bool priv)
         case IR_GOTO_IF:
             ir_goto_if(b, (enum ir_rel)in->rel, a[0], a[1], in->imm);
             break;
+        case IR_BX_UNLESS:
+            ir_bx_unless(b, a[0], a[1], (uint32_t)in->imm);
+            break;
         case IR_EXIT:
             ir_exit(b, (unsigned)in->imm);
             break;
@@ -248,9 +251,11 @@ static void check_exit(enum tcg_exit why)
     const struct insn *in = &prog[o_exit];
     if (in->op == IR_EXIT) {
         cr_assert_eq((unsigned)why, in->imm);
-    } else if (in->op == IR_GOTO_IND) {
+    } else if (in->op == IR_GOTO_IND || in->op == IR_BX_UNLESS) {
         cr_assert_eq(why, TCG_EXIT_LOOKUP);
         cr_assert(!memcmp(&rig.v->r[15], o_state + offsetof(struct vcpu, r[15]), 4));
+        if (in->op == IR_BX_UNLESS)
+            cr_assert(!memcmp(&rig.v->exec_flags, o_state + offsetof(struct vcpu, exec_flags), 4));
     } else {
         cr_assert_eq(rig.v->r[15], (uint32_t)in->imm);
         cr_assert_eq(why, TCG_EXIT_LINK);

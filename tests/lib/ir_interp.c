@@ -215,7 +215,12 @@ bool ir_interp_run(struct ir_interp *in, const struct ir_block *b)
             in->left_by = n->op == IR_GOTO_IF ? IR_GOTO : n->op;
             in->left_imm = n->imm;
             break;
-        } else if (n->op != IR_BRCOND && n->op != IR_GOTO_IF) {
+        } else if (n->op == IR_BX_UNLESS && a[0] != a[1]) {
+            in->left_by = IR_GOTO_IND;
+            in->v->r[15] = (uint32_t)a[0] & ~1u;
+            in->v->exec_flags = (uint32_t)n->imm | (a[0] & EXEC_T);
+            break;
+        } else if (n->op != IR_BRCOND && n->op != IR_GOTO_IF && n->op != IR_BX_UNLESS) {
             ok = eval(in, b, n, a, arg_type, &value[i]);
             if (!ok) {
                 fprintf(stderr, "ir_interp: %s (node %u) is not known\n", ir_op_name(n->op), i);

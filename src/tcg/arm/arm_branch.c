@@ -11,9 +11,23 @@
 #include "t16_branch_decode.h"
 #include "t32_branch_decode.h"
 
+static uint32_t return_address(const struct arm_ctx *s)
+{
+    return s->next_pc | (s->thumb ? 1 : 0);
+}
+
 static void put_lr(struct arm_ctx *s)
 {
-    ir_put(s->b, ARM_OFF_REG(14), 4, arm_pc_ref(s, s->next_pc | (s->thumb ? 1 : 0)));
+    ir_put(s->b, ARM_OFF_REG(14), 4, arm_pc_ref(s, return_address(s)));
+}
+
+static void call(struct arm_ctx *s, uint32_t target)
+{
+    uint32_t to = return_address(s);
+
+    put_lr(s);
+    arm_goto(s, target);
+    arm_expect_return(s, to);
 }
 
 /* imm is S:J1:J2:... sign-extended; I1 = NOT(J1 EOR S), I2 likewise, stand at bits 23 and 22. */
@@ -86,15 +100,13 @@ bool trans_B_cond(struct arm_ctx *s, const struct arg_B_cond *a)
 
 bool trans_BL(struct arm_ctx *s, const struct arg_BL *a)
 {
-    put_lr(s);
-    arm_goto(s, arm_pc_value(s) + (uint32_t)a->imm);
+    call(s, arm_pc_value(s) + (uint32_t)a->imm);
     return true;
 }
 
 bool trans_BL_t32(struct arm_ctx *s, const struct arg_BL_t32 *a)
 {
-    put_lr(s);
-    arm_goto(s, arm_pc_value(s) + t32_offset(a->imm));
+    call(s, arm_pc_value(s) + t32_offset(a->imm));
     return true;
 }
 

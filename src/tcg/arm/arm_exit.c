@@ -48,6 +48,29 @@ static bool follows(struct arm_ctx *s, uint32_t pc, uint32_t exec)
            arm_follow(s, pc, pc) == FOLLOW_TAKEN;
 }
 
+void arm_expect_return(struct arm_ctx *s, uint32_t to)
+{
+    if (!s->done && s->nexpected < ARRAY_SIZE(s->expected)) {
+        s->expected[s->nexpected++] = to;
+    }
+}
+
+/* In a region: a branch to v that is likely to be the return from a call inside it. */
+static bool follow_return(struct arm_ctx *s, ir_ref v)
+{
+    uint32_t exec = arm_flags_with_it(s, 0), to;
+
+    if (!s->nexpected) {
+        return false;
+    }
+    to = s->expected[--s->nexpected];
+    if (!follows(s, to & ~1u, exec)) {
+        return false;
+    }
+    ir_bx_unless(s->b, v, arm_pc_ref(s, to), exec & ~EXEC_T);
+    return true;
+}
+
 /* Leave to a constant PC with constant exec_flags. */
 static void arm_leave(struct arm_ctx *s, uint32_t pc, uint32_t exec)
 {
@@ -121,8 +144,12 @@ void arm_branch_bx(struct arm_ctx *s, ir_ref v)
     uint32_t base = arm_flags_with_it(s, 0) & ~EXEC_T;
 
     if (!s->b->pc_relative && ir_is_const(s->b, v, &known)) {
+        s->nexpected -= s->nexpected && s->expected[s->nexpected - 1] == known;
         branch_const(s, (uint32_t)known & ((known & 1) ? ~1u : ~3u),
                      base | ((known & 1) ? EXEC_T : 0));
+        return;
+    }
+    if (follow_return(s, v)) {
         return;
     }
     exec = ir_op2i(s->b, IR_OR, ir_op2i(s->b, IR_AND, v, EXEC_T), base);

@@ -70,6 +70,8 @@ struct arm_ctx {
     uint8_t section_cond;
     bool section_dirty; /* flags changed inside the section */
     unsigned section_label;
+    uint32_t expected[8]; /* where calls that a region went into return to, as BX takes it */
+    unsigned nexpected;
     uint32_t reach; /* the block depends on the code up to here, in its page; 0: up to its end */
     enum arm_flag_source flags;
     ir_ref flag_x, flag_y, flag_res;
@@ -126,6 +128,8 @@ void arm_write_reg_load(struct arm_ctx *s, unsigned n, ir_ref v);
 uint32_t arm_memop(const struct arm_ctx *s, unsigned size);
 
 /* ---- leaving the block (arm_exit.c) ---- */
+/* A call has been emitted, and its return address is `to`. */
+void arm_expect_return(struct arm_ctx *s, uint32_t to);
 void arm_goto(struct arm_ctx *s, uint32_t pc); /* direct branch, same instruction set */
 void arm_goto_end(struct arm_ctx *s, uint32_t pc); /* the same, and no region goes on there */
 void arm_goto_exchange(struct arm_ctx *s,

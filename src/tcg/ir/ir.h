@@ -8,8 +8,8 @@
  *   `off`, and a size in bytes). The builder forwards a PUT to a later GET of the same slot, so a
  * front end simply gets and puts. PUTs stay in program order relative to observation points (memory
  *   accesses, helper calls that read state, exits, labels): the state in memory is exact there.
- *   A PUT that is overwritten before the next observation point is removed by the passes. Accesses
- *   and GOTO_IFs are soft observation points: only their out-of-line code lets anybody look. A PUT
+ *   A PUT that is overwritten before the next observation point is removed by the passes. Accesses,
+ *   GOTO_IFs and BX_UNLESS are soft observation points: only their out-of-line code lets anybody look. A PUT
  *   that is overwritten before any other observation point becomes a DEFER, which stores nothing
  *   itself: out-of-line code of the soft ones in between does.
  * - Control flow inside a block is forward only: IR_BR / IR_BRCOND to an IR_LABEL placed later.
@@ -115,6 +115,8 @@ enum ir_rel {
     X(BRCOND, N, 2, IR_CTRL) /* rel a b, imm = label number; taken when true */ \
     X(GOTO, N, 0, IR_CTRL)   /* leave to guest pc imm, same exec_flags; may be linked */ \
     X(GOTO_IF, N, 2, IR_CTRL) /* if (a rel b) GOTO imm; else go on: a soft observation point */ \
+    X(BX_UNLESS, N, 2, IR_CTRL) /* if (a != b) leave as BX a does: pc a & ~1, exec_flags imm | */ \
+                                /* (a & 1), through the jump cache; else go on; soft, too */ \
     X(GOTO_IND, N, 0, IR_CTRL) /* leave to state pc and exec_flags through the jump cache */ \
     X(EXIT, N, 0, IR_CTRL)   /* leave to the run loop; imm = enum tcg_exit; pc is set */ \
     IR_VECTOR_OPS(X) \
@@ -353,6 +355,8 @@ void ir_goto(struct ir_block *b, uint64_t pc);
 /* Side exit: to pc if the relation holds, else on. */
 void ir_goto_if(struct ir_block *b, enum ir_rel rel, ir_ref x, ir_ref y, uint64_t pc);
 void ir_goto_ind(struct ir_block *b);
+/* Side exit: to the address v, as BX, unless it is `expected`. */
+void ir_bx_unless(struct ir_block *b, ir_ref v, ir_ref expected, uint32_t exec_flags);
 void ir_exit(struct ir_block *b, unsigned reason);
 enum ir_rel ir_rel_invert(enum ir_rel rel);
 

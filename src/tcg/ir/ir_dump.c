@@ -113,7 +113,7 @@ void ir_dump(const struct ir_block *b, FILE *f)
             dump_arg(b, n->arg[k], k ? ", " : " ", f);
         if (n->op == IR_BRCOND)
             fprintf(f, ", L%" PRIu64, n->imm);
-        if (n->op == IR_GOTO_IF)
+        if (n->op == IR_GOTO_IF || n->op == IR_BX_UNLESS)
             fprintf(f, ", 0x%" PRIx64, n->imm);
         if (n->op == IR_VSHLI || n->op == IR_VSHRI || n->op == IR_VSARI || n->op == IR_VSHUFD ||
             n->op == IR_VALIGN)

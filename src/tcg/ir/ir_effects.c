@@ -128,6 +128,12 @@ void ir_goto_if(struct ir_block *b, enum ir_rel rel, ir_ref x, ir_ref y, uint64_
     ir_append(b, &n);
 }
 
+void ir_bx_unless(struct ir_block *b, ir_ref v, ir_ref expected, uint32_t exec_flags)
+{
+    struct ir_node n = {.op = IR_BX_UNLESS, .arg = {v, expected}, .imm = exec_flags};
+    ir_append(b, &n);
+}
+
 void ir_goto_ind(struct ir_block *b)
 {
     struct ir_node n = {.op = IR_GOTO_IND};

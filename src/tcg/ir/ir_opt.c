@@ -186,6 +186,7 @@ static void observe(struct opt *o, const struct ir_node *n)
     case IR_LD:
     case IR_ST:
     case IR_GOTO_IF:
+    case IR_BX_UNLESS:
     case IR_GOTO:
     case IR_GOTO_IND:
     case IR_EXIT:

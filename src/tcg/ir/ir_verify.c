@@ -80,6 +80,9 @@ static const char *verify_types(const struct ir_block *b, unsigned i)
     case IR_GOTO_IF:
         ok = int0 && t[1] == t[0];
         break;
+    case IR_BX_UNLESS:
+        ok = t[0] == IR_I32 && t[1] == IR_I32;
+        break;
     case IR_SELECT:
         ok = int0 && t[1] == t[0] && t[2] == t[3] && n->type == t[2];
         break;

@@ -134,6 +134,7 @@ static bool keeps_flags(unsigned op)
     case IR_SELECT:
     case IR_BRCOND:
     case IR_GOTO_IF:
+    case IR_BX_UNLESS:
         return true;
     default:
         return false;
@@ -164,6 +165,7 @@ void x64_emit_node(struct x64_ctx *c, ir_ref i)
     case IR_SELECT:
     case IR_BRCOND:
     case IR_GOTO_IF:
+    case IR_BX_UNLESS:
         x64_emit_cond(c, i);
         break;
     case IR_UDIV:

@@ -154,6 +154,8 @@ void x64_emit_cond(struct x64_ctx *c, ir_ref i)
         emit_select(c, i);
     else if (n->op == IR_GOTO_IF)
         x64_emit_side_exit(c, i, x64_compare(c, (enum ir_rel)n->rel, n->arg[0], n->arg[1]));
+    else if (n->op == IR_BX_UNLESS)
+        x64_emit_side_exit(c, i, x64_compare(c, IR_NE, n->arg[0], n->arg[1]));
     else
         emit_brcond(c, i);
 }

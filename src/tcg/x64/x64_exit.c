@@ -193,24 +193,14 @@ static void emit_jump_cache_index(struct x64_ctx *c, struct x_gpr pc)
     x_alu_ri(&c->e, X_AND, X_32, RCX, 0x7fff << 5);
 }
 
-/* What was just stored is taken from registers: a load would wait for the store. */
-static void emit_lookup(struct x64_ctx *c, ir_ref i)
+/* To the block for the pc in a register and the exec_flags in EDX, which are in the state as well:
+ * loads of what was just stored would wait for the stores. */
+static void emit_jump_cache(struct x64_ctx *c, ir_ref i, struct x_gpr pc)
 {
     int32_t e = STATE(jump_cache);
-    const struct x64_val *v = &c->val[i];
     struct x64_slow *s = x64_slow_new(c, SLOW_LOOKUP, i);
-    struct x_gpr pc = RAX;
-    if (v->base)
-        pc = x64_use(c, v->base, RAX);
-    else
-        x_mov_rm(&c->e, X_32, RAX, x64_state(STATE(r[15])));
     emit_jump_cache_index(c, pc);
-    if (v->exec) {
-        x64_load(c, RDX, v->exec);
-        x_alu_rm(&c->e, X_OR, X_64, RDX, x64_state(jump_tag(c)));
-    } else {
-        load_key(c, RDX);
-    }
+    x_alu_rm(&c->e, X_OR, X_64, RDX, x64_state(jump_tag(c)));
     x_alu_mr(&c->e, X_CMP, X_32,
              x_at_index(RBP, RCX, 0, e + (int32_t)offsetof(struct jump_cache_entry, pc)), pc);
     x64_slow_jcc(c, s, X_NE);
@@ -218,6 +208,35 @@ static void emit_lookup(struct x64_ctx *c, ir_ref i)
              x_at_index(RBP, RCX, 0, e + (int32_t)offsetof(struct jump_cache_entry, key)), RDX);
     x64_slow_jcc(c, s, X_NE);
     x_jmp_m(&c->e, x_at_index(RBP, RCX, 0, e + (int32_t)offsetof(struct jump_cache_entry, code)));
+}
+
+static void emit_lookup(struct x64_ctx *c, ir_ref i)
+{
+    const struct x64_val *v = &c->val[i];
+    struct x_gpr pc = RAX;
+    if (v->base)
+        pc = x64_use(c, v->base, RAX);
+    else
+        x_mov_rm(&c->e, X_32, RAX, x64_state(STATE(r[15])));
+    if (v->exec)
+        x64_load(c, RDX, v->exec);
+    else
+        x_mov_rm(&c->e, X_32, RDX, x64_state(STATE(exec_flags)));
+    emit_jump_cache(c, i, pc);
+}
+
+/* Out of line: as BX to the first argument. */
+static void emit_bx(struct x64_ctx *c, ir_ref i)
+{
+    const struct ir_node *n = x64_node(c, i);
+    x64_load(c, RAX, n->arg[0]);
+    x_mov_rr(&c->e, X_32, RDX, RAX);
+    x_alu_ri(&c->e, X_AND, X_32, RDX, EXEC_T);
+    x_alu_ri(&c->e, X_OR, X_32, RDX, (int32_t)n->imm);
+    x_mov_mr(&c->e, X_32, x64_state(STATE(exec_flags)), RDX);
+    x_alu_ri(&c->e, X_AND, X_32, RAX, ~1);
+    x_mov_mr(&c->e, X_32, x64_state(STATE(r[15])), RAX);
+    emit_jump_cache(c, i, RAX);
 }
 
 /* To a constant pc. */
@@ -248,13 +267,14 @@ void x64_emit_exit(struct x64_ctx *c, ir_ref i)
 
 void x64_emit_side_exit(struct x64_ctx *c, ir_ref i, enum x_cc cc)
 {
-    if (!c->pending.n && linkable(c, x64_node(c, i))) {
+    bool bx = x64_node(c, i)->op == IR_BX_UNLESS;
+    if (!bx && !c->pending.n && linkable(c, x64_node(c, i))) {
         align_rel32(c, 2);
         x_jcc(&c->e, cc, 0);
         note_slot(c, i);
         return;
     }
-    struct x64_slow *s = x64_slow_new(c, SLOW_SIDE, i);
+    struct x64_slow *s = x64_slow_new(c, bx ? SLOW_BX : SLOW_SIDE, i);
     x64_note_pending(c, s);
     x64_slow_jcc(c, s, cc);
 }
@@ -296,6 +316,10 @@ void x64_emit_slow_exit(struct x64_ctx *c, struct x64_slow *s)
     case SLOW_SIDE:
         x64_emit_pending(c, s);
         emit_goto(c, s->node);
+        break;
+    case SLOW_BX:
+        x64_emit_pending(c, s);
+        emit_bx(c, s->node);
         break;
     default:
         emit_leave(c, TCG_EXIT_LOOKUP);

@@ -99,6 +99,7 @@ enum slow_kind {
     SLOW_NEED,
     SLOW_HOT,
     SLOW_SIDE, /* the exit of a GOTO_IF */
+    SLOW_BX,   /* of a BX_UNLESS */
 };
 
 /* DEFERs that the straight path has come by and nothing has overwritten yet. */
@@ -246,7 +247,7 @@ void x64_note_pending(struct x64_ctx *c, struct x64_slow *s);
 void x64_emit_pending(struct x64_ctx *c, const struct x64_slow *s);
 static inline bool x64_soft_observation(unsigned op)
 {
-    return op == IR_LD || op == IR_ST || op == IR_GOTO_IF;
+    return op == IR_LD || op == IR_ST || op == IR_GOTO_IF || op == IR_BX_UNLESS;
 }
 
 /* ---- nodes ---- */
@@ -295,7 +296,7 @@ void x64_emit_exit(struct x64_ctx *c, ir_ref i); /* x64_exit.c */
 /* Conditional branch to a label where nothing but a linkable GOTO stands: link the branch itself.
  */
 bool x64_branch_to_goto(struct x64_ctx *c, unsigned label, enum x_cc cc);
-/* GOTO_IF node i: leave when cc. */
+/* GOTO_IF, BX_UNLESS node i: leave when cc. */
 void x64_emit_side_exit(struct x64_ctx *c, ir_ref i, enum x_cc cc);
 void x64_emit_slow_exit(struct x64_ctx *c, struct x64_slow *s);
 void x64_emit_entry(struct x64_ctx *c);
