@@ -23,12 +23,13 @@
 #include "vm.h"
 
 #include <string.h>
+#include <time.h>
 
 #define UNROLL_INSNS    48        /* a loop is repeated up to about this length */
 #define COUNTED_OUT     INT32_MAX /* of a block that has been made a region */
 #define FOLLOWED        32        /* blocks that are sampled one after the other */
 #define SAMPLES         4         /* make a block hot */
-#define FOLLOW_EVERY_NS 1000000   /* not more often: an interrupt waits 2 to 5 us for it */
+#define FOLLOW_EVERY_NS 3000000   /* of CPU time, so that a busy host makes no difference */
 
 /* IT state in the execution flags would have to be left at each exit; -d exec shows every block. */
 bool region_may_begin(const struct vcpu *v)
@@ -117,7 +118,7 @@ static uint64_t seen_bit(gva_t pc)
     return (uint64_t)1 << (pc / 2 % 64);
 }
 
-/* Is pc a place to go on at? Regions are linked to; other loops than the region's own are left. */
+/* Is pc a place to go on at? Other loops than the region's own are left. */
 static bool can_follow(const struct tcg_source *src, gva_t pc)
 {
     const uint8_t *code;
@@ -130,7 +131,7 @@ static bool can_follow(const struct tcg_source *src, gva_t pc)
     if (*seen_word(src->profile, src, pc) & seen_bit(pc))
         return false;
     tb = block_at(src, pc);
-    return !tb || !tb->region;
+    return !tb || !tb->loops;
 }
 
 /* The path goes on at pc, which can be followed. The page is announced before its code is read. */
@@ -142,6 +143,7 @@ static void enter(const struct tcg_source *src, gva_t pc)
 
     if (pc == src->pc) {
         memset(path->seen, 0, sizeof(path->seen)); /* once more round */
+        path->loops = true;
         return;
     }
     *seen_word(path, src, pc) |= seen_bit(pc);
@@ -209,6 +211,7 @@ void region_begin(struct vcpu *v, struct tcg_source *src, gpa_t gpa, struct regi
     path->v = v;
     path->page = gpa & GUEST_PAGE_MASK;
     path->code = src->page;
+    path->loops = false;
     path->second_va = NO_PAGE;
     memset(path->seen, 0, sizeof(path->seen));
     src->follow = follow;
@@ -255,7 +258,16 @@ struct tb *region_promote(struct vcpu *v)
     return tb || v->exc != ARM_EXC_NONE ? tb : tcg_lookup(v);
 }
 
-/* May the blocks from here on be followed, though somebody wants the vCPU? */
+static uint64_t cpu_time_ns(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+/* May the blocks from here on be followed, though an interrupt wants the vCPU? It waits 2 to 5 us.
+ */
 static bool begin_following(struct vcpu *v)
 {
     uint64_t now;
@@ -263,7 +275,7 @@ static bool begin_following(struct vcpu *v)
     if (v->tcg->threshold != VM_TIER2_SAMPLED || !region_may_begin(v) ||
         atomic_load_explicit(&v->poll, memory_order_relaxed) != POLL_IRQ)
         return false;
-    now = stats_now_ns();
+    now = cpu_time_ns();
     if (now - v->tcg->followed_ns < FOLLOW_EVERY_NS)
         return false;
     v->tcg->followed_ns = now;

@@ -63,6 +63,7 @@ struct tcg_source {
     unsigned guest_bytes;
     unsigned n_insns;
     bool crosses_page;
+    bool loops;          /* a region that comes back to its beginning */
     gpa_t guarded_page;  /* physical page that a region enters behind a guard; 0: none */
     unsigned n_followed; /* branches that translation went on behind; guest_bytes is up to the first
                             that was taken */

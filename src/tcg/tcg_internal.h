@@ -43,6 +43,7 @@ struct tb {
     uint16_t counter; /* index in vcpu.hot, if it counts */
     bool counts;      /* may become a region */
     bool region;      /* tier 2: several blocks, entered at pc */
+    bool loops;       /* region: comes back to its beginning */
     bool guarded;     /* region: page[1] is entered behind a guard in the code */
     bool tried;       /* to make a region of it */
     uint16_t samples; /* how often it was found running */
@@ -76,7 +77,7 @@ struct tcg {
     uint32_t threshold;     /* entries after which a block becomes a region; 0 = never */
     uint32_t next_counter;  /* in vcpu.hot */
     bool declined;          /* the last region had nothing to it */
-    uint64_t followed_ns;   /* when blocks were last followed (region.c) */
+    uint64_t followed_ns;   /* CPU time when blocks were last followed (region.c) */
     bool stepping;          /* blocks of one instruction, breakpoints ignored */
     struct profile *past;   /* counts of blocks that are gone (profile.c), or NULL */
     gpa_t next_page_gpa;    /* set by the front end's next_page call */
@@ -152,6 +153,7 @@ void region_begin(struct vcpu *v, struct tcg_source *src, gpa_t gpa, struct regi
 struct region_path {
     struct vcpu *v;
     gpa_t page; /* of the beginning */
+    bool loops;
     const uint8_t *code;
     /* Another page that the path has entered; second_va is all ones before that. */
     gva_t second_va;

@@ -66,6 +66,7 @@ static bool make_ir(struct vcpu *v, gpa_t gpa, const uint8_t *page, unsigned max
     v->tcg->next_page_gpa = NO_PAGE;
     ir_block_reset(b, src->pc, src->exec_flags, v->exec_flags & EXEC_PRIV);
     arm_translate_block(src, b);
+    src->loops = region && path.loops;
     return v->exc == ARM_EXC_NONE;
 }
 
@@ -79,6 +80,7 @@ static struct tb *new_block(struct vcpu *v, const struct tcg_source *src, gpa_t 
     tb->gpa = gpa;
     tb->exec_flags = src->exec_flags;
     tb->page[0] = gpa & GUEST_PAGE_MASK;
+    tb->loops = src->loops;
     tb->guarded = src->guarded_page != 0;
     tb->page[1] = src->crosses_page ? v->tcg->next_page_gpa
                   : tb->guarded     ? src->guarded_page
