@@ -10,8 +10,8 @@
  *   accesses, helper calls that read state, exits, labels): the state in memory is exact there.
  *   A PUT that is overwritten before the next observation point is removed by the passes. Accesses,
  *   GOTO_IFs and BX_UNLESS are soft observation points: only their out-of-line code lets anybody
- *   look. A PUT that is overwritten before any other observation point becomes a DEFER, which stores
- *   nothing itself: out-of-line code of the soft ones in between does.
+ *   look. A PUT that is overwritten before any other observation point becomes a DEFER, which does
+ *   not store itself: out-of-line code of the soft ones in between does.
  * - Control flow inside a block is forward only: IR_BR / IR_BRCOND to an IR_LABEL placed later.
  *   A value defined between a branch and its label must not be used after the label (use PUT/GET,
  *   or IR_SELECT). The builder forgets forwarded slot values at a label.
