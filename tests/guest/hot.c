@@ -3,9 +3,11 @@
  * A program that runs for long, with a timer that interrupts it a thousand times a second: what an
  * emulator finds out about hot code by sampling it must leave results as they are. Loops inside
  * loops, calls with their returns, recursion and tables of functions; User and privileged mode. The
- * first results are those of code that nobody has sampled yet: interrupts are masked.
+ * first results are those of code that nobody has sampled yet: interrupts are masked. And a hot
+ * loop that calls a function in another page, which is rewritten and mapped elsewhere.
  */
 #include "lib/gic.h"
+#include "lib/mmu.h"
 #include "lib/snip.h"
 
 const char payload_name[] = "hot";
@@ -29,6 +31,13 @@ static void tick(struct cpu *cpu, struct regs *regs)
     }
     if ((iar & 1023) != IRQ_SPURIOUS)
         gicc_write(GICC_EOIR, iar);
+}
+
+static void start_ticks(void)
+{
+    ticks = 0;
+    write_cntv_tval(TICK);
+    write_cntv_ctl(1);
 }
 
 static NOINLINE uint32_t random_next(uint32_t *seed)
@@ -97,9 +106,7 @@ static void test_rounds(const char *name,
     uint32_t want[4];
     for (unsigned k = 0; k < ARRAY_SIZE(want); k++)
         want[k] = all_of_it(k);
-    ticks = 0;
-    write_cntv_tval(TICK);
-    write_cntv_ctl(1);
+    start_ticks();
     for (unsigned i = 0; ticks < TICKS || i < ROUNDS; i++) {
         irq_enable();
         call((const void *)all_of_it, i % ARRAY_SIZE(want), 0, 0);
@@ -107,6 +114,74 @@ static void test_rounds(const char *name,
         case_eq(&m, this_cpu()->result, want[i % ARRAY_SIZE(want)], "round %u", i);
     }
     write_cntv_ctl(0);
+    matrix_end(&m);
+}
+
+#define VA    0x80000000u
+#define CALLS 100000u
+
+/* Two pages at VA: a loop that calls `callee`, at the end of the one; the callee in the other. */
+static void write_loop(uint32_t *p)
+{
+    const uint32_t code[] = {
+        0xe52de004,                              /* push {lr} */
+        0xeb000000 | ((PAGE_SIZE - 4 - 8) >> 2), /* bl callee */
+        0xe2511001,                              /* subs r1, r1, #1 */
+        0x1afffffc,                              /* bne the bl */
+        0xe49df004,                              /* pop {pc} */
+    };
+    for (unsigned i = 0; i < ARRAY_SIZE(code); i++)
+        p[i] = code[i];
+}
+
+static void write_callee(uint32_t *p, uint32_t add)
+{
+    p[0] = 0xe52de004;       /* push {lr} */
+    p[1] = 0xe2800000 | add; /* add r0, r0, #add */
+    p[2] = 0xe49df004;       /* pop {pc} */
+    code_sync(p, PAGE_SIZE);
+}
+
+static void map_page(uint32_t *l2, unsigned at, const uint32_t *p)
+{
+    l2[at] = L2_SMALL(p) | P_NORMAL | P_AP(AP_RW_RW);
+    dsb();
+    tlb_flush_all();
+}
+
+static void run_loop(struct matrix *m, uint32_t add, const char *what)
+{
+    start_ticks();
+    while (ticks < 60) {
+        irq_enable();
+        catch_call((const void *)VA, 0, CALLS, 0);
+        irq_disable();
+        case_eq(m, this_cpu()->result, add * CALLS, "%s", what);
+    }
+    write_cntv_ctl(0);
+}
+
+static void test_two_pages(void)
+{
+    struct matrix m = {.name = "a hot loop over two pages runs what is there now"};
+    uint32_t *l2 = mem_alloc(1024, 1024);
+    uint32_t *p = mem_alloc(3 * PAGE_SIZE, PAGE_SIZE), *callee = p + 1024, *other = p + 2048;
+    flat_l1[VA >> 20] = L1_TABLE(l2, 0);
+    write_loop(p);
+    code_sync(p, PAGE_SIZE);
+    map_page(l2, 0, p);
+    map_page(l2, 1, callee);
+    for (uint32_t k = 1; k < 4; k++) {
+        write_callee(callee, k);
+        run_loop(&m, k, "rewritten");
+    }
+    write_callee(other, 9);
+    map_page(l2, 1, other);
+    run_loop(&m, 9, "mapped elsewhere");
+    map_page(l2, 1, callee);
+    run_loop(&m, 3, "mapped back");
+    flat_l1[VA >> 20] = 0;
+    tlb_flush_all();
     matrix_end(&m);
 }
 
@@ -118,4 +193,5 @@ void payload_main(void)
     gic_enable(IRQ_VTIMER);
     test_rounds("privileged: results do not change while the program runs", catch_call);
     test_rounds("User mode: results do not change while the program runs", catch_user);
+    test_two_pages();
 }
