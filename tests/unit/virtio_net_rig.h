@@ -34,6 +34,9 @@ static bool net_restricted;
 static inline int net_card(const char *options)
 {
     opt.net[0] = (struct net_config){.kind = NET_USER, .id = (char *)(uintptr_t)"n",
+                                     .network = 0x0a000200, .netmask = 0xffffff00,
+                                     .gateway = 0x0a000202, .nameserver = 0x0a000203,
+                                     .dhcp_start = 0x0a00020f,
                                      .restricted = net_restricted};
     opt.nnets = 1;
     return rig_device("virtio-net-device", options);
