@@ -321,7 +321,8 @@ void invalidate(const struct slot *s, unsigned way, unsigned at)
 {
     unsigned me = this_cpu()->index;
     struct mail *m = &mail[me];
-    if (way >= WAY_IPI && cpus_used > 1) {
+    bool by_ipi = way >= WAY_IPI && cpus_used > 1; /* else the mail is of an earlier program */
+    if (by_ipi) {
         m->slot = s;
         m->way = way;
         m->at = at;
@@ -330,7 +331,7 @@ void invalidate(const struct slot *s, unsigned way, unsigned at)
         gic_sgi(3, ((1u << cpus_used) - 1) & ~(1u << me));
     }
     operations(s, way, at);
-    while (way >= WAY_IPI && m->acks != cpus_used - 1)
+    while (by_ipi && m->acks != cpus_used - 1)
         cpu_yield();
     dmb();
 }
