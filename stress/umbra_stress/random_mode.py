@@ -203,8 +203,10 @@ def tell_failure(runs, cell, programs, outcome, seconds, folder, path=None):
 def replay(args, command):
     try:
         text = args.replay.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise catalog.Problem(f"--replay {args.replay}: {error}") from error
+    except OSError as error:
+        raise catalog.Problem(f"--replay {args.replay}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise catalog.Problem(f"--replay {args.replay}: it is not text") from error
     words, programs = program.parse(text, str(args.replay))
     payload, state = words.get("payload", "random"), words.get("state", "arm")
     if not args.mmu and not args.inject:

@@ -513,7 +513,9 @@ class Driver(unittest.TestCase):
                 ("run mode=magic\nprogram\nslot 0 small owner=0 common", "names what there is not")]:
             listing.write_text(text)
             self.refused(pattern, "random", "--replay", listing)
-        self.refused("--replay", "random", "--replay", self.folder / "none")
+        self.refused("none: No such file or directory$", "random", "--replay", self.folder / "none")
+        listing.write_bytes(b"\xff\xfe")
+        self.refused("it is not text", "random", "--replay", listing)
 
     # ---- in Linux: an emulator that prints what a boot does, and looks at the faults that are armed ----
     def linux_guest(self, body):
