@@ -165,11 +165,17 @@ class Pulse:
     def __init__(self, log):
         self.log, self.size, self.at, self.waited, self.beats = log, -1, 0.0, {}, False
 
+    def last_bytes(self):
+        """Of a log that may be long."""
+        with self.log.open("rb") as log:
+            log.seek(max(log.seek(0, os.SEEK_END) - 2 * len(self.BEAT), 0))
+            return log.read()
+
     def stopped(self, now, waited):
         size = self.log.stat().st_size
         if size != self.size:
             self.size, self.at, self.waited = size, now, waited
-            self.beats = self.log.read_text(encoding="utf-8", errors="replace").rstrip().endswith(self.BEAT)
+            self.beats = self.last_bytes().rstrip().endswith(self.BEAT.encode())
         kept = max((seconds - self.waited.get(thread, 0) for thread, seconds in waited.items()), default=0)
         return self.beats and now - self.at - kept > self.STILL
 

@@ -98,9 +98,9 @@ class Clock:
         """Of the log: a line each second until `prints`."""
         return os.stat_result((0,) * 6 + (int(min(self.now - 100, self.prints)), 0, 0, 0))
 
-    def read_text(self, **_):
-        """Of the log."""
-        return f"# one\n{self.line}\r\n"
+    def open(self, _mode):
+        """The log."""
+        return io.BytesIO(f"# one\n{self.line}\r\n".encode())
 
     def over_after(self, limit, most):
         """Seconds until the patience with a process of such a share of CPU time is over; None: after `most`."""
