@@ -181,13 +181,19 @@ static struct window *find_free(struct spt_vcpu *s)
     for (unsigned i = 1; i < s->nwindows; i++) {
         struct window *w = &s->win[i];
 
-        if (w->lost || atomic_load(w->tag))
-            continue;
-        if (i >= atomic_load(&s->nused))
-            atomic_store(&s->nused, i + 1);
-        return w;
+        if (!w->lost && !atomic_load(w->tag))
+            return w;
     }
     return NULL;
+}
+
+static unsigned count_retired(const struct spt_vcpu *s)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 1; i < atomic_load(&s->nused); i++)
+        n += atomic_load(&s->tag[i]) == WINDOW_RETIRED;
+    return n;
 }
 
 /* The least recently scheduled window that is not current; of users only, if so asked. */
@@ -219,22 +225,40 @@ static struct window *take_back(struct vcpu *v)
     return w;
 }
 
+#define RETIRED_MAX 32 /* windows of a vCPU that may wait for the reclaimer before it does its part */
+
+/*
+ * One that is free, or that waits for the reclaimer. Windows that were never used before, whose
+ * tables take memory, come last: a reclaimer that gets little of a busy host must not spread the
+ * vCPU over all of its arena.
+ */
+static struct window *free_window(struct vcpu *v)
+{
+    struct spt_vcpu *s = v->mmu->spt;
+    struct window *w = find_free(s), *back = NULL;
+    bool fresh = w && w - s->win >= (ptrdiff_t)atomic_load(&s->nused);
+
+    if (!w || (fresh && count_retired(s) >= RETIRED_MAX))
+        back = take_back(v);
+    if (back)
+        return back;
+    if (fresh)
+        atomic_store(&s->nused, (unsigned)(w - s->win) + 1);
+    return w;
+}
+
 /* NULL when all are in use right now, or lost. */
 static struct window *allocate(struct vcpu *v)
 {
-    struct spt_vcpu *s = v->mmu->spt;
-    struct window *w = find_free(s), *victim;
+    struct window *w = free_window(v), *victim;
 
-    if (!w)
-        w = take_back(v);
     if (w)
         return w;
-    victim = find_victim(s, WINDOW_USED);
+    victim = find_victim(v->mmu->spt, WINDOW_USED);
     if (!victim)
         return NULL;
     retire(v, victim);
-    w = find_free(s);
-    return w ? w : take_back(v);
+    return free_window(v);
 }
 
 /*

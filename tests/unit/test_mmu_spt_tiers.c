@@ -57,6 +57,25 @@ Test(spt, retired_windows_are_cleared_and_used_again, .init = NULL)
                   !atomic_load(&v->mmu->spt->win[i].mapped));
 }
 
+/* Here it waits for a window's lock meanwhile. The vCPU does not spread over its whole arena. */
+Test(spt, a_reclaimer_that_is_behind_is_helped, .init = NULL)
+{
+    struct window *held;
+
+    organise((struct mmu_options){.windows = 1});
+    touch(1, 20);
+    touch(2, 20);
+    wait_for_reclaimer();
+    held = v->mmu->spt->cur[0];
+    pthread_mutex_lock(&held->lock);
+    for (unsigned round = 0; round < 200; round++)
+        cr_assert_eq(touch(3 + round % 6, 20), 20);
+    cr_expect_lt(v->mmu->spt->nused, 48);
+    cr_expect(atomic_load(held->tag) & WINDOW_RETIRED);
+    pthread_mutex_unlock(&held->lock);
+    wait_for_reclaimer();
+}
+
 /* A process ended when all of it was maintained and it was not scheduled for a second. */
 Test(spt, windows_of_ended_processes_are_taken_back, .init = NULL)
 {
