@@ -225,7 +225,7 @@ static struct window *take_back(struct vcpu *v)
     return w;
 }
 
-#define RETIRED_MAX 32 /* windows of a vCPU that may wait for the reclaimer before it does its part */
+#define RETIRED_MAX 32 /* that may wait for the reclaimer before their vCPU does its part */
 
 /*
  * One that is free, or that waits for the reclaimer. Windows that were never used before, whose
