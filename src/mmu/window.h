@@ -36,7 +36,7 @@ struct region {
     bool mixed;      /* unless some page was mapped otherwise since all were unmapped */
     uint32_t w_first,
         w_last; /* every writable page's RAM page number lies between; first > last: none */
-    struct region *next; /* of those that no window needs (region.c) */
+    struct region *next; /* of those that no window needs (window_regions.c) */
 };
 /* One with nothing mapped, or NULL. Any thread. */
 struct region *region_get_empty(void);
