@@ -109,8 +109,22 @@ class Linux(console.Console):
         super().__init__(["-smp", "2", "-qmp", f"unix:{self.path},server=on,wait=off",
                           *arguments])
 
+    def __exit__(self, kind=None, *rest):
+        if kind is not None:
+            print(f"the guest's console at the end: {self.drain()[-300:]!r}", flush=True)
+        super().__exit__(kind, *rest)
+
     def client(self, negotiate=True):
         return qmp.Client(self.path, negotiate)
+
+    def drain(self):
+        """What came up to now, and was not asked for."""
+        while select.select([self.master], [], [], 0)[0]:
+            try:
+                self.output += os.read(self.master, 65536)
+            except OSError:  # the emulator has ended
+                break
+        return self.output
 
     def ask(self, command, answer, seconds=20):
         """Type a command and wait for a regular expression in what comes back."""
@@ -507,10 +521,11 @@ def check_ports():
         port.connect(path)
         port.settimeout(30)
         linux.type(b"cat both >copy & sleep 1; echo ready-$((3 + 1))\n")
-        linux.wait_for(b"ready-4", 20)
+        expect(linux.wait_for(b"ready-4", 20), "no shell behind cat")
         port.sendall(data)
-        linux.ask(f"while [ $(stat -c %s copy) -lt {len(data)} ]; do sleep 0.1; done; kill %1; "
-                  "md5sum <copy", hashlib.md5(data).hexdigest().encode(), 30)
+        # A port has one user at a time: the next may open it when this one has ended, not before.
+        linux.ask(f"while [ $(stat -c %s copy) -lt {len(data)} ]; do sleep 0.1; done; "
+                  "kill %1; wait; md5sum <copy", hashlib.md5(data).hexdigest().encode(), 30)
         linux.type(b"cat copy >both\n")
         back = b""
         while len(back) < len(data):
