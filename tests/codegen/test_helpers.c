@@ -133,7 +133,7 @@ Test(codegen, helper_calls)
     unsigned different = 0;
     size_t len;
     FILE *f = open_memstream(&got, &len), *old = fopen(SNAPSHOT, "r");
-    x64_cpu = (struct x64_cpu){true, true, true, true, true}; /* code is looked at, not run */
+    x64_cpu = (struct x64_cpu){true, true, true, true, true, true}; /* code is looked at, not run */
     fprintf(f, "# encoding, words of %u that call helpers, which helpers\n", WORDS);
     report_all(f);
     fclose(f);

@@ -187,7 +187,7 @@ Test(codegen, sizes)
     size_t len;
     FILE *f = open_memstream(&got, &len), *old = fopen(SNAPSHOT, "r");
     struct ir_block *b = ir_block_new();
-    x64_cpu = (struct x64_cpu){true, true, true, true, true}; /* code is looked at, not run */
+    x64_cpu = (struct x64_cpu){true, true, true, true, true, true}; /* code is looked at, not run */
     fprintf(f, "# host instructions on the straight path and bytes in all: SPT, then soft MMU\n");
     for (unsigned k = 0; k < ARRAY_SIZE(sequences); k++) {
         char spt[32], soft[32];

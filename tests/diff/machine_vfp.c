@@ -182,7 +182,16 @@ static unsigned check_smallest(const struct vfp_op *op, struct fp_gen *g)
       fp_from_int_f32((uint64_t)(int64_t)(int32_t)b, false, 0, FP_RN, e))            \
     X(vcvt_from_u32_v, 32, 32, 0xf3bb46c2, fp_from_int_f32(b, true, 0, FP_RN, e))    \
     X(vfma_v, 32, 32, 0xf2004c52, fp_muladd_f32(c, a, b, e))                         \
-    X(vfms_v, 32, 32, 0xf2204c52, fp_muladd_f32(c, fp_neg_f32(a), b, e))
+    X(vfms_v, 32, 32, 0xf2204c52, fp_muladd_f32(c, fp_neg_f32(a), b, e))             \
+    X(vrecps_v, 32, 32, 0xf2004f52, fp_recip_step_f32(a, b, e))                      \
+    X(vrsqrts_v, 32, 32, 0xf2204f52, fp_rsqrt_step_f32(a, b, e))                     \
+    X(vcvt_s32_16_v, 32, 32, 0xf2b04f52, fp_to_int_f32(b, 32, false, 16, FP_RZ, e))  \
+    X(vcvt_u32_16_v, 32, 32, 0xf3b04f52, fp_to_int_f32(b, 32, true, 16, FP_RZ, e))   \
+    X(vcvt_s32_32_v, 32, 32, 0xf2a04f52, fp_to_int_f32(b, 32, false, 32, FP_RZ, e))  \
+    X(vcvt_u32_1_v, 32, 32, 0xf3bf4f52, fp_to_int_f32(b, 32, true, 1, FP_RZ, e))     \
+    X(vcvt_from_s32_16_v, 32, 32, 0xf2b04e52,                                        \
+      fp_from_int_f32((uint64_t)(int64_t)(int32_t)b, false, 16, FP_RN, e))           \
+    X(vcvt_from_u32_32_v, 32, 32, 0xf3a04e52, fp_from_int_f32(b, true, 32, FP_RN, e))
 VECTOR_OPS(DEFINE)
 static const struct vfp_op vector_ops[] = {VECTOR_OPS(LIST)};
 
@@ -191,12 +200,17 @@ static bool is_normal(uint64_t v)
     return (v >> 23 & 0xff) - 1 < 254;
 }
 
-/* Operands of one lane; `plain`: no zeros, subnormals, infinities and NaNs. */
+/* Operands of one lane; `plain`: no zeros, subnormals, infinities and NaNs; else zeros meet
+   infinities now and then. */
 static void lane_operands(struct fp_gen *g, bool plain, uint64_t v[3])
 {
+    static const uint32_t extremes[] = {0, 0x80000000, 0x7f800000, 0xff800000, 1};
+
     do
         fp_gen_operands(g, FP_OPERAND_F32, v);
     while (plain && !(is_normal(v[0]) && is_normal(v[1]) && is_normal(v[2])));
+    for (unsigned k = 0; !plain && fp_gen_below(g, 2) && k < 2; k++)
+        v[k] = extremes[fp_gen_below(g, 5)];
 }
 
 static bool check_vector(const struct vfp_op *op, struct fp_gen *g, uint32_t fpscr)

@@ -428,6 +428,12 @@ Test(emit, vectors, .init = setup)
         expect("vfmadd231ss xmm%u, xmm%u, xmm%u", d, 15 - d, s);
         x_fmadd_packed(&e, X(d), X(s), X(15 - d));
         expect("vfmadd231ps xmm%u, xmm%u, xmm%u", d, s, 15 - d);
+        x_lane_shift(&e, X_SHL, X_32, X(d), X(s), X(15 - d));
+        expect("vpsllvd xmm%u, xmm%u, xmm%u", d, s, 15 - d);
+        x_lane_shift(&e, X_SHR, X_64, X(d), X(15 - s), X(s));
+        expect("vpsrlvq xmm%u, xmm%u, xmm%u", d, 15 - s, s);
+        x_lane_shift(&e, X_SAR, X_32, X(d), X(s), X(15 - s));
+        expect("vpsravd xmm%u, xmm%u, xmm%u", d, s, 15 - s);
         x_movmskps(&e, G(d), X(s));
         expect("movmskps %s, xmm%u", names[0][d], s);
         x_fmadd_m(&e, true, X(d), X(s), m);

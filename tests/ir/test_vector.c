@@ -71,6 +71,12 @@ static uint64_t lane_op(unsigned op, unsigned size, uint64_t x, uint64_t y, unsi
         return x >> imm;
     case IR_VSARI:
         return (uint64_t)(a >> imm);
+    case IR_VSHLV:
+        return y < size * 8 ? x << y : 0;
+    case IR_VSHRV:
+        return y < size * 8 ? x >> y : 0;
+    case IR_VSARV:
+        return (uint64_t)(a >> (y < size * 8 ? y : size * 8 - 1));
     case IR_VQADDS:
         return (uint64_t)clamp(a + b, size, true);
     case IR_VQSUBS:
@@ -98,8 +104,14 @@ static const struct {
     {IR_VSUB, 15, 0}, {IR_VMUL, 6, 0},   {IR_VCMPEQ, 15, 0}, {IR_VCMPGTS, 7, 0}, {IR_VMINS, 7, 0},
     {IR_VMAXS, 7, 0}, {IR_VMINU, 7, 0},  {IR_VMAXU, 7, 0},   {IR_VSHLI, 14, 1},  {IR_VSHRI, 14, 1},
     {IR_VSARI, 6, 1}, {IR_VQADDS, 3, 0}, {IR_VQADDU, 3, 0},  {IR_VQSUBS, 3, 0},  {IR_VQSUBU, 3, 0},
-    {IR_VAVGU, 3, 0}, {IR_VMULHS, 2, 0}, {IR_VMULHU, 2, 0},
+    {IR_VAVGU, 3, 0}, {IR_VMULHS, 2, 0}, {IR_VMULHU, 2, 0},  {IR_VSHLV, 12, 0},  {IR_VSHRV, 12, 0},
+    {IR_VSARV, 4, 0},
 };
+
+static bool shifts_lanes(unsigned op)
+{
+    return op == IR_VSHLV || op == IR_VSHRV || op == IR_VSARV;
+}
 
 /* Bytes with many equal lanes and extremes. */
 static void fill(uint8_t *p)
@@ -137,6 +149,10 @@ static void check_case(unsigned op, unsigned size, unsigned imm, bool unary)
         uint8_t *v = rig.v->vfp.v;
         for (unsigned k = 0; k < 16; k++)
             fill(v + 16 * k);
+        for (unsigned k = 0; shifts_lanes(op) && k < 16 / size; k++) { /* amounts about the width */
+            uint64_t amount = rnd() % (size * 8 + 2);
+            memcpy(v + 16 + k * size, &amount, size);
+        }
         cr_assert_eq(rig_run(), TCG_EXIT_WFI);
         for (unsigned k = 0; k < 16 / size; k++) {
             uint64_t x = lane_of(v, size, k), y = lane_of(v + 16, size, k);
@@ -158,6 +174,8 @@ Test(vector, integer_lanes)
         if (!(cases[c].sizes >> log2 & 1))
             continue;
         x64_cpu = k & 4 ? host : (struct x64_cpu){0};
+        if (shifts_lanes(cases[c].op) && !x64_cpu.avx2)
+            continue;
         unsigned imm = cases[c].unary ? (unsigned)(rnd() % (size * 8)) : 0;
         build(cases[c].op, size, imm, cases[c].unary, k & 8);
         check_case(cases[c].op, size, imm, cases[c].unary);

@@ -81,6 +81,67 @@ ir_ref asimd_f32_from_int(struct arm_ctx *s, bool is_unsigned, ir_ref x)
     return ir_fop(s->b, IR_VITOF, &f, x, 0, 0);
 }
 
+static ir_ref negate(struct arm_ctx *s, ir_ref x)
+{
+    return asimd_vop(s, IR_VXOR, 8, x, asimd_lanes(s, 4, 0x80000000));
+}
+
+static ir_ref absolute(struct arm_ctx *s, ir_ref x)
+{
+    return asimd_vop(s, IR_VAND, 8, x, asimd_lanes(s, 4, 0x7fffffff));
+}
+
+/* ---- steps of Newton's method: 2 - x * y, (3 - x * y) / 2 (A8.8: VRECPS, VRSQRTS) ----
+ * Infinity times zero is zero there, and raises nothing. */
+#define INFINITY_F32 0x7f800000u
+
+static uint32_t step_product(uint32_t x, uint32_t y, struct fp_env *env)
+{
+    bool x_infinite = (x & ~0x80000000u) == INFINITY_F32, x_zero = !(x & INFINITY_F32);
+    bool y_infinite = (y & ~0x80000000u) == INFINITY_F32, y_zero = !(y & INFINITY_F32);
+
+    if ((x_infinite && y_zero) || (x_zero && y_infinite)) {
+        env->flags |= (x_zero ? x : y) << 1 ? FP_IDC : 0; /* a subnormal number counts as zero */
+        return 0;
+    }
+    return fp_mul_f32(x, y, env);
+}
+
+LANES(step_product, step_product(x, y, env))
+
+static ir_ref zero_lanes(struct arm_ctx *s, ir_ref x)
+{
+    return asimd_vop(s, IR_VCMPEQ, 4, asimd_vop(s, IR_VADD, 4, x, x), asimd_zero(s));
+}
+
+static ir_ref infinite_lanes(struct arm_ctx *s, ir_ref x)
+{
+    return asimd_vop(s, IR_VCMPEQ, 4, absolute(s, x), asimd_lanes(s, 4, INFINITY_F32));
+}
+
+/* The node never sees infinity and zero together, but for subnormal numbers, which its helper
+ * takes. */
+static ir_ref step(struct arm_ctx *s, ir_ref x, ir_ref y)
+{
+    struct ir_float f = {
+        .name = "step_f32", .helper = (void *)lanes_step_product, .size = 4, .how = IR_FP_FZ};
+    ir_ref special =
+        asimd_vop(s, IR_VOR, 8, asimd_vop(s, IR_VAND, 8, infinite_lanes(s, x), zero_lanes(s, y)),
+                  asimd_vop(s, IR_VAND, 8, zero_lanes(s, x), infinite_lanes(s, y)));
+
+    return ir_fop(s->b, IR_VFMUL, &f, asimd_vop(s, IR_VANDN, 8, x, special),
+                  asimd_vop(s, IR_VANDN, 8, y, special), 0);
+}
+
+static ir_ref constant(struct arm_ctx *s, uint32_t bits)
+{
+    return asimd_lanes(s, 4, bits);
+}
+
+#define TWO_F32   0x40000000u
+#define THREE_F32 0x40400000u
+#define HALF_F32  0x3f000000u
+
 /* ---- helpers on registers ---- */
 /* result = expr of lanes x of fn and y of fm. Lanes that do not exist must raise no flags. */
 #define LANEWISE(name, expr)                                                       \
@@ -101,8 +162,6 @@ ir_ref asimd_f32_from_int(struct arm_ctx *s, bool is_unsigned, ir_ref x)
 
 LANEWISE(maxnm, fp_maxnum_f32(x, y, env))
 LANEWISE(minnm, fp_minnum_f32(x, y, env))
-LANEWISE(recps, fp_recip_step_f32(x, y, env))
-LANEWISE(rsqrts, fp_rsqrt_step_f32(x, y, env))
 
 #define ARGS const struct args_fd_fm_fn_q
 
@@ -119,15 +178,6 @@ static bool call(struct arm_ctx *s, ARGS *a, const struct asimd_fn *f)
     asimd_call(s, f, ASIMD_ARG(a->fd, a->fn, a->fm, a->q, 0));
     return true;
 }
-
-#define THREE(name, helper)                                                           \
-    bool trans_##name##_f32(struct arm_ctx *s, const struct arg_##name##_f32 *a)      \
-    {                                                                                 \
-        return call(s, a, &(const struct asimd_fn){#helper "_f32", helper_##helper}); \
-    }
-
-THREE(VRECPS, recps)
-THREE(VRSQRTS, rsqrts)
 
 #define THREE_V8(name, helper)                                                        \
     bool trans_##name##_f32(struct arm_ctx *s, const struct arg_##name##_f32 *a)      \
@@ -156,16 +206,6 @@ THREE_V8(VMINNM, minnm)
         return true;                                                             \
     }
 
-static ir_ref negate(struct arm_ctx *s, ir_ref x)
-{
-    return asimd_vop(s, IR_VXOR, 8, x, asimd_lanes(s, 4, 0x80000000));
-}
-
-static ir_ref absolute(struct arm_ctx *s, ir_ref x)
-{
-    return asimd_vop(s, IR_VAND, 8, x, asimd_lanes(s, 4, 0x7fffffff));
-}
-
 NODES(VADD, asimd_fop(s, IR_VFADD, n, m, 0))
 NODES(VSUB, asimd_fop(s, IR_VFSUB, n, m, 0))
 NODES(VMUL, asimd_fop(s, IR_VFMUL, n, m, 0))
@@ -180,6 +220,10 @@ NODES(VCEQ, asimd_fop(s, IR_VFCEQ, n, m, 0))
 NODES(VCGE, asimd_fop(s, IR_VFCGE, n, m, 0))
 NODES(VCGT, asimd_fop(s, IR_VFCGT, n, m, 0))
 NODES(VACGE, asimd_fop(s, IR_VFCGE, absolute(s, n), absolute(s, m), 0))
+NODES(VRECPS, asimd_fop(s, IR_VFSUB, constant(s, TWO_F32), step(s, n, m), 0))
+NODES(VRSQRTS,
+      asimd_fop(s, IR_VFMUL, asimd_fop(s, IR_VFSUB, constant(s, THREE_F32), step(s, n, m), 0),
+                constant(s, HALF_F32), 0))
 NODES(VACGT, asimd_fop(s, IR_VFCGT, absolute(s, n), absolute(s, m), 0))
 
 /* Pairs: even and odd lanes of n followed by m, in the low halves, and nothing above. */

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Advanced SIMD, three registers of the same length: logic and integer arithmetic in the IR. Shifts
- * by a register, saturating sums of doublewords and doubling products of words are helpers, lane by
- * lane. Arm ARM A7.4.1.
+ * by a register are helpers on hosts that have no such shifts. Arm ARM A7.4.1.
  *
  * Threads: the translating vCPU thread.
  */
 #include "asimd_build.h"
-#include "asimd_int_helpers.h"
+#include "asimd_shift_helpers.h"
 
 #include "asimd_three_decode.h"
 
@@ -19,30 +18,6 @@ static bool valid(const struct arm_ctx *s, uint32_t q, uint32_t regs_ored)
 {
     return asimd_enabled(s) && asimd_regs_ok(q, regs_ored);
 }
-
-/* ---- helpers ---- */
-static bool by_helper(struct arm_ctx *s, ARGS *a, asimd_fn_table table)
-{
-    const struct asimd_fn *f = &table[a->u][a->size];
-
-    if (!valid(s, a->q, a->fd | a->fn | a->fm) || !f->fn) {
-        return false;
-    }
-    asimd_call(s, f, ASIMD_ARG(a->fd, a->fn, a->fm, a->q, 0));
-    return true;
-}
-
-#define BY_HELPER(name, table)                                       \
-    bool trans_##name(struct arm_ctx *s, const struct arg_##name *a) \
-    {                                                                \
-        return by_helper(s, a, table);                               \
-    }
-
-BY_HELPER(VSHL_int, asimd_shl)
-BY_HELPER(VQSHL_int, asimd_qshl)
-BY_HELPER(VRSHL_int, asimd_rshl)
-BY_HELPER(VQRSHL_int, asimd_qrshl)
-BY_HELPER(VMUL_p8, asimd_pmul)
 
 /* ---- inline ---- */
 typedef ir_ref lane_op(struct arm_ctx *s, ARGS *a, ir_ref n, ir_ref m);
@@ -122,6 +97,35 @@ INLINE(VMIN_int, min)
 INLINE(VABD_int, difference)
 INLINE(VABA_int, add_difference)
 
+/* ---- shifts by a register, which is fn; fm is shifted ---- */
+static bool shift(struct arm_ctx *s, ARGS *a, bool round, bool saturate, asimd_fn_table helpers)
+{
+    struct asimd_shift how = {.is_unsigned = a->u, .round = round, .saturate = saturate};
+
+    if (!valid(s, a->q, a->fd | a->fn | a->fm)) {
+        return false;
+    }
+    if (ir_has_lane_shifts()) {
+        asimd_put(s, a->fd, a->q,
+                  asimd_shift_lanes(s, &how, a->size, asimd_get(s, a->fm, a->q),
+                                    asimd_get(s, a->fn, a->q)));
+    } else {
+        asimd_call(s, &helpers[a->u][a->size], ASIMD_ARG(a->fd, a->fn, a->fm, a->q, 0));
+    }
+    return true;
+}
+
+#define SHIFT(name, round, saturate, helpers)                        \
+    bool trans_##name(struct arm_ctx *s, const struct arg_##name *a) \
+    {                                                                \
+        return shift(s, a, round, saturate, helpers);                \
+    }
+
+SHIFT(VSHL_int, false, false, asimd_shl)
+SHIFT(VQSHL_int, false, true, asimd_qshl)
+SHIFT(VRSHL_int, true, false, asimd_rshl)
+SHIFT(VQRSHL_int, true, true, asimd_qrshl)
+
 /* ---- halving: no bit is lost in (x & y) + half of (x ^ y) ---- */
 /* Signed bytes are made unsigned by flipping their signs, since there are no shifts of bytes. */
 static ir_ref flip(struct arm_ctx *s, ARGS *a, ir_ref x)
@@ -180,34 +184,17 @@ static ir_ref saturating_subtract(struct arm_ctx *s, ARGS *a, ir_ref x, ir_ref y
     return asimd_qsub_lanes(s, a->u, a->size, x, y);
 }
 
-bool trans_VQADD_int(struct arm_ctx *s, const struct arg_VQADD_int *a)
-{
-    return a->size == 3 ? by_helper(s, a, asimd_qadd) : inline_op(s, a, saturating_add);
-}
-
-bool trans_VQSUB_int(struct arm_ctx *s, const struct arg_VQSUB_int *a)
-{
-    return a->size == 3 ? by_helper(s, a, asimd_qsub) : inline_op(s, a, saturating_subtract);
-}
-
 /* U selects rounding here, not the type. */
 static ir_ref doubling_high(struct arm_ctx *s, ARGS *a, ir_ref x, ir_ref y)
 {
-    return asimd_qdmulh_16(s, x, y, a->u);
+    return asimd_qdmulh_lanes(s, a->size, x, y, a->u);
 }
 
-bool trans_VQDMULH_int(struct arm_ctx *s, const struct arg_VQDMULH_int *a)
-{
-    return a->size == 1 ? inline_op(s, a, doubling_high) : by_helper(s, a, asimd_qdmulh);
-}
+INLINE(VQADD_int, saturating_add)
+INLINE(VQSUB_int, saturating_subtract)
 
-bool trans_VQRDMULH_int(struct arm_ctx *s, const struct arg_VQRDMULH_int *a)
-{
-    struct args_fd_fm_fn_q_size_u is_signed = *a;
-
-    is_signed.u = 0;
-    return a->size == 1 ? inline_op(s, a, doubling_high) : by_helper(s, &is_signed, asimd_qrdmulh);
-}
+INLINE(VQDMULH_int, doubling_high)
+INLINE(VQRDMULH_int, doubling_high)
 
 /* ---- pairwise: the even lanes of n followed by m, with the odd ones moved to their places ---- */
 static bool pairwise(struct arm_ctx *s, ARGS *a, lane_op *op)
@@ -254,6 +241,13 @@ static ir_ref multiply_subtract(struct arm_ctx *s, ARGS *a, ir_ref n, ir_ref m)
     return asimd_vop(s, IR_VSUB, 1u << a->size, d, multiply(s, a, n, m));
 }
 
+static ir_ref multiply_polynomials(struct arm_ctx *s, ARGS *a, ir_ref n, ir_ref m)
+{
+    (void)a;
+    return asimd_pmul_bytes(s, n, m);
+}
+
+INLINE(VMUL_p8, multiply_polynomials)
 INLINE(VMUL_int, multiply)
 INLINE(VMLA_int, multiply_add)
 INLINE(VMLS_int, multiply_subtract)

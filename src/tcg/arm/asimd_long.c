@@ -2,51 +2,17 @@
 /*
  * Advanced SIMD on three registers of different lengths, and on a vector and a scalar: long
  * (results twice as wide as the operands), wide (the first operand is wide too), narrow (the high
- * half of a wide sum). Doubling products of words and polynomials of doublewords are helpers. Arm
- * ARM A7.4.2, A7.4.3, A8.8.
+ * half of a wide sum). Polynomials of doublewords are helpers. Arm ARM A7.4.2, A7.4.3, A8.8.
  *
  * Threads: the vCPU's own thread.
  */
 #include "asimd_build.h"
 #include "asimd_f32.h"
-#include "asimd_int_helpers.h"
 #include "asimd_vec.h"
 
 #include "asimd_long_decode.h"
 
 #define ARGS const struct args_fd_fm_fn_size_u
-
-__extension__ typedef __int128 wide_sum; /* holds twice a product of words, added to a doubleword */
-
-/* ---- helpers ---- */
-/* RESULT of lane i from words x and y, and d.s64[i]. */
-#define HELPER(name, RESULT)                                                                  \
-    static void name##_s32(struct vcpu *v, uint32_t arg)                                      \
-    {                                                                                         \
-        union asimd_vec d = asimd_read(v, ARG_FD(arg), 1), n = asimd_read(v, ARG_FN(arg), 0); \
-        union asimd_vec m = asimd_operand_m(v, arg, 0, 4);                                    \
-        for (unsigned i = 0; i < 2; i++) {                                                    \
-            const int64_t x = n.s32[i], y = m.s32[i], old = d.s64[i];                         \
-            (void)old;                                                                        \
-            d.s64[i] = (int64_t)(RESULT);                                                     \
-        }                                                                                     \
-        asimd_write(v, ARG_FD(arg), 1, &d);                                                   \
-    }                                                                                         \
-    static const struct asimd_fn name = {#name "_s32", name##_s32};
-
-/* Saturating: the doubled product first, then the sum with it. */
-static wide_sum saturate(struct vcpu *v, wide_sum x)
-{
-    if (x > INT64_MAX || x < INT64_MIN) {
-        v->fpscr_rest |= ASIMD_QC;
-        return x > 0 ? INT64_MAX : INT64_MIN;
-    }
-    return x;
-}
-
-HELPER(qdmull, saturate(v, 2 * (wide_sum)x * y))
-HELPER(qdmlal, saturate(v, old + saturate(v, 2 * (wide_sum)x * y)))
-HELPER(qdmlsl, saturate(v, old - saturate(v, 2 * (wide_sum)x * y)))
 
 /* Only the registers in `even` are Q registers. */
 static bool call(struct arm_ctx *s, const struct asimd_fn *f, uint32_t even, uint32_t arg)
@@ -123,11 +89,6 @@ static ir_ref scalar(struct arm_ctx *s, uint32_t size, uint32_t fm)
     return ir_vop(s->b, IR_VDUP, 1u << size, x, 0, 0);
 }
 
-static uint32_t scalar_arg(uint32_t size, uint32_t fd, uint32_t fn, uint32_t fm, uint32_t q)
-{
-    return ASIMD_ARG(fd, fn, scalar_reg(size, fm), q, 1 + scalar_index(size, fm));
-}
-
 /* op: IR_NOP for the product alone, or how fd and it are added. */
 static bool product(struct arm_ctx *s, ARGS *a, enum ir_op op, bool by_scalar)
 {
@@ -146,29 +107,23 @@ static bool product(struct arm_ctx *s, ARGS *a, enum ir_op op, bool by_scalar)
     return true;
 }
 
-/* Doubled products of halfwords: one that does not fit turns from the lowest to the highest word.
- */
-static bool doubled(struct arm_ctx *s, ARGS *a, enum ir_op op, bool by_scalar,
-                    const struct asimd_fn *words)
+/* Doubled products: one that does not fit turns from the lowest to the highest number. */
+static bool doubled(struct arm_ctx *s, ARGS *a, enum ir_op op, bool by_scalar)
 {
+    unsigned wide = a->size + 1;
     ir_ref x, y, r, d;
 
-    if (a->size == 2) {
-        return call(s, words, a->fd,
-                    by_scalar ? scalar_arg(a->size, a->fd, a->fn, a->fm, 0)
-                              : ASIMD_ARG(a->fd, a->fn, a->fm, 0, 0));
-    }
     if (!valid(s, a->fd)) {
         return false;
     }
     x = asimd_get(s, a->fn, 0);
     y = by_scalar ? scalar(s, a->size, a->fm) : asimd_get(s, a->fm, 0);
-    r = asimd_vopi(s, IR_VSHLI, 4, asimd_mull_lanes(s, false, a->size, x, y), 1);
-    r = asimd_fix_lowest(s, 2, r);
+    r = asimd_vopi(s, IR_VSHLI, 1u << wide, asimd_mull_lanes(s, false, a->size, x, y), 1);
+    r = asimd_fix_lowest(s, wide, r);
     if (op != IR_NOP) {
         d = asimd_get(s, a->fd, 1);
-        r = op == IR_VADD ? asimd_qadd_lanes(s, false, 2, d, r)
-                          : asimd_qsub_lanes(s, false, 2, d, r);
+        r = op == IR_VADD ? asimd_qadd_lanes(s, false, wide, d, r)
+                          : asimd_qsub_lanes(s, false, wide, d, r);
     }
     asimd_put(s, a->fd, 1, r);
     return true;
@@ -188,15 +143,15 @@ TRANS(VABDL, difference(s, a, false))
 TRANS(VMULL, product(s, a, IR_NOP, false))
 TRANS(VMLAL, product(s, a, IR_VADD, false))
 TRANS(VMLSL, product(s, a, IR_VSUB, false))
-TRANS(VQDMULL, doubled(s, a, IR_NOP, false, &qdmull))
-TRANS(VQDMLAL, doubled(s, a, IR_VADD, false, &qdmlal))
-TRANS(VQDMLSL, doubled(s, a, IR_VSUB, false, &qdmlsl))
+TRANS(VQDMULL, doubled(s, a, IR_NOP, false))
+TRANS(VQDMLAL, doubled(s, a, IR_VADD, false))
+TRANS(VQDMLSL, doubled(s, a, IR_VSUB, false))
 TRANS(VMULL_sc, product(s, a, IR_NOP, true))
 TRANS(VMLAL_sc, product(s, a, IR_VADD, true))
 TRANS(VMLSL_sc, product(s, a, IR_VSUB, true))
-TRANS(VQDMULL_sc, doubled(s, a, IR_NOP, true, &qdmull))
-TRANS(VQDMLAL_sc, doubled(s, a, IR_VADD, true, &qdmlal))
-TRANS(VQDMLSL_sc, doubled(s, a, IR_VSUB, true, &qdmlsl))
+TRANS(VQDMULL_sc, doubled(s, a, IR_NOP, true))
+TRANS(VQDMLAL_sc, doubled(s, a, IR_VADD, true))
+TRANS(VQDMLSL_sc, doubled(s, a, IR_VSUB, true))
 
 /* ---- narrowing: the high half of each sum, rounded by adding half its unit ---- */
 static ir_ref half_unit(struct arm_ctx *s, unsigned size)
@@ -315,14 +270,10 @@ static bool doubled_high(struct arm_ctx *s, ARGS_SAME *a, bool round)
 {
     ir_ref r;
 
-    if (a->size == 2) {
-        return call(s, round ? &asimd_qrdmulh[0][2] : &asimd_qdmulh[0][2], a->q ? a->fd | a->fn : 0,
-                    scalar_arg(2, a->fd, a->fn, a->fm, a->q));
-    }
     if (!asimd_enabled(s) || !asimd_regs_ok(a->q, a->fd | a->fn)) {
         return false;
     }
-    r = asimd_qdmulh_16(s, asimd_get(s, a->fn, a->q), scalar(s, 1, a->fm), round);
+    r = asimd_qdmulh_lanes(s, a->size, asimd_get(s, a->fn, a->q), scalar(s, a->size, a->fm), round);
     asimd_put(s, a->fd, a->q, r);
     return true;
 }

@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Advanced SIMD, two registers: what is not a mere permutation (asimd_permute.c). Integer
- * operations but VCLS, VCLZ and the narrowing of doublewords are inline, the rest are helpers. Arm
- * ARM A7.4.5; VRINT and VCVT with a rounding mode: DDI 0487 F6.1.
+ * Advanced SIMD, two registers: what is not a mere permutation (asimd_permute.c). Estimates, half
+ * precision and conversions with a rounding mode of their own are helpers; VCLS and VCLZ are on
+ * hosts without byte shuffles. Arm ARM A7.4.5; VRINT and VCVT with a rounding mode: DDI 0487 F6.1.
  *
  * Threads: the translating vCPU thread.
  */
 #include "asimd_build.h"
 #include "asimd_f32.h"
-#include "asimd_imm_helpers.h"
 #include "asimd_misc_helpers.h"
 
 #include "asimd_misc_decode.h"
@@ -29,29 +28,76 @@ static bool call(struct arm_ctx *s, const struct asimd_fn *f, uint32_t fd, uint3
     return true;
 }
 
-/* ---- integer helpers ---- */
-#define BY_HELPER(name, table)                                               \
-    bool trans_##name##_v(struct arm_ctx *s, const struct arg_##name##_v *a) \
-    {                                                                        \
-        return call(s, &table[a->u][a->size], a->fd, a->fm, a->q);           \
-    }
+/* ---- leading zeros: of nibbles by a table, then of lanes twice as wide again and again ---- */
+static ir_ref zeros_of_nibbles(struct arm_ctx *s, ir_ref nibbles)
+{
+    static const uint8_t zeros[16] = {4, 3, 2, 2, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0};
 
-BY_HELPER(VCLS, asimd_cls)
-BY_HELPER(VCLZ, asimd_clz)
+    return asimd_vop(s, IR_VSHUFB, 1, ir_vconst(s->b, zeros), nibbles);
+}
+
+/* The zeros of the upper halves, and those of the lower ones where the upper ones are `bits` zeros.
+ */
+static ir_ref join_zeros(struct arm_ctx *s, unsigned lane, unsigned bits, ir_ref high, ir_ref low)
+{
+    ir_ref all = asimd_vop(s, IR_VCMPEQ, lane, high, asimd_lanes(s, lane, bits));
+
+    return asimd_vop(s, IR_VADD, lane, high, asimd_vop(s, IR_VAND, 8, low, all));
+}
+
+static ir_ref leading_zeros(struct arm_ctx *s, unsigned size, ir_ref x)
+{
+    ir_ref high = asimd_vop(s, IR_VAND, 8, asimd_vopi(s, IR_VSHRI, 2, x, 4), asimd_lanes(s, 1, 15));
+    ir_ref low = asimd_vop(s, IR_VAND, 8, x, asimd_lanes(s, 1, 15));
+    ir_ref r = join_zeros(s, 1, 4, zeros_of_nibbles(s, high), zeros_of_nibbles(s, low));
+
+    for (unsigned lane = 2; lane <= 1u << size; lane *= 2) {
+        unsigned bits = 4 * lane;
+
+        low = asimd_vopi(s, IR_VSHRI, lane, asimd_vopi(s, IR_VSHLI, lane, r, bits), bits);
+        r = join_zeros(s, lane, bits, asimd_vopi(s, IR_VSHRI, lane, r, bits), low);
+    }
+    return r;
+}
+
+bool trans_VCLZ_v(struct arm_ctx *s, const struct arg_VCLZ_v *a)
+{
+    if (!ir_has_shuffles()) {
+        return call(s, &asimd_clz[a->u][a->size], a->fd, a->fm, a->q);
+    }
+    if (!valid(s, a->q, a->fd | a->fm)) {
+        return false;
+    }
+    asimd_put(s, a->fd, a->q, leading_zeros(s, a->size, asimd_get(s, a->fm, a->q)));
+    return true;
+}
+
+/* Bits below the sign that equal it: leading zeros, but one, of the number folded on its sign. */
+bool trans_VCLS_v(struct arm_ctx *s, const struct arg_VCLS_v *a)
+{
+    ir_ref x, r;
+
+    if (!ir_has_shuffles()) {
+        return call(s, &asimd_cls[a->u][a->size], a->fd, a->fm, a->q);
+    }
+    if (!valid(s, a->q, a->fd | a->fm)) {
+        return false;
+    }
+    x = asimd_get(s, a->fm, a->q);
+    r = leading_zeros(s, a->size, asimd_vop(s, IR_VXOR, 8, x, asimd_signs(s, a->size, x)));
+    asimd_put(s, a->fd, a->q, asimd_vop(s, IR_VADD, 1u << a->size, r, asimd_ones(s)));
+    return true;
+}
 
 /* ---- narrowing and widening: shifts by 0 and by the width of a lane ---- */
 #define ARGS_NARROW const struct args_fd_fm_size_u
 
-static bool narrow(struct arm_ctx *s, ARGS_NARROW *a, bool to_unsigned, asimd_fn_table doublewords)
+static bool narrow(struct arm_ctx *s, ARGS_NARROW *a, bool to_unsigned)
 {
     ir_ref x;
 
     if (!asimd_enabled(s) || (a->fm & 1)) {
         return false;
-    }
-    if (a->size == 2) {
-        asimd_call(s, &doublewords[a->u][2], ASIMD_ARG(a->fd, 0, a->fm, 0, 0));
-        return true;
     }
     x = asimd_get(s, a->fm, 1);
     asimd_put(s, a->fd, 0, asimd_narrow_lanes(s, a->size, x, a->u, a->u || to_unsigned));
@@ -69,12 +115,12 @@ bool trans_VMOVN_v(struct arm_ctx *s, const struct arg_VMOVN_v *a)
 
 bool trans_VQMOVN_v(struct arm_ctx *s, const struct arg_VQMOVN_v *a)
 {
-    return narrow(s, a, false, asimd_qshrn);
+    return narrow(s, a, false);
 }
 
 bool trans_VQMOVUN_v(struct arm_ctx *s, const struct arg_VQMOVUN_v *a)
 {
-    return narrow(s, a, true, asimd_qshrun);
+    return narrow(s, a, true);
 }
 
 bool trans_VSHLL_max(struct arm_ctx *s, const struct arg_VSHLL_max *a)

@@ -18,9 +18,9 @@ ir_ref asimd_mul_bytes(struct arm_ctx *s, ir_ref x, ir_ref y)
     return asimd_vop(s, IR_VOR, 8, even, asimd_vopi(s, IR_VSHLI, 2, odd, 8));
 }
 
-/* Words in lanes 0 and 2. A signed product is the unsigned one less, in its high half, each operand
+/* A signed product is the unsigned one less, in its high half, each operand
  * where the other is negative. */
-static ir_ref mull_words(struct arm_ctx *s, bool is_unsigned, ir_ref x, ir_ref y)
+ir_ref asimd_mull_even_words(struct arm_ctx *s, bool is_unsigned, ir_ref x, ir_ref y)
 {
     ir_ref r, less;
 
@@ -46,8 +46,8 @@ ir_ref asimd_mull_lanes(struct arm_ctx *s, bool is_unsigned, unsigned size, ir_r
         return asimd_vop(s, IR_VUNPKL, 2, asimd_vop(s, IR_VMUL, 2, x, y),
                          asimd_vop(s, is_unsigned ? IR_VMULHU : IR_VMULHS, 2, x, y));
     default:
-        return mull_words(s, is_unsigned, asimd_vop(s, IR_VUNPKL, 4, x, x),
-                          asimd_vop(s, IR_VUNPKL, 4, y, y));
+        return asimd_mull_even_words(s, is_unsigned, asimd_vop(s, IR_VUNPKL, 4, x, x),
+                                     asimd_vop(s, IR_VUNPKL, 4, y, y));
     }
 }
 
@@ -64,6 +64,19 @@ ir_ref asimd_pmull_bytes(struct arm_ctx *s, ir_ref x, ir_ref y)
         ir_ref term = asimd_vop(s, IR_VAND, 8, shifted, bit);
 
         r = r ? asimd_vop(s, IR_VXOR, 8, r, term) : term;
+    }
+    return r;
+}
+
+/* From the highest bit of y down: twice what there is, and x where the bit is set. */
+ir_ref asimd_pmul_bytes(struct arm_ctx *s, ir_ref x, ir_ref y)
+{
+    ir_ref r = asimd_vop(s, IR_VAND, 8, x, asimd_signs(s, 0, y));
+
+    for (unsigned i = 1; i < 8; i++) {
+        y = asimd_vop(s, IR_VADD, 1, y, y);
+        r = asimd_vop(s, IR_VXOR, 8, asimd_vop(s, IR_VADD, 1, r, r),
+                      asimd_vop(s, IR_VAND, 8, x, asimd_signs(s, 0, y)));
     }
     return r;
 }

@@ -4,7 +4,7 @@
  * vCPU's own thread. Here fm holds the values and fn the amounts, as in the encoding. Arm ARM A8.8:
  * VSHL, VQSHL, VRSHL, VQRSHL (register).
  */
-#include "asimd_int_helpers.h"
+#include "asimd_shift_helpers.h"
 #include "asimd_shift.h"
 #include "asimd_vec.h"
 

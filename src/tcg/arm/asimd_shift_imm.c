@@ -1,17 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Advanced SIMD, two registers and a shift amount, in the IR. That has no shifts of bytes (done in
- * halfwords, with a mask) and no arithmetic one of doublewords (done in general registers). Helpers
- * shift left with saturation, and signed doublewords with rounding or saturation. Arm ARM A7.4.4.
+ * halfwords, with a mask) and no arithmetic one of doublewords (done without the sign). Arm ARM
+ * A7.4.4.
  *
- * Threads: the translating vCPU thread; the helpers run on it too.
+ * Threads: the translating vCPU thread.
  */
 #include "asimd_build.h"
-#include "asimd_imm_helpers.h"
-#include "asimd_vec.h"
+#include "asimd_f32.h"
 
 #include "asimd_imm_decode.h"
-#include "fp/fp.h"
 
 #define ARGS        const struct args_fd_fm_imm_q_u
 #define ARGS_NARROW const struct args_fd_fm_imm_u
@@ -60,7 +58,7 @@ static ir_ref shift_right_unsigned(struct arm_ctx *s, unsigned size, ir_ref x, u
     return asimd_vopi(s, IR_VSHRI, 1u << size, x, n);
 }
 
-/* Not for doublewords. At the width the result is all sign, as one less gives. */
+/* At the width the result is all sign, as one less gives. */
 static ir_ref shift_right_signed(struct arm_ctx *s, unsigned size, ir_ref x, unsigned n)
 {
     if (n == 8u << size) {
@@ -72,20 +70,13 @@ static ir_ref shift_right_signed(struct arm_ctx *s, unsigned size, ir_ref x, uns
         x = shift_right_unsigned(s, size, x, n);
         return asimd_vop(s, IR_VSUB, 1, asimd_vop(s, IR_VXOR, 8, x, sign), sign);
     }
-    return asimd_vopi(s, IR_VSARI, 1u << size, x, n);
-}
+    if (size == 3) { /* a number without its sign is shifted */
+        ir_ref signs = asimd_signs(s, 3, x);
 
-static void shift_right_s64(struct arm_ctx *s, ARGS *a, unsigned n, bool accumulate)
-{
-    for (unsigned i = 0; i <= a->q; i++) {
-        ir_ref x = ir_get(s->b, IR_I64, ASIMD_OFF(a->fm + i), 8);
-
-        x = ir_op2i(s->b, IR_SAR, x, n == 64 ? 63 : n);
-        if (accumulate) {
-            x = ir_op2(s->b, IR_ADD, ir_get(s->b, IR_I64, ASIMD_OFF(a->fd + i), 8), x);
-        }
-        ir_put(s->b, ASIMD_OFF(a->fd + i), 8, x);
+        x = asimd_vopi(s, IR_VSHRI, 8, asimd_vop(s, IR_VXOR, 8, x, signs), n);
+        return asimd_vop(s, IR_VXOR, 8, x, signs);
     }
+    return asimd_vopi(s, IR_VSARI, 1u << size, x, n);
 }
 
 static bool shift_right(struct arm_ctx *s, ARGS *a, bool accumulate)
@@ -95,10 +86,6 @@ static bool shift_right(struct arm_ctx *s, ARGS *a, bool accumulate)
 
     if (!valid(s, a)) {
         return false;
-    }
-    if (n.size == 3 && !a->u) {
-        shift_right_s64(s, a, n.right, accumulate);
-        return true;
     }
     x = asimd_get(s, a->fm, a->q);
     x = a->u ? shift_right_unsigned(s, n.size, x, n.right)
@@ -168,7 +155,7 @@ bool trans_VSRI_imm(struct arm_ctx *s, const struct arg_VSRI_imm *a)
 
 /* ---- rounding: the last bit shifted out is added after the shift, so that nothing carries out
  * ---- */
-/* n is 1 to the width of a lane. Not for signed doublewords. */
+/* n is 1 to the width of a lane. */
 static ir_ref shift_right_rounded(struct arm_ctx *s, bool is_unsigned, unsigned size, ir_ref x,
                                   unsigned n)
 {
@@ -182,23 +169,11 @@ static ir_ref shift_right_rounded(struct arm_ctx *s, bool is_unsigned, unsigned 
     return asimd_vop(s, IR_VADD, 1u << size, r, asimd_vop(s, IR_VAND, 8, last, one));
 }
 
-static bool by_helper(struct arm_ctx *s, ARGS *a, const struct asimd_fn *f, unsigned n)
-{
-    if (!valid(s, a)) {
-        return false;
-    }
-    asimd_call(s, f, ASIMD_ARG(a->fd, 0, a->fm, a->q, n));
-    return true;
-}
-
 static bool round_right(struct arm_ctx *s, ARGS *a, bool accumulate)
 {
     struct amount n = amount_of(a->imm);
     ir_ref x;
 
-    if (n.size == 3 && !a->u) {
-        return by_helper(s, a, accumulate ? &asimd_rsra_s64 : &asimd_rshr_s64, n.right);
-    }
     if (!valid(s, a)) {
         return false;
     }
@@ -220,18 +195,49 @@ bool trans_VRSRA_imm(struct arm_ctx *s, const struct arg_VRSRA_imm *a)
     return round_right(s, a, true);
 }
 
+/* ---- saturating: what comes back from where it was shifted to fits ---- */
+static ir_ref shift_left_saturating(struct arm_ctx *s, bool is_unsigned, unsigned size, ir_ref x,
+                                    unsigned n)
+{
+    ir_ref left, back;
+
+    if (n == 0) {
+        return x;
+    }
+    left = shift_left(s, size, x, n);
+    back =
+        is_unsigned ? shift_right_unsigned(s, size, left, n) : shift_right_signed(s, size, left, n);
+    return asimd_limit_lanes(s, is_unsigned, size, asimd_vop(s, IR_VCMPEQ, 1u << size, back, x),
+                             left, x);
+}
+
 bool trans_VQSHL_imm(struct arm_ctx *s, const struct arg_VQSHL_imm *a)
 {
     struct amount n = amount_of(a->imm);
 
-    return by_helper(s, a, &asimd_qshl_imm[a->u][n.size], n.left);
+    if (!valid(s, a)) {
+        return false;
+    }
+    asimd_put(s, a->fd, a->q,
+              shift_left_saturating(s, a->u, n.size, asimd_get(s, a->fm, a->q), n.left));
+    return true;
 }
 
+/* Negative numbers saturate to 0. */
 bool trans_VQSHLU_imm(struct arm_ctx *s, const struct arg_VQSHLU_imm *a)
 {
     struct amount n = amount_of(a->imm);
+    ir_ref x, negative;
 
-    return by_helper(s, a, &asimd_qshlu_imm[a->u][n.size], n.left);
+    if (!valid(s, a)) {
+        return false;
+    }
+    x = asimd_get(s, a->fm, a->q);
+    negative = asimd_signs(s, n.size, x);
+    asimd_gather_qc(s, negative);
+    x = asimd_vop(s, IR_VANDN, 8, x, negative);
+    asimd_put(s, a->fd, a->q, shift_left_saturating(s, true, n.size, x, n.left));
+    return true;
 }
 
 /* ---- narrowing: amount 1 to the width of the narrow lane ---- */
@@ -257,8 +263,7 @@ static bool truncate(struct arm_ctx *s, ARGS_NARROW *a, bool round)
 }
 
 /* How numbers saturate: `u` of the instruction, or signed to unsigned. */
-static bool saturate(struct arm_ctx *s, ARGS_NARROW *a, bool round, bool to_unsigned,
-                     asimd_fn_table doublewords)
+static bool saturate(struct arm_ctx *s, ARGS_NARROW *a, bool round, bool to_unsigned)
 {
     struct amount n = amount_of(a->imm);
     unsigned wide = n.size + 1;
@@ -266,10 +271,6 @@ static bool saturate(struct arm_ctx *s, ARGS_NARROW *a, bool round, bool to_unsi
 
     if (!narrow_valid(s, a)) {
         return false;
-    }
-    if (n.size == 2) {
-        asimd_call(s, &doublewords[a->u][2], ASIMD_ARG(a->fd, 0, a->fm, 0, n.right));
-        return true;
     }
     x = asimd_get(s, a->fm, 1);
     if (round) {
@@ -290,10 +291,10 @@ static bool saturate(struct arm_ctx *s, ARGS_NARROW *a, bool round, bool to_unsi
 
 NARROW(VSHRN, truncate(s, a, false))
 NARROW(VRSHRN, truncate(s, a, true))
-NARROW(VQSHRN, saturate(s, a, false, false, asimd_qshrn))
-NARROW(VQRSHRN, saturate(s, a, true, false, asimd_qrshrn))
-NARROW(VQSHRUN, saturate(s, a, false, true, asimd_qshrun))
-NARROW(VQRSHRUN, saturate(s, a, true, true, asimd_qrshrun))
+NARROW(VQSHRN, saturate(s, a, false, false))
+NARROW(VQRSHRN, saturate(s, a, true, false))
+NARROW(VQSHRUN, saturate(s, a, false, true))
+NARROW(VQRSHRUN, saturate(s, a, true, true))
 
 bool trans_VSHLL_imm(struct arm_ctx *s, const struct arg_VSHLL_imm *a)
 {
@@ -310,45 +311,37 @@ bool trans_VSHLL_imm(struct arm_ctx *s, const struct arg_VSHLL_imm *a)
 
 /* ---- conversions between single precision and fixed point; the amount is the fraction's bits ----
  */
-#define CONVERT(name, expr)                                         \
-    static void helper_##name(struct vcpu *v, uint32_t arg)         \
-    {                                                               \
-        struct fp_env env = fp_env_standard(v->fpscr_rest);         \
-        union asimd_vec m = asimd_read(v, ARG_FM(arg), ARG_Q(arg)); \
-        unsigned fbits = ARG_IMM(arg);                              \
-                                                                    \
-        for (unsigned i = 0; i < (ARG_Q(arg) ? 4 : 2); i++) {       \
-            m.u32[i] = (uint32_t)(expr);                            \
-        }                                                           \
-        v->fpscr_rest |= env.flags;                                 \
-        asimd_write(v, ARG_FD(arg), ARG_Q(arg), &m);                \
-    }
-
-CONVERT(f32_to_s32, fp_to_int_f32(m.u32[i], 32, false, fbits, FP_RZ, &env))
-CONVERT(f32_to_u32, fp_to_int_f32(m.u32[i], 32, true, fbits, FP_RZ, &env))
-CONVERT(s32_to_f32, fp_from_int_f32((uint64_t)(int64_t)m.s32[i], false, fbits, FP_RN, &env))
-CONVERT(u32_to_f32, fp_from_int_f32(m.u32[i], true, fbits, FP_RN, &env))
-
-static const struct asimd_fn from_f32[2] = {{"f32_to_s32", helper_f32_to_s32},
-                                            {"f32_to_u32", helper_f32_to_u32}};
-static const struct asimd_fn to_f32[2] = {{"s32_to_f32", helper_s32_to_f32},
-                                          {"u32_to_f32", helper_u32_to_f32}};
-
-static bool convert(struct arm_ctx *s, ARGS *a, const struct asimd_fn *f)
+/* 2^n in all lanes. */
+static ir_ref power_of_two(struct arm_ctx *s, int n)
 {
-    if (!valid(s, a)) {
-        return false;
-    }
-    asimd_call(s, f, ASIMD_ARG(a->fd, 0, a->fm, a->q, 32 - a->imm));
-    return true;
+    return asimd_lanes(s, 4, (uint32_t)(127 + n) << 23);
 }
 
 bool trans_VCVT_fixed_to_f32(struct arm_ctx *s, const struct arg_VCVT_fixed_to_f32 *a)
 {
-    return convert(s, a, &to_f32[a->u]);
+    ir_ref x;
+
+    if (!valid(s, a)) {
+        return false;
+    }
+    x = asimd_f32_from_int(s, a->u, asimd_get(s, a->fm, a->q)); /* rounds; the rest is exact */
+    x = asimd_fop(s, IR_VFMUL, x, power_of_two(s, (int)a->imm - 32), 0);
+    asimd_put(s, a->fd, a->q, x);
+    return true;
 }
 
+/* Numbers whose product might overflow, which raises another flag, are too large even so. */
 bool trans_VCVT_fixed_from_f32(struct arm_ctx *s, const struct arg_VCVT_fixed_from_f32 *a)
 {
-    return convert(s, a, &from_f32[a->u]);
+    ir_ref x, large = power_of_two(s, 64), minus_large;
+
+    if (!valid(s, a)) {
+        return false;
+    }
+    minus_large = asimd_vop(s, IR_VOR, 8, large, asimd_lowest(s, 2));
+    x = asimd_fop(s, IR_VFMIN, asimd_get(s, a->fm, a->q), large, 0);
+    x = asimd_fop(s, IR_VFMAX, x, minus_large, 0);
+    x = asimd_fop(s, IR_VFMUL, x, power_of_two(s, 32 - (int)a->imm), 0);
+    asimd_put(s, a->fd, a->q, asimd_f32_to_int(s, a->u, x));
+    return true;
 }

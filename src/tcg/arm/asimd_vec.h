@@ -38,30 +38,6 @@ static inline void asimd_write(struct vcpu *v, unsigned d, unsigned q, const uni
     }
 }
 
-/* Lane `index` of a D register in all lanes: the scalar operand of the by-scalar forms. */
-static inline union asimd_vec asimd_broadcast(const struct vcpu *v, unsigned d, unsigned index,
-                                              unsigned size)
-{
-    uint64_t lane = v->vfp.d[d] >> (8 * size * index);
-    uint64_t all = size == 2 ? (lane & 0xffff) * 0x0001000100010001u
-                             : (lane & 0xffffffff) * 0x0000000100000001u;
-
-    return (union asimd_vec){.u64 = {all, all}};
-}
-
-/*
- * The second operand. An immediate of 1 + index makes it a scalar of fm (lanes of `size` bytes, 2
- * or 4); 0 is the whole register.
- */
-static inline union asimd_vec asimd_operand_m(const struct vcpu *v, uint32_t arg, unsigned q,
-                                              unsigned size)
-{
-    if (ARG_IMM(arg)) {
-        return asimd_broadcast(v, ARG_FM(arg), ARG_IMM(arg) - 1, size);
-    }
-    return asimd_read(v, ARG_FM(arg), q);
-}
-
 static inline void asimd_saturated(struct vcpu *v, bool qc)
 {
     if (qc) {

@@ -140,6 +140,9 @@ enum ir_rel {
     X(VSHLI, V, 1, IR_PURE)  /* imm = amount; size 2, 4, 8 */ \
     X(VSHRI, V, 1, IR_PURE) \
     X(VSARI, V, 1, IR_PURE)  /* size 2, 4 */ \
+    X(VSHLV, V, 2, IR_PURE)  /* by the lane's amount in b, unsigned; from the width on nothing, */ \
+    X(VSHRV, V, 2, IR_PURE)  /* or all sign, is left; size 4, 8; ir_has_lane_shifts() */ \
+    X(VSARV, V, 2, IR_PURE)  /* size 4 */ \
     X(VDUP, V, 1, IR_PURE)   /* a is I32: all 16 bytes */ \
     X(VQADDS, V, 2, IR_PURE) /* saturating; size 1, 2 */ \
     X(VQADDU, V, 2, IR_PURE) \
@@ -346,6 +349,8 @@ ir_ref ir_fop(struct ir_block *b, enum ir_op op, const struct ir_float *f, ir_re
 ir_ref ir_vconst(struct ir_block *b, const uint8_t *bytes);
 /* Has the host the byte shuffles and products that came after SSE2? (the back end says) */
 bool ir_has_shuffles(void);
+/* Has it shifts of each lane by an amount of its own? */
+bool ir_has_lane_shifts(void);
 ir_ref ir_vtoi(struct ir_block *b, enum ir_type t, ir_ref v);
 unsigned ir_label_new(struct ir_block *b);
 void ir_label(struct ir_block *b, unsigned label);

@@ -148,7 +148,8 @@ static const uint16_t lane_sizes[IR_OP_COUNT] = {
     [IR_VQSUBU] = 0x06,  [IR_VAVGU] = 0x06,   [IR_VMULHS] = 0x04,  [IR_VMULHU] = 0x04,
     [IR_VMULWS] = 0x10,  [IR_VMULWU] = 0x10,  [IR_VUNPKL] = 0x116, [IR_VUNPKH] = 0x116,
     [IR_VPACKSS] = 0x14, [IR_VPACKUS] = 0x04, [IR_VSHUFB] = 0x02,  [IR_VSHUFD] = 0x10,
-    [IR_VALIGN] = 0x02,  [IR_VCONST] = 0x02,
+    [IR_VALIGN] = 0x02,  [IR_VCONST] = 0x02,  [IR_VSHLV] = 0x110,  [IR_VSHRV] = 0x110,
+    [IR_VSARV] = 0x10,
 };
 
 static bool lane_ok(const struct ir_node *n)

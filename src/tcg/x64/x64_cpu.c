@@ -18,12 +18,18 @@ bool ir_has_shuffles(void)
     return x64_cpu.sse41; /* SSSE3 and SSE4.1 came together but for one generation */
 }
 
+bool ir_has_lane_shifts(void)
+{
+    return x64_cpu.avx2;
+}
+
 void x64_cpu_detect(void)
 {
     unsigned a, b, c, d;
     if (__get_cpuid(1, &a, &b, &c, &d))
         x64_cpu.sse41 = (c >> 19 & 1) && (c >> 9 & 1); /* and SSSE3 */
     x64_cpu.fma = __builtin_cpu_supports("fma");       /* the system saves AVX state, too */
+    x64_cpu.avx2 = __builtin_cpu_supports("avx2");
     /* VEX-coded BMI instructions need no OS support: they touch general registers only. */
     if (__get_cpuid_count(7, 0, &a, &b, &c, &d)) {
         x64_cpu.bmi1 = b >> 3 & 1;

@@ -72,6 +72,14 @@ static inline void x_fmadd_packed(struct x_buf *e, struct x_xmm d, struct x_xmm 
     x_vex(e, X_32, 2, 1, 0xb8, d.n, a.n, b.n);
 }
 
+/* Lanes of a shifted by those of n: vpsllvd, vpsrlvd, vpsravd; of 64 bits vpsllvq, vpsrlvq. AVX2.
+ */
+static inline void x_lane_shift(struct x_buf *e, enum x_shift op, enum x_width lane, struct x_xmm d,
+                                struct x_xmm a, struct x_xmm n)
+{
+    x_vex(e, lane, 2, 1, op == X_SHL ? 0x47 : op == X_SHR ? 0x45 : 0x46, d.n, a.n, n.n);
+}
+
 static inline void x_fmadd_m(struct x_buf *e, bool dbl, struct x_xmm d, struct x_xmm a,
                              struct x_mem b)
 {

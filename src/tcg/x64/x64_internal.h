@@ -41,7 +41,7 @@
 
 /* Host features beyond SSE2; a constructor fills it, tests change it. */
 struct x64_cpu {
-    bool bmi1, bmi2, lzcnt, sse41, fma;
+    bool bmi1, bmi2, lzcnt, sse41, avx2, fma;
 };
 extern struct x64_cpu x64_cpu;
 void x64_cpu_detect(void);

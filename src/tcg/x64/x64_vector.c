@@ -194,6 +194,16 @@ static void emit_shift(struct x64_ctx *c, ir_ref i)
     x64_finish_xmm(c, i, d);
 }
 
+static void emit_lane_shift(struct x64_ctx *c, ir_ref i)
+{
+    const struct ir_node *n = x64_node(c, i);
+    enum x_shift op = n->op == IR_VSHLV ? X_SHL : n->op == IR_VSHRV ? X_SHR : X_SAR;
+    struct x_xmm d = x64_dest_xmm(c, i);
+    x_lane_shift(&c->e, op, n->size == 8 ? X_64 : X_32, d, x64_use_xmm(c, n->arg[0], XMM0),
+                 x64_use_xmm(c, n->arg[1], XMM1));
+    x64_finish_xmm(c, i, d);
+}
+
 static void emit_dup(struct x64_ctx *c, ir_ref i)
 {
     const struct ir_node *n = x64_node(c, i);
@@ -271,6 +281,11 @@ void x64_emit_vector(struct x64_ctx *c, ir_ref i)
     case IR_VSHRI:
     case IR_VSARI:
         emit_shift(c, i);
+        break;
+    case IR_VSHLV:
+    case IR_VSHRV:
+    case IR_VSARV:
+        emit_lane_shift(c, i);
         break;
     case IR_VDUP:
         emit_dup(c, i);
