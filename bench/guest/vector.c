@@ -216,6 +216,43 @@ static double interleave(void)
     return sum(b3, sizeof(b3));
 }
 
+static double weights(void) /* rounded shifts by a register, as a video decoder's weights */
+{
+    const int16x8_t by = vdupq_n_s16(-3);
+
+    for (unsigned r = 0; r < 4000; r++)
+        for (unsigned i = 0; i < N; i += 8) {
+            int16x8_t x = vmulq_s16(vld1q_s16(h1 + i), vld1q_s16(h2 + i));
+            vst1q_s16(h3 + i, vqrshlq_s16(vrshlq_s16(x, by), vdupq_n_s16(1)));
+        }
+    return sum(h3, sizeof(h3));
+}
+
+static double fixed(void) /* fixed-point audio: doubling products of words, saturating sums */
+{
+    int32x4_t gain = vdupq_n_s32(0x5a827999), s = vdupq_n_s32(1);
+
+    for (unsigned r = 0; r < 4000; r++)
+        for (unsigned i = 0; i < N; i += 4) {
+            int32x4_t x = vqrdmulhq_s32(vld1q_s32(words + i), gain);
+            s = vqaddq_s32(s, vqshlq_n_s32(x, 1));
+            vst1q_s32(words + i, s);
+        }
+    return sum(words, sizeof(words));
+}
+
+static double reciprocals(void) /* division by estimates and two steps each */
+{
+    for (unsigned r = 0; r < 2000; r++)
+        for (unsigned i = 0; i < N; i += 4) {
+            float32x4_t y = vld1q_f32(f1 + i), e = vrecpeq_f32(y);
+            e = vmulq_f32(e, vrecpsq_f32(y, e));
+            e = vmulq_f32(e, vrecpsq_f32(y, e));
+            vst1q_f32(f3 + i, vmulq_f32(vld1q_f32(f2 + i), e));
+        }
+    return sum(f3, sizeof(f3));
+}
+
 static const struct {
     const char *name;
     double (*run)(void);
@@ -225,6 +262,7 @@ static const struct {
     {"singles", singles}, {"extremes", extremes}, {"blend", blend},
     {"grey", grey},       {"filter", filter},     {"differences", differences},
     {"permute", permute}, {"bits", bits},         {"interleave", interleave},
+    {"weights", weights}, {"fixed", fixed},       {"reciprocals", reciprocals},
 };
 
 static void prepare(void)
