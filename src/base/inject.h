@@ -59,7 +59,7 @@
     X(KEEP_JUMP_CACHE, "keep-jump-cache", 1, 0, "a flush advances the jump cache's generation")    \
     X(MISS_FETCH_CACHE, "miss-fetch-cache", 1, 0, "maintenance drops fetch-cache entries")         \
     X(MISS_LEAF, "miss-leaf", 0.5, 0, "maintenance by address drops the whole leaf")               \
-    /* windows: src/mmu/spt_tlbi.c, spt_window.c */                                                \
+    /* windows: src/mmu/spt_tlbi.c, spt_allocate.c, spt_select.c */                              \
     X(SKIP_STALE_MARK, "skip-stale-mark", 0.2, 0,                                                  \
       "maintenance by ASID or all marks windows stale")                                            \
     X(SKIP_STALE_LOOK, "skip-stale-look", 1, 0, "a window is looked at when it becomes current")   \

@@ -47,15 +47,15 @@ struct spt_vcpu {
     hva_t arena;
     uint64_t arena_bytes;
     unsigned nwindows;
-    _Atomic uint32_t nused;                  /* windows [1, nused) were ever used */
-    struct window *win;                      /* [nwindows] */
-    _Atomic uint32_t *tag;                   /* [nwindows] */
-    struct context_key *win_key;             /* [nwindows] of privileged windows; owner only */
-    struct window *cur[2];                   /* user, privileged; owner only */
-    unsigned nuser;                          /* user windows in use; owner only */
-    bool split_by_dacr; /* auto: a privileged window for each DACR value; owner only */
-    uint32_t *record;                        /* [CONTEXT_COUNT][prefill]; owner only */
-    uint64_t last_ration;                    /* host ticks, budget.c; owner only */
+    _Atomic uint32_t nused;      /* windows [1, nused) were ever used */
+    struct window *win;          /* [nwindows] */
+    _Atomic uint32_t *tag;       /* [nwindows] */
+    struct context_key *win_key; /* [nwindows] of privileged windows; owner only */
+    struct window *cur[2];       /* user, privileged; owner only */
+    unsigned nuser;              /* user windows in use; owner only */
+    bool split_by_dacr;          /* auto: a privileged window for each DACR value; owner only */
+    uint32_t *record;            /* [CONTEXT_COUNT][prefill]; owner only */
+    uint64_t last_ration;        /* host ticks, budget.c; owner only */
     struct churn_entry churn[CHURN_ENTRIES]; /* owner only */
 };
 
@@ -63,6 +63,12 @@ struct spt_vcpu {
 static inline bool spt_tiered(const struct vcpu *v)
 {
     return v->mmu->spt && v->vm->mmu->spt->opt.tiered;
+}
+
+/* What stands in where there is no window. */
+static inline struct window *spt_no_window(struct spt_vcpu *s)
+{
+    return &s->win[0];
 }
 
 int spt_create(struct vm *vm, const struct mmu_options *o) MUST_CHECK; /* as mmu_create() */
@@ -73,6 +79,20 @@ unsigned spt_windows_that_fit(unsigned cpus);
 void spt_vcpu_destroy(struct vcpu *v);
 void spt_reset(struct vcpu *v);
 
+/* ---- windows in and out of use (spt_allocate.c); owner ---- */
+/* The window that the context shares, or one of its own, out of those that are free or had to go;
+ * NULL: all are in use right now, or lost. */
+struct window *spt_privileged_window(struct vcpu *v, const struct context *c);
+struct window *spt_user_window(struct vcpu *v, const struct context *c);
+/* Out of use: no context refers to it, nothing runs in it. It can be allocated again when its tag
+ * is 0, which may be later. */
+void spt_retire(struct vcpu *v, struct window *w);
+/* Does DACR give the pages in the window other rights in this context than in the one before? */
+bool spt_rights_differ(const struct window *w, const struct context *c);
+/* From now on each DACR value has a privileged window of its own. */
+void spt_split_by_dacr(struct vcpu *v);
+
+/* ---- choice (spt_select.c); owner but for spt_tlbi() and spt_protect_page() ---- */
 /* The current context changed, or user mode was entered: choose windows, set win_base. */
 void spt_select(struct vcpu *v);
 /* Can the context become current without another choice of windows? If so, it has been made. */

@@ -3,7 +3,7 @@
  * TLB maintenance on windows, by the issuing vCPU itself for every vCPU covered. By address it
  * drops pages: no request, no wait; when the host's mmap() that drops a page has returned, no
  * thread of the process can complete an access through it. By ASID, or all, it marks windows stale
- * (spt_window.c). Also: making a page read-only in every window before its code is translated.
+ * (spt_select.c). Also: making a page read-only in every window before its code is translated.
  *
  * The caller has advanced the target's generation, also when nothing is mapped: a fill may be in
  * flight.
