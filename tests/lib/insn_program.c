@@ -92,6 +92,40 @@ static void put_conditional_run(struct program *p)
     }
 }
 
+/* An instruction of T32 under `cond` of its own. */
+static void put_it(struct program *p, uint32_t cond)
+{
+    if (p->thumb) {
+        put_half(p, 0xbf08 | cond << 4);
+    }
+}
+
+/* CMP, CMN, TST or TEQ of two of R0-R7, which often hold the same in the end. */
+static void put_compare(struct program *p, uint32_t cond)
+{
+    static const uint32_t a32[] = {0x01500000, 0x01700000, 0x01100000, 0x01300000};
+    static const uint32_t t32[] = {0xebb00f00, 0xeb100f00, 0xea100f00, 0xea900f00};
+    unsigned what = below(p, 6), rn = below(p, 8), rm = below(p, 6) ? below(p, 8) : rn;
+
+    what = what < 4 ? what : 0;
+    put_word(p, (p->thumb ? t32[what] : a32[what] | cond << 28) | rn << 16 | rm);
+}
+
+/* Comparisons of which each but the first is under a condition, and what depends on the last. */
+static void put_compare_chain(struct program *p)
+{
+    put_compare(p, 14);
+    for (unsigned n = 1 + below(p, 3); n > 0; n--) {
+        uint32_t cond = below(p, 14);
+
+        put_it(p, cond);
+        put_compare(p, cond);
+    }
+    if (below(p, 2)) {
+        put_conditional_run(p);
+    }
+}
+
 /* Load or store of R0-R7 in the data: LDR, STR, LDRB, STRB [r11, #imm]. */
 static void put_access(struct program *p)
 {
@@ -160,16 +194,24 @@ static void set_call(struct program *p, uint32_t at)
     }
 }
 
-/* In round `k` from the end: LDR r0, [sp], which faults. The flags are the comparison's then. */
+/* In round `k` from the end: LDR r0, [sp], which faults. The flags are the comparison's then, or of
+ * one under its condition. */
 static void put_fault(struct program *p, unsigned k)
 {
+    uint32_t cond = 0;
+
+    put_word(p, (p->thumb ? 0xf1b80f00 : 0xe3580000) | k); /* CMP r8, #k */
+    if (below(p, 3) == 0) {
+        cond = below(p, 2);
+        put_it(p, cond);
+        put_compare(p, cond);
+        cond = below(p, 14);
+    }
+    put_it(p, cond);
     if (p->thumb) {
-        put_word(p, 0xf1b80f00 | k); /* CMP r8, #k; IT EQ */
-        put_half(p, 0xbf08);
         put_half(p, 0x9800);
     } else {
-        put_word(p, 0xe3580000 | k);
-        put_word(p, 0x059d0000);
+        put_word(p, 0x059d0000 | cond << 28);
     }
 }
 
@@ -186,7 +228,10 @@ static void put_set(struct program *p, unsigned rn, unsigned k)
 
 static void put_item(struct program *p)
 {
-    switch (below(p, 8)) {
+    switch (below(p, 9)) {
+    case 8:
+        put_compare_chain(p);
+        break;
     case 0:
     case 1:
         put_conditional_run(p);

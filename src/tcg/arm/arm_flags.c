@@ -14,18 +14,31 @@ void arm_flags_changed(struct arm_ctx *s)
     s->section_dirty = true;
 }
 
-static void arm_put_nz(struct arm_ctx *s, ir_ref res)
+/* Under a select: what the flag in a slot is where the condition does not hold. */
+static ir_ref old_flag(struct arm_ctx *s, uint32_t off)
 {
-    ir_put(s->b, ARM_OFF(nf), 4, res);
-    ir_put(s->b, ARM_OFF(zf), 4, res);
+    if (s->cond == ARM_COND_NE && s->flags == FLAGS_SUB) { /* the operands were equal */
+        return arm_imm(s, off == ARM_OFF(cf));
+    }
+    return ir_get(s->b, IR_I32, off, 4);
+}
+
+static ir_ref put_flag(struct arm_ctx *s, uint32_t off, ir_ref v)
+{
+    if (s->select) {
+        v = arm_merge(s, v, old_flag(s, off));
+    }
+    ir_put(s->b, off, 4, v);
     s->section_dirty = true;
+    return v;
 }
 
 void arm_set_nz(struct arm_ctx *s, ir_ref res)
 {
-    arm_put_nz(s, res);
-    s->flags = FLAGS_NZ;
-    s->flag_res = res;
+    ir_ref n = put_flag(s, ARM_OFF(nf), res), z = put_flag(s, ARM_OFF(zf), res);
+
+    s->flags = n == z ? FLAGS_NZ : FLAGS_UNKNOWN;
+    s->flag_res = z;
 }
 
 void arm_set_nz64(struct arm_ctx *s, ir_ref lo, ir_ref hi)
@@ -48,18 +61,17 @@ static void arm_forget_compare(struct arm_ctx *s)
     } else if (s->flags == FLAGS_FP) {
         s->flags = FLAGS_UNKNOWN;
     }
-    s->section_dirty = true;
 }
 
 void arm_put_c(struct arm_ctx *s, ir_ref c)
 {
-    ir_put(s->b, ARM_OFF(cf), 4, c);
+    put_flag(s, ARM_OFF(cf), c);
     arm_forget_compare(s);
 }
 
 void arm_put_v(struct arm_ctx *s, ir_ref v)
 {
-    ir_put(s->b, ARM_OFF(vf), 4, v);
+    put_flag(s, ARM_OFF(vf), v);
     arm_forget_compare(s);
 }
 
@@ -73,23 +85,29 @@ void arm_put_q(struct arm_ctx *s, ir_ref q)
 void arm_set_logic(struct arm_ctx *s, ir_ref res, ir_ref carry)
 {
     if (carry) {
-        arm_put_c(s, carry);
+        put_flag(s, ARM_OFF(cf), carry);
     }
+    arm_set_nz(s, res);
+}
+
+static void set_all(struct arm_ctx *s, ir_ref res, ir_ref c, ir_ref v)
+{
+    put_flag(s, ARM_OFF(cf), c);
+    put_flag(s, ARM_OFF(vf), v);
     arm_set_nz(s, res);
 }
 
 void arm_set_add(struct arm_ctx *s, ir_ref x, ir_ref y, ir_ref res)
 {
-    arm_put_c(s, ir_op2(s->b, IR_ADD_C, x, y));
-    arm_put_v(s, ir_op2(s->b, IR_ADD_V, x, y));
-    arm_set_nz(s, res);
+    set_all(s, res, ir_op2(s->b, IR_ADD_C, x, y), ir_op2(s->b, IR_ADD_V, x, y));
 }
 
 void arm_set_sub(struct arm_ctx *s, ir_ref x, ir_ref y, ir_ref res)
 {
-    arm_put_c(s, ir_setc(s->b, IR_GEU, x, y));
-    arm_put_v(s, ir_op2(s->b, IR_SUB_V, x, y));
-    arm_set_nz(s, res);
+    set_all(s, res, ir_setc(s->b, IR_GEU, x, y), ir_op2(s->b, IR_SUB_V, x, y));
+    if (s->select) {
+        return;
+    }
     s->flags = FLAGS_SUB;
     s->flag_x = x;
     s->flag_y = y;
@@ -97,9 +115,7 @@ void arm_set_sub(struct arm_ctx *s, ir_ref x, ir_ref y, ir_ref res)
 
 void arm_set_adc(struct arm_ctx *s, ir_ref x, ir_ref y, ir_ref carry, ir_ref res)
 {
-    arm_put_c(s, ir_op3(s->b, IR_ADC_C, x, y, carry));
-    arm_put_v(s, ir_op3(s->b, IR_ADC_V, x, y, carry));
-    arm_set_nz(s, res);
+    set_all(s, res, ir_op3(s->b, IR_ADC_C, x, y, carry), ir_op3(s->b, IR_ADC_V, x, y, carry));
 }
 
 void arm_set_nzcv(struct arm_ctx *s, ir_ref v, bool of_compare)

@@ -48,6 +48,12 @@ enum arm_flag_source {
     FLAGS_FP,  /* res is NZCV in bits 31:28, one of the four results of a VCMP; rest zero */
 };
 
+/* A condition as a relation of two values. */
+struct arm_test {
+    enum ir_rel rel;
+    ir_ref x, y;
+};
+
 struct arm_ctx {
     struct ir_block *b;
     struct tcg_source *src;
@@ -65,7 +71,8 @@ struct arm_ctx {
     uint8_t it_next;  /* CPSR.IT for the following one */
     uint8_t cond;     /* condition of this instruction, ARM_COND_AL when none */
     bool done;        /* an exit was emitted: nothing follows on this path */
-    bool select;      /* arm_write_reg() merges by `cond` instead of a branch around */
+    bool select;      /* arm_write_reg(), arm_set_*() merge by `test` instead of a branch around */
+    struct arm_test test;
     bool in_section;  /* between a branch on section_cond and its label */
     uint8_t section_cond;
     bool section_dirty; /* flags changed inside the section */
@@ -161,10 +168,6 @@ void arm_undef(struct arm_ctx *s);
 void arm_exception_return(struct arm_ctx *s, ir_ref v);
 
 /* ---- flags and conditions (arm_flags.c) ---- */
-struct arm_test {
-    enum ir_rel rel;
-    ir_ref x, y;
-};
 /* A relation that is true exactly when the condition (not AL) holds. */
 struct arm_test arm_cond_test(struct arm_ctx *s, unsigned cond);
 ir_ref arm_get_c(struct arm_ctx *s); /* 0 or 1 */
@@ -182,6 +185,8 @@ void arm_flags_changed(struct arm_ctx *s);
 void arm_set_nzcv(struct arm_ctx *s, ir_ref v, bool of_compare);
 
 /* ---- conditional execution (arm_section.c) ---- */
+/* Under a select: v where the condition holds, else `old`. */
+ir_ref arm_merge(struct arm_ctx *s, ir_ref v, ir_ref old);
 /* Before an instruction under s->cond, with no section of another condition open: select or
  * section. */
 void arm_section_begin(struct arm_ctx *s);

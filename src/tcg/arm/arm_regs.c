@@ -46,9 +46,7 @@ ir_ref arm_read_base(struct arm_ctx *s, unsigned n)
 static void arm_put_reg(struct arm_ctx *s, unsigned n, ir_ref v)
 {
     if (s->select) {
-        struct arm_test t = arm_cond_test(s, s->cond);
-
-        v = ir_select(s->b, t.rel, t.x, t.y, v, ir_get(s->b, IR_I32, ARM_OFF_REG(n), 4));
+        v = arm_merge(s, v, ir_get(s->b, IR_I32, ARM_OFF_REG(n), 4));
     }
     ir_put(s->b, ARM_OFF_REG(n), 4, v);
 }

@@ -3,7 +3,9 @@
  * Conditional execution. A run of instructions under one condition becomes a section: one branch
  * around it, as long as no instruction inside changes the flags. A lone data-processing instruction
  * that only writes a register becomes a select instead (`select`: arm_write_reg() merges old and
- * new value), which costs no branch and keeps what the builder knows. Arm ARM A8.3.
+ * new value), which costs no branch and keeps what the builder knows. In regions so does a
+ * comparison: what is left there of four flags is mostly one of them, or one relation. Arm ARM
+ * A8.3.
  *
  * Threads: the translating vCPU thread.
  */
@@ -80,12 +82,52 @@ static bool selectable_t32(uint32_t insn)
     return false;
 }
 
+/* TST, TEQ, CMP, CMN of an immediate or a register: they write the flags, and nothing else. */
+static bool compares_a32(uint32_t insn)
+{
+    bool immediate = insn & 1u << 25;
+
+    return (insn & 0x0d900000) == 0x01100000 && (immediate || (insn & 0x90) != 0x90);
+}
+
+static bool compares_t16(uint32_t insn)
+{
+    uint32_t op = insn >> 6 & 15;
+
+    return insn >> 11 == 0x05 || insn >> 8 == 0x45 ||
+           (insn >> 10 == 0x10 && (op == 8 || op == 10 || op == 11));
+}
+
+static bool compares_t32(uint32_t insn)
+{
+    uint32_t op = insn >> 21 & 15;
+
+    return ((insn & 0xfe100f00) == 0xea100f00 || (insn & 0xfa108f00) == 0xf0100f00) &&
+           (op == 0 || op == 4 || op == 8 || op == 13);
+}
+
+static bool compares(const struct arm_ctx *s)
+{
+    if (!s->thumb) {
+        return compares_a32(s->insn);
+    }
+    return s->insn_len == 2 ? compares_t16(s->insn) : compares_t32(s->insn);
+}
+
 static bool selectable(const struct arm_ctx *s)
 {
+    if (s->src->follow && compares(s)) {
+        return true;
+    }
     if (!s->thumb) {
         return selectable_a32(s->insn);
     }
     return s->insn_len == 2 ? selectable_t16(s->insn) : selectable_t32(s->insn);
+}
+
+ir_ref arm_merge(struct arm_ctx *s, ir_ref v, ir_ref old)
+{
+    return ir_select(s->b, s->test.rel, s->test.x, s->test.y, v, old);
 }
 
 void arm_section_open(struct arm_ctx *s)
@@ -120,6 +162,7 @@ void arm_section_begin(struct arm_ctx *s)
     }
     if (selectable(s)) {
         s->select = true;
+        s->test = arm_cond_test(s, s->cond);
     } else {
         arm_section_open(s);
     }

@@ -184,19 +184,26 @@ static void note_exit_state(struct x64_ctx *c, ir_ref i)
     c->val[i].exec = stored_value(c, i, offsetof(struct vcpu, exec_flags));
 }
 
+/* What computing v at node i reads: the value, or what it is made from if it has no place. */
+static void note_deferred_use(struct x64_ctx *c, const struct writes *w, ir_ref v, ir_ref i)
+{
+    const struct ir_node *n = x64_node(c, v);
+    if (!c->val[v].deferred) {
+        note_use(c, w, v, i);
+        return;
+    }
+    for (unsigned a = 0; a < ir_ops[n->op].nargs; a++)
+        if (n->op == IR_SELECT && a >= 2)
+            note_deferred_use(c, w, n->arg[a], i);
+        else
+            note_use(c, w, n->arg[a], i);
+}
+
 /* What the stores that are pending at node i read. */
 static void note_pending_uses(struct x64_ctx *c, const struct writes *w, ir_ref i)
 {
-    for (unsigned k = 0; k < c->pending.n; k++) {
-        ir_ref v = x64_node(c, c->pending.put[k])->arg[0];
-        const struct ir_node *n = x64_node(c, v);
-        if (!c->val[v].deferred) {
-            note_use(c, w, v, i);
-            continue;
-        }
-        for (unsigned a = 0; a < ir_ops[n->op].nargs; a++)
-            note_use(c, w, n->arg[a], i);
-    }
+    for (unsigned k = 0; k < c->pending.n; k++)
+        note_deferred_use(c, w, x64_node(c, c->pending.put[k])->arg[0], i);
 }
 
 static void chain_ends(struct x64_ctx *c)

@@ -49,12 +49,28 @@ static bool computable_later(unsigned op)
     }
 }
 
+/* A SELECT that is computed out of line, and with it what it chooses from if nobody else wants
+ * that: the flags of a comparison under a condition. */
+static void mark_choices(struct x64_ctx *c, ir_ref i)
+{
+    const struct ir_node *n = x64_node(c, i);
+    for (unsigned k = 2; k < 4; k++) {
+        struct x64_val *v = &c->val[n->arg[k]];
+        v->defers += v->kind != VAL_CONST;
+        v->chosen = true;
+    }
+}
+
+/* Users come first. A choice of a SELECT that is one itself would need more scratch. */
 void x64_mark_deferred(struct x64_ctx *c)
 {
-    for (unsigned i = 1; i < c->b->n; i++) {
+    for (unsigned i = c->b->n; i-- > 1;) {
         struct x64_val *v = &c->val[i];
-        v->deferred =
-            v->defers && v->defers == v->uses && computable_later(x64_node(c, (ir_ref)i)->op);
+        unsigned op = x64_node(c, (ir_ref)i)->op;
+        bool select = op == IR_SELECT && !v->chosen;
+        v->deferred = v->defers && v->defers == v->uses && (select || computable_later(op));
+        if (v->deferred && select)
+            mark_choices(c, (ir_ref)i);
     }
 }
 
@@ -77,6 +93,38 @@ static bool stored_in_place(const struct x64_ctx *c, const struct ir_node *n)
     return v->kind == VAL_STATE && v->disp == (int32_t)n->off - VCPU_BIAS;
 }
 
+/* RAX = a choice of a SELECT. */
+static void compute_choice(struct x64_ctx *c, ir_ref r)
+{
+    if (c->val[r].deferred)
+        x64_emit_node(c, r);
+    else
+        x64_load(c, RAX, r);
+}
+
+static void emit_deferred_select(struct x64_ctx *c, ir_ref i)
+{
+    const struct ir_node *n = x64_node(c, i);
+    enum x_width w = x64_width(c, i);
+    struct x_mem yes = x_at(RSP, FRAME_SCRATCH), no = x_at(RSP, FRAME_SCRATCH + 8);
+    enum x_cc cc;
+    compute_choice(c, n->arg[2]);
+    x_mov_mr(&c->e, w, yes, RAX);
+    compute_choice(c, n->arg[3]);
+    x_mov_mr(&c->e, w, no, RAX);
+    cc = x64_compare(c, (enum ir_rel)n->rel, n->arg[0], n->arg[1]);
+    x_mov_rm(&c->e, w, RAX, no);
+    x_cmov_rm(&c->e, cc, w, RAX, yes);
+}
+
+void x64_emit_deferred(struct x64_ctx *c, ir_ref v)
+{
+    if (x64_node(c, v)->op == IR_SELECT)
+        emit_deferred_select(c, v);
+    else
+        x64_emit_node(c, v);
+}
+
 void x64_emit_pending(struct x64_ctx *c, const struct x64_slow *s)
 {
     ir_ref computed = 0; /* the value in RAX */
@@ -91,7 +139,7 @@ void x64_emit_pending(struct x64_ctx *c, const struct x64_slow *s)
             continue;
         }
         if (computed != n->arg[0])
-            x64_emit_node(c, n->arg[0]);
+            x64_emit_deferred(c, n->arg[0]);
         computed = n->arg[0];
         x_mov_mr(&c->e, n->size == 8 ? X_64 : X_32, x64_state((int32_t)n->off - VCPU_BIAS), RAX);
     }

@@ -104,7 +104,7 @@ static void emit_defer(struct x64_ctx *c, ir_ref i)
         x64_emit_put(c, i);
         return;
     }
-    x64_emit_node(c, v);
+    x64_emit_deferred(c, v);
     x_mov_mr(&c->e, x64_node(c, i)->size == 8 ? X_64 : X_32,
              x64_state((int32_t)x64_node(c, i)->off - VCPU_BIAS), RAX);
 }

@@ -63,9 +63,10 @@ struct x64_val {
     bool want_flags; /* ADD: emit `add`, somebody reads its carry or overflow */
     bool in_flags;   /* a carry that goes to its only reader in the host carry flag */
     bool deferred;   /* only DEFERs want it: computed where they are stored */
+    bool chosen;     /* a deferred SELECT chooses from it */
     bool homed;      /* may live in the state slot it is stored to (`home`) */
     uint16_t uses;
-    uint16_t defers;    /* uses by DEFERs */
+    uint16_t defers;    /* uses by DEFERs, and by deferred SELECTs as a choice */
     uint16_t addresses; /* uses as an address */
     uint16_t last;      /* node of the last use */
     ir_ref ends_next;   /* another value whose last use is the same node */
@@ -245,6 +246,8 @@ void x64_mark_deferred(struct x64_ctx *c);
 /* Out-of-line code of s, which is new, begins with what is pending here. */
 void x64_note_pending(struct x64_ctx *c, struct x64_slow *s);
 void x64_emit_pending(struct x64_ctx *c, const struct x64_slow *s);
+/* RAX = v, which is deferred. */
+void x64_emit_deferred(struct x64_ctx *c, ir_ref v);
 static inline bool x64_soft_observation(unsigned op)
 {
     return op == IR_LD || op == IR_ST || op == IR_GOTO_IF || op == IR_BX_UNLESS;
