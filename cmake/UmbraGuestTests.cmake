@@ -43,9 +43,12 @@ function(umbra_guest_tests dir)
             set(modes auto)
             if(state STREQUAL "arm")
                 list(APPEND modes soft spt "spt=group,windows=4,prefill=32")
+                # The smallest code cache: eviction all the time.
+                list(APPEND modes "auto -accel tcg,tb-size=128K")
             endif()
             foreach(mmu IN LISTS modes)
-                string(REGEX REPLACE "[=,]" "-" mode_name "${mmu}")
+                string(REPLACE " -accel tcg,tb-size=" "-cache-" mode_name "${mmu}")
+                string(REGEX REPLACE "[=,]" "-" mode_name "${mode_name}")
                 set(test guest/${name}-${state}-${mode_name})
                 add_test(NAME ${test} COMMAND "${dir}/run.sh" -t ${seconds}
                     "$<TARGET_FILE:umbra> -M virt -cpu ${cpu} -smp %n -m 256 -mmu ${mmu} \

@@ -262,7 +262,7 @@ static const struct option {
     {"smp", "N", options_parse_smp, "number of CPUs, 1 to 8 (default 1)"},
     {"m", "SIZE", options_parse_memory, "RAM in MiB, or with suffix K, M, G (default 256M)"},
     {"accel", "tcg", options_parse_accel,
-     "tcg[,thread=multi][,tb-size=MIB]: code cache of each CPU"},
+     "tcg[,thread=multi][,tb-size=MIB]: code cache of each CPU (128K or more; default 128)"},
     {"kernel", "FILE", parse_kernel, "zImage, ELF, raw binary, also gzip'd, or Android boot image"},
     {"initrd", "FILE", parse_initrd, "initial RAM disk"},
     {"append", "TEXT", parse_append, "kernel command line"},

@@ -11,9 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MIB     ((uint64_t)1 << 20)
-#define GIB     ((uint64_t)1 << 30)
-#define MAX_RAM (32 * GIB)
+#define MIB         ((uint64_t)1 << 20)
+#define GIB         ((uint64_t)1 << 30)
+#define MAX_RAM     (32 * GIB)
+#define MIN_TB_SIZE ((uint64_t)128 << 10)
 
 /* ---- machine ---- */
 #define MACHINE_HELP                                                                             \
@@ -200,10 +201,11 @@ static int accel_key(struct options *o, const struct options_list *l)
         return strcmp(v, "multi") == 0 ? 0 : options_bad_value("accel thread", v, "multi");
     }
     if (strcmp(l->key, "tb-size") == 0) {
-        if (!options_parse_number(v, &n) || n == 0 || n > 2048) {
-            return options_bad_value("accel tb-size", v, "1 to 2048 (MiB for each CPU)");
+        if (options_parse_size(v, MIB, &n) != 0 || n < MIN_TB_SIZE || n > 2048 * MIB) {
+            return options_bad_value("accel tb-size", v,
+                                     "1 to 2048 (MiB for each CPU), or 128K and more");
         }
-        o->vm.tb_size = n * MIB;
+        o->vm.tb_size = n;
         return 0;
     }
     return options_bad_value("accel", l->key, "tcg[,thread=multi][,tb-size=MIB]");

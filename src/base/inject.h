@@ -89,6 +89,9 @@
     X(LINK_TO_CROSSING, "link-to-crossing", 1, 0,                                                  \
       "a block that ends in another page is not linked to")                                        \
     X(LINK_ACROSS_PAGES, "link-across-pages", 1, 1, "blocks are linked within one page only")      \
+    X(KEEP_INCOMING, "keep-incoming", 0.2, 0,                                                      \
+      "jumps into what the code cache evicts are unlinked")                                        \
+    X(KEEP_EVICTED, "keep-evicted", 1, 0, "what the code cache evicts leaves the jump cache")      \
     X(SKIP_FP_NEED, "skip-fp-need", 0.5, 0, "blocks with VFP look whether it is enabled")          \
     X(SKIP_DMA_MARK, "skip-dma-mark", 0.2, 0, "what a device writes is known as written")          \
     /* memory order and exclusives: src/tcg/x64, src/vcpu/exclusive.c */                           \

@@ -20,6 +20,8 @@
     X(region_ns, "time of translating spent on regions, ns") \
     X(host_code_bytes, "host code emitted, bytes") \
     X(cache_flushes, "code cache flushes") \
+    X(segments_evicted, "segments of the code cache evicted") \
+    X(blocks_evicted, "blocks in them") \
     X(blocks_invalidated, "blocks invalidated by writes to their page") \
     X(lookups, "run-loop block lookups (jump cache misses)") \
     X(links, "direct links made") \

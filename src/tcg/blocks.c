@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The table of a vCPU's translations: found by physical address, linked to each other, invalidated
- * by physical page. A dead block's code stays in place until the cache is emptied, since the vCPU
- * may be in the middle of it.
+ * by physical page. A dead block's code stays in place until its segment of the cache is evicted,
+ * since the vCPU may be in the middle of it.
  */
 #include "base/inject.h"
 #include "base/stats.h"
@@ -48,44 +48,67 @@ static struct code_page **page_slot(struct tcg *t, gpa_t page)
     return p;
 }
 
-static bool page_list_add(struct tcg *t, struct tb *tb, unsigned which)
+/* Its place among the page_next of a block that has code of the page. */
+static unsigned which_page(const struct tb *tb, gpa_t page)
+{
+    return tb->page[0] != page;
+}
+
+static struct code_page *new_page(struct tcg *t)
+{
+    struct code_page *cp = t->free_page;
+
+    if (cp)
+        t->free_page = cp->next;
+    else
+        cp = &t->pages[t->npages++];
+    return cp;
+}
+
+static void drop_page(struct tcg *t, struct code_page **slot)
+{
+    struct code_page *cp = *slot;
+
+    *slot = cp->next;
+    cp->next = t->free_page;
+    t->free_page = cp;
+}
+
+static void page_list_add(struct tcg *t, struct tb *tb, unsigned which)
 {
     struct code_page **slot = page_slot(t, tb->page[which]);
 
     if (!*slot) {
-        struct code_page *cp = code_cache_alloc(t, sizeof(*cp));
+        struct code_page *cp = new_page(t);
 
-        if (!cp)
-            return false;
-        cp->gpa = tb->page[which];
+        *cp = (struct code_page){.gpa = tb->page[which], .swept = t->evictions};
         *slot = cp;
     }
     tb->page_next[which] = (*slot)->tbs;
     (*slot)->tbs = tb;
-    return true;
 }
 
 bool tb_register(struct tcg *t, struct tb *tb)
 {
     uint32_t h = tb_hash(tb->gpa, tb->exec_flags);
+    struct code_segment *s = &t->segment[t->current];
 
-    if (t->nblocks == t->max_blocks || !page_list_add(t, tb, 0))
+    if (s->nblocks == t->segment_blocks)
         return false;
-    if (tb->page[1] != NO_PAGE && !page_list_add(t, tb, 1))
-        return false;
+    page_list_add(t, tb, 0);
+    if (tb->page[1] != NO_PAGE)
+        page_list_add(t, tb, 1);
     tb->hash_next = t->hash[h];
     t->hash[h] = tb;
-    t->by_code[t->nblocks++] = tb;
+    s->by_code[s->nblocks++] = tb;
     return true;
 }
 
 static void forget_link(struct tb_link *l)
 {
-    struct tb_link **p = &l->to->incoming;
-
-    while (*p != l)
-        p = &(*p)->next;
-    *p = l->next;
+    *l->prev = l->next;
+    if (l->next)
+        l->next->prev = l->prev;
     l->to = NULL;
 }
 
@@ -99,11 +122,22 @@ void tb_link_to(struct tcg *t, struct tb_link *l, struct tb *to)
         forget_link(l); /* another physical page was there at that time */
     l->to = to;
     l->next = to->incoming;
+    l->prev = &to->incoming;
+    if (l->next)
+        l->next->prev = &l->next;
     to->incoming = l;
     x64_patch_jump(code_rx_to_rw(t, patch), patch, to->code);
     if (l->guard_off)
         x64_patch_guard(code_rx_to_rw(t, l->from->code + l->guard_off),
                         (uint32_t)(to->page[0] >> GUEST_PAGE_BITS));
+}
+
+/* The links stay patched: only for fault injection. */
+static void forget_incoming(struct tb *tb)
+{
+    for (struct tb_link *l = tb->incoming; l; l = l->next)
+        l->to = NULL;
+    tb->incoming = NULL;
 }
 
 static void unlink_incoming(struct tcg *t, struct tb *tb)
@@ -173,10 +207,10 @@ void tcg_invalidate_page(struct vcpu *v, gpa_t page)
     if (!*slot)
         return;
     for (tb = (*slot)->tbs; tb; tb = next) {
-        next = tb->page_next[tb->page[0] != (*slot)->gpa];
+        next = tb->page_next[which_page(tb, (*slot)->gpa)];
         tb_invalidate(v, tb);
     }
-    *slot = (*slot)->next;
+    drop_page(v->tcg, slot);
 }
 
 void tb_flush_all(struct vcpu *v)
@@ -189,6 +223,69 @@ void tb_flush_all(struct vcpu *v)
     code_cache_empty(t);
     tcg_jump_cache_flush(v);
     STAT_INC(&stats_vcpu[v->index], cache_flushes);
+}
+
+/* ---- eviction ---- */
+/* The segment's blocks leave the page's list; dead ones may be there, too. */
+static void leave_page(struct vcpu *v, const struct code_segment *s, gpa_t page)
+{
+    struct tcg *t = v->tcg;
+    struct code_page **slot = page_slot(t, page);
+    struct tb **p;
+
+    if (!*slot || (*slot)->swept == t->evictions)
+        return;
+    (*slot)->swept = t->evictions;
+    for (p = &(*slot)->tbs; *p;) {
+        struct tb **next = &(*p)->page_next[which_page(*p, page)];
+
+        if (code_segment_has(t, s, *p))
+            *p = *next;
+        else
+            p = next;
+    }
+    if ((*slot)->tbs)
+        return;
+    mmu_code_page_release(v, page);
+    drop_page(t, slot);
+}
+
+static void evict_block(struct vcpu *v, const struct code_segment *s, struct tb *tb)
+{
+    if (!tb->dead) {
+        tb->dead = true;
+        hash_remove(v->tcg, tb);
+        if (INJECT(KEEP_INCOMING))
+            forget_incoming(tb);
+        else
+            unlink_incoming(v->tcg, tb);
+        unlink_outgoing(tb);
+    }
+    leave_page(v, s, tb->page[0]);
+    if (tb->page[1] != NO_PAGE)
+        leave_page(v, s, tb->page[1]);
+}
+
+static void leave_jump_cache(struct vcpu *v, const struct code_segment *s)
+{
+    if (!v->tcg->jump_cache_used || INJECT(KEEP_EVICTED))
+        return; /* older entries match no more */
+    for (unsigned i = 0; i < JUMP_CACHE_SIZE; i++)
+        if (code_segment_has(v->tcg, s, v->jump_cache[i].tb))
+            memset(&v->jump_cache[i], 0xff, sizeof(v->jump_cache[i]));
+}
+
+void tb_evict_oldest(struct vcpu *v)
+{
+    const struct code_segment *s = code_cache_oldest(v->tcg);
+
+    v->tcg->evictions++;
+    leave_jump_cache(v, s);
+    for (uint32_t i = 0; i < s->nblocks; i++)
+        evict_block(v, s, s->by_code[i]);
+    STAT_ADD(&stats_vcpu[v->index], blocks_evicted, s->nblocks);
+    STAT_ADD(&stats_vcpu[v->index], segments_evicted, s->nblocks != 0);
+    code_cache_advance(v->tcg);
 }
 
 void tcg_invalidate_all(struct vcpu *v)
@@ -214,14 +311,15 @@ void tcg_invalidate_address(struct vcpu *v, gva_t va)
 {
     struct tcg *t = v->tcg;
 
-    for (uint32_t i = 0; i < t->nblocks; i++)
-        if (!t->by_code[i]->dead && may_hold(t->by_code[i], va))
-            tb_invalidate(v, t->by_code[i]);
+    for (unsigned k = 0; k < t->nsegments; k++)
+        for (uint32_t i = 0; i < t->segment[k].nblocks; i++)
+            if (!t->segment[k].by_code[i]->dead && may_hold(t->segment[k].by_code[i], va))
+                tb_invalidate(v, t->segment[k].by_code[i]);
 }
 
 void tcg_reset(struct vcpu *v)
 {
-    if (v->tcg->nblocks != 0)
+    if (!code_cache_is_empty(v->tcg))
         tb_flush_all(v);
 }
 
@@ -293,19 +391,20 @@ void tcg_jump_cache_flush_page(struct vcpu *v, gva_t va)
 
 struct tb *tb_by_host_pc(const struct tcg *t, uintptr_t host_pc)
 {
-    uint32_t lo = 0, hi = t->nblocks;
+    const struct code_segment *s = code_segment_at(t, host_pc);
+    uint32_t lo = 0, hi = s ? s->nblocks : 0;
 
     while (lo < hi) {
         uint32_t mid = (lo + hi) / 2;
 
-        if ((uintptr_t)t->by_code[mid]->code <= host_pc)
+        if ((uintptr_t)s->by_code[mid]->code <= host_pc)
             lo = mid + 1;
         else
             hi = mid;
     }
     if (!lo)
         return NULL;
-    return host_pc <= (uintptr_t)t->by_code[lo - 1]->code + t->by_code[lo - 1]->host_bytes
-               ? t->by_code[lo - 1]
+    return host_pc <= (uintptr_t)s->by_code[lo - 1]->code + s->by_code[lo - 1]->host_bytes
+               ? s->by_code[lo - 1]
                : NULL;
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A vCPU's code cache and the arena of its metadata. The cache is one piece of memory mapped twice,
- * writable and executable, so that no mapping is both (I-8). Space is handed out in order and
- * reclaimed all at once; only the owning vCPU is affected when it is emptied.
+ * writable and executable, so that no mapping is both (I-8). Space is handed out in order, segment
+ * by segment, and reclaimed a segment at a time, the oldest first (blocks.c); only the owning vCPU
+ * is affected.
  */
 #include "tcg/tcg_internal.h"
 
@@ -11,8 +12,10 @@
 #include <sys/mman.h>
 
 #define DEFAULT_CACHE_BYTES ((size_t)128 << 20) /* a compiler alone fills half of it */
-#define MIN_CACHE_BYTES     ((size_t)1 << 20)
+#define MIN_CACHE_BYTES     ((size_t)1 << 17)
 #define BYTES_PER_BLOCK     128 /* fewest host bytes expected of a block: sizes by_code */
+#define MIN_SEGMENT_BYTES   ((size_t)1 << 14) /* an instruction takes less, in any case */
+#define SEGMENT_GAP         64 /* so that the end of a block is not in the next segment */
 
 /* Shared anonymous memory, not a memfd: profilers look into a perf map for anonymous code only. */
 static int map_code(struct tcg *t, size_t bytes)
@@ -48,7 +51,10 @@ int code_cache_create(struct tcg *t, size_t bytes)
     t->rw = t->rx = MAP_FAILED;
     t->arena = map_anon(t->arena_bytes);
     t->by_code = map_anon(t->max_blocks * sizeof(*t->by_code));
-    if (t->arena == MAP_FAILED || (void *)t->by_code == MAP_FAILED) {
+    /* A block has code of two pages at most. */
+    t->pages = map_anon(2 * (size_t)t->max_blocks * sizeof(*t->pages));
+    if (t->arena == MAP_FAILED || (void *)t->by_code == MAP_FAILED ||
+        (void *)t->pages == MAP_FAILED) {
         code_cache_destroy(t);
         return -ENOMEM;
     }
@@ -69,33 +75,113 @@ void code_cache_destroy(struct tcg *t)
         munmap(t->arena, t->arena_bytes);
     if ((void *)t->by_code != MAP_FAILED)
         munmap(t->by_code, t->max_blocks * sizeof(*t->by_code));
+    if ((void *)t->pages != MAP_FAILED)
+        munmap(t->pages, 2 * (size_t)t->max_blocks * sizeof(*t->pages));
+}
+
+void code_cache_lay_out(struct tcg *t)
+{
+    size_t stubs = (t->stubs.bytes + 63) & ~(size_t)63, bytes;
+
+    t->nsegments = (unsigned)(t->cache_bytes / MIN_SEGMENT_BYTES);
+    if (t->nsegments > CODE_SEGMENTS)
+        t->nsegments = CODE_SEGMENTS;
+    bytes = ((t->cache_bytes - stubs) / t->nsegments) & ~(size_t)63;
+    t->segment_arena = (t->arena_bytes / t->nsegments) & ~(size_t)63;
+    t->segment_blocks = t->max_blocks / t->nsegments;
+    for (unsigned i = 0; i < t->nsegments; i++)
+        t->segment[i] = (struct code_segment){
+            .begin = stubs + i * bytes,
+            .used = stubs + i * bytes,
+            .end = stubs + (i + 1) * bytes - SEGMENT_GAP,
+            .arena = t->arena + i * t->segment_arena,
+            .by_code = t->by_code + (size_t)i * t->segment_blocks,
+        };
 }
 
 struct code_buffer code_cache_room(const struct tcg *t)
 {
+    const struct code_segment *s = &t->segment[t->current];
+
     return (struct code_buffer){
-        .rw = t->rw + t->used, .rx = t->rx + t->used, .room = t->cache_bytes - t->used};
+        .rw = t->rw + s->used, .rx = t->rx + s->used, .room = s->end - s->used};
 }
 
 void *code_cache_alloc(struct tcg *t, size_t bytes)
 {
-    void *p = t->arena + t->arena_used;
+    struct code_segment *s = &t->segment[t->current];
+    void *p = s->arena + s->arena_used;
 
     bytes = (bytes + 15) & ~(size_t)15;
-    if (t->arena_bytes - t->arena_used < bytes)
+    if (t->segment_arena - s->arena_used < bytes)
         return NULL;
-    t->arena_used += bytes;
+    s->arena_used += bytes;
     memset(p, 0, bytes);
     return p;
 }
 
+static void empty_segment(struct tcg *t, struct code_segment *s)
+{
+    profile_keep(t, s);
+    s->used = s->begin;
+    s->arena_used = 0;
+    s->nblocks = 0;
+    s->evictions++;
+}
+
+struct code_segment *code_cache_oldest(struct tcg *t)
+{
+    return &t->segment[(t->current + 1) % t->nsegments];
+}
+
+void code_cache_advance(struct tcg *t)
+{
+    t->current = (t->current + 1) % t->nsegments;
+    empty_segment(t, &t->segment[t->current]);
+    if (!t->current)
+        memset(&t->settled, 0, sizeof(t->settled));
+}
+
 void code_cache_empty(struct tcg *t)
 {
-    profile_keep(t);
-    t->used = t->stub_bytes;
-    t->arena_used = 0;
-    t->nblocks = 0;
+    for (unsigned i = 0; i < t->nsegments; i++)
+        empty_segment(t, &t->segment[i]);
+    t->current = 0;
+    t->npages = 0;
+    t->free_page = NULL;
     memset(t->hash, 0, sizeof(t->hash));
     memset(t->page_hash, 0, sizeof(t->page_hash));
     memset(&t->settled, 0, sizeof(t->settled));
+}
+
+bool code_cache_is_empty(const struct tcg *t)
+{
+    for (unsigned i = 0; i < t->nsegments; i++)
+        if (t->segment[i].arena_used)
+            return false;
+    return true;
+}
+
+struct code_segment *code_segment_of(struct tcg *t, const struct tb *tb)
+{
+    return &t->segment[(size_t)((const uint8_t *)tb - t->arena) / t->segment_arena];
+}
+
+const struct code_segment *code_segment_at(const struct tcg *t, uintptr_t host_pc)
+{
+    const struct code_segment *first = &t->segment[0];
+    size_t off = host_pc - (uintptr_t)t->rx - first->begin;
+    size_t i = off / (first->end + SEGMENT_GAP - first->begin);
+
+    return i < t->nsegments ? &t->segment[i] : NULL;
+}
+
+struct tb_ref tb_ref(struct tcg *t, struct tb *tb)
+{
+    return (struct tb_ref){.tb = tb, .evictions = code_segment_of(t, tb)->evictions};
+}
+
+struct tb *tb_deref(struct tcg *t, struct tb_ref ref)
+{
+    return code_segment_of(t, ref.tb)->evictions == ref.evictions ? ref.tb : NULL;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * -d tb-stats: how often each block was run, and the lists of the hottest blocks and functions made
- * of it. Generated code increments struct tb.runs at the entry of a block; when the blocks of a
- * cache are thrown away their counts move to the vCPU's past, a table that is kept. Blocks are the
+ * of it. Generated code increments struct tb.runs at the entry of a block; when blocks are evicted
+ * their counts move to the vCPU's past, a table that is kept. Blocks are the
  * same when physical address, virtual address, instruction set and privilege are.
  *
  * Threads: a vCPU's counts and past are its own; the lists are made while all are parked or ended.
@@ -117,20 +117,20 @@ static void add_block(struct profile *p, const struct tb *tb)
                            .run_insns = tb->runs * tb->n_insns});
 }
 
-static void add_blocks(struct profile *p, const struct tcg *t)
+static void add_blocks(struct profile *p, const struct code_segment *s)
 {
-    for (uint32_t i = 0; i < t->nblocks; i++)
-        add_block(p, t->by_code[i]);
+    for (uint32_t i = 0; i < s->nblocks; i++)
+        add_block(p, s->by_code[i]);
 }
 
-void profile_keep(struct tcg *t)
+void profile_keep(struct tcg *t, const struct code_segment *s)
 {
     if (!log_on(LOG_TB_STATS))
         return;
     if (!t->past)
         t->past = calloc(1, sizeof(*t->past));
     if (t->past)
-        add_blocks(t->past, t);
+        add_blocks(t->past, s);
 }
 
 void profile_free(struct tcg *t)
@@ -149,7 +149,8 @@ static void gather(struct profile *p, const struct vcpu *v)
         if (past->entry[i].translations)
             add(p, &past->entry[i]);
     p->lost += past ? past->lost : 0;
-    add_blocks(p, v->tcg);
+    for (unsigned i = 0; i < v->tcg->nsegments; i++)
+        add_blocks(p, &v->tcg->segment[i]);
 }
 
 /* ---- lists ---- */

@@ -233,15 +233,15 @@ static struct tb *promote_once(struct vcpu *v, const struct tb *hot)
 /* The region that begins where `hot` does; NULL: there is none, or an exception is pending. */
 static struct tb *become_region(struct vcpu *v, struct tb *hot)
 {
-    uint64_t flushes = stats_vcpu[v->index].cache_flushes;
+    struct tb_ref ref = tb_ref(v->tcg, hot);
     struct tb *tb;
 
     v->tcg->declined = false; /* of an attempt before */
     do
         tb = promote_once(v, hot);
-    while (!tb && v->exc == ARM_EXC_NONE && !v->tcg->declined &&
-           stats_vcpu[v->index].cache_flushes == flushes);
-    if (tb && stats_vcpu[v->index].cache_flushes == flushes)
+    while (!tb && v->exc == ARM_EXC_NONE && !v->tcg->declined && tb_deref(v->tcg, ref));
+    hot = tb_deref(v->tcg, ref);
+    if (tb && hot)
         tb_supersede(v, hot);
     return tb ? tcg_remember(v, tb) : NULL;
 }
@@ -254,7 +254,7 @@ struct tb *region_promote(struct vcpu *v)
         return hot;
     v->hot[hot->counter] = COUNTED_OUT;
     tb = become_region(v, hot);
-    /* Not `hot`: the cache may have been emptied. */
+    /* Not `hot`, which may have been evicted. */
     return tb || v->exc != ARM_EXC_NONE ? tb : tcg_lookup(v);
 }
 

@@ -166,6 +166,8 @@ void x64_patch_jump(uint8_t *rw_patch, const uint8_t *rx_patch, const uint8_t *t
 void x64_patch_guard(uint8_t *rw_guard, uint32_t gpa_page);
 void x64_patch_site_to_slow(uint8_t *rw_site, const uint8_t *rx_site, const uint8_t *slow,
                             uint8_t old[X64_SITE_PATCH]);
+/* Before code runs that was written where other code was. */
+void x64_serialise(void);
 void x64_unpatch_site(uint8_t *rw_site, const uint8_t old[X64_SITE_PATCH]);
 /* Called by fault_stub (registers saved in the vCPU's fault frame): decides where to resume.
  * Implemented in tcg/fault_resume.c. */

@@ -17,28 +17,44 @@ static uint64_t counted(const _Atomic uint64_t *counter)
     return atomic_load_explicit(counter, memory_order_relaxed);
 }
 
+struct sums {
+    size_t used;
+    unsigned blocks, dead, bytes, links, linked;
+};
+
+static void add_segment(struct sums *n, const struct code_segment *s)
+{
+    n->used += s->used - s->begin;
+    n->blocks += s->nblocks;
+    for (uint32_t i = 0; i < s->nblocks; i++) {
+        const struct tb *tb = s->by_code[i];
+
+        n->dead += tb->dead;
+        n->bytes += tb->guest_bytes;
+        for (unsigned l = 0; !tb->dead && l < tb->nlinks; l++) {
+            n->links++;
+            n->linked += tb->link[l].to != NULL;
+        }
+    }
+}
+
 void tcg_dump_stopped(struct vcpu *v, FILE *f)
 {
     const struct tcg *t = v->tcg;
     const struct stats *s = &stats_vcpu[v->index];
-    unsigned linked = 0, links = 0, dead = 0, bytes = 0;
+    struct sums n = {0};
 
-    for (uint32_t i = 0; i < t->nblocks; i++) {
-        const struct tb *tb = t->by_code[i];
-        dead += tb->dead;
-        bytes += tb->guest_bytes;
-        for (unsigned l = 0; !tb->dead && l < tb->nlinks; l++) {
-            links++;
-            linked += tb->link[l].to != NULL;
-        }
-    }
+    for (unsigned i = 0; i < t->nsegments; i++)
+        add_segment(&n, &t->segment[i]);
     fprintf(f, "CPU %u: code cache %zu of %zu KiB, %u blocks (%u invalidated) of at most %u\n",
-            v->index, t->used >> 10, t->cache_bytes >> 10, t->nblocks, dead, t->max_blocks);
-    fprintf(f, "  %u bytes of guest code; %u of %u direct exits linked\n", bytes, linked, links);
-    fprintf(f, "  since the start: %" PRIu64 " translations in %" PRIu64 " ms, %" PRIu64
-               " lookups, %" PRIu64 " times emptied\n",
+            v->index, n.used >> 10, t->cache_bytes >> 10, n.blocks, n.dead, t->max_blocks);
+    fprintf(f, "  %u bytes of guest code; %u of %u direct exits linked\n", n.bytes, n.linked,
+            n.links);
+    fprintf(f,
+            "  since the start: %" PRIu64 " translations in %" PRIu64 " ms, %" PRIu64
+            " lookups, %" PRIu64 " blocks evicted in %" PRIu64 " segments\n",
             counted(&s->translations), counted(&s->translate_ns) / 1000000, counted(&s->lookups),
-            counted(&s->cache_flushes));
+            counted(&s->blocks_evicted), counted(&s->segments_evicted));
     if (log_on(LOG_TB_STATS))
         tcg_profile_dump_stopped(v, MONITOR_TOP, f);
     else

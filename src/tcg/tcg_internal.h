@@ -16,14 +16,15 @@ struct tb;
 struct mmu_fetch;
 
 struct tb_link {
-    struct tb *from;      /* the block whose jump slot this is */
-    struct tb *to;        /* linked target, NULL while unlinked */
-    struct tb_link *next; /* in to->incoming */
+    struct tb *from;       /* the block whose jump slot this is */
+    struct tb *to;         /* linked target, NULL while unlinked */
+    struct tb_link *next;  /* in to->incoming */
+    struct tb_link **prev; /* what points to this one there */
     uint32_t patch_off, unlinked_off;
     uint32_t guard_off; /* 0: within one page */
 };
 
-/* One translation. Lives in the arena until the whole cache is emptied, also after invalidation. */
+/* One translation. Lives until its segment of the cache is evicted, also after invalidation. */
 struct tb {
     gva_t pc;
     gpa_t gpa;         /* of pc */
@@ -53,27 +54,49 @@ struct tb {
 
 struct code_page {
     gpa_t gpa;
-    struct code_page *next; /* hash chain */
+    struct code_page *next; /* hash chain, or of unused ones */
     struct tb *tbs;         /* through page_next[which page of the block this is] */
+    uint32_t swept;         /* the eviction that looked through the list last */
 };
 
-struct tcg {
-    /* code cache: one memfd, two mappings (W^X) */
-    uint8_t *rw, *rx;
-    size_t cache_bytes, used, stub_bytes;
-    struct x64_stubs stubs;
-    /* metadata arena, emptied together with the cache */
+/*
+ * A part of the cache: code, and the metadata of exactly the blocks whose code this is. Segments
+ * are filled one after the other; the oldest is evicted as a whole when there is no room left.
+ */
+struct code_segment {
+    size_t begin, end, used; /* code: offsets in the cache */
     uint8_t *arena;
-    size_t arena_bytes, arena_used;
-    struct tb **by_code; /* blocks in order of their code, for host-address lookups */
-    uint32_t nblocks, max_blocks;
+    size_t arena_used;
+    struct tb **by_code; /* its blocks in order of their code, for host-address lookups */
+    uint32_t nblocks;
+    uint32_t evictions; /* how often it was emptied: what points into it asks (struct tb_ref) */
+};
+#define CODE_SEGMENTS 16
+
+struct tcg {
+    /* code cache: one piece of memory, two mappings (W^X) */
+    uint8_t *rw, *rx;
+    size_t cache_bytes;
+    struct x64_stubs stubs;
+    /* metadata; each segment has its share of both */
+    uint8_t *arena;
+    size_t arena_bytes;
+    struct tb **by_code;
+    uint32_t max_blocks;
+    struct code_segment segment[CODE_SEGMENTS];
+    unsigned nsegments, current; /* current: the one that is being filled */
+    size_t segment_arena;        /* bytes */
+    uint32_t segment_blocks;
+    uint32_t evictions;
+    struct code_page *pages, *free_page; /* all there can be; unused ones that were used */
+    uint32_t npages;                     /* used so far */
     struct tb *hash[1u << TB_HASH_BITS];
     struct code_page *page_hash[1u << PAGE_HASH_BITS];
     /* per-translation work space */
     struct ir_block *ir;
     bool jump_cache_used; /* entries were made since the jump cache was last emptied */
     struct tcg_site sites[TCG_MAX_SITES];
-    struct settled settled; /* emptied together with the cache */
+    struct settled settled; /* emptied when the cache has been filled once more */
     uint32_t threshold;     /* entries after which a block becomes a region; 0 = never */
     uint32_t next_counter;  /* in vcpu.hot */
     bool declined;          /* the last region had nothing to it */
@@ -97,15 +120,38 @@ static inline uint8_t *code_rx_to_rw(const struct tcg *t, const uint8_t *rx)
 {
     return t->rw + (rx - t->rx);
 }
-/* Zeroed metadata memory; NULL when the arena is full (then the cache must be emptied). */
+/* Divide what the stubs leave into segments. */
+void code_cache_lay_out(struct tcg *t);
+/* Zeroed metadata memory of the current segment; NULL when it is full (evict, then retry). */
 void *code_cache_alloc(struct tcg *t, size_t bytes);
+/* The segment that is next to be filled, and the step to it: its blocks are gone. */
+struct code_segment *code_cache_oldest(struct tcg *t);
+void code_cache_advance(struct tcg *t);
+/* Forget all of it. */
 void code_cache_empty(struct tcg *t);
+bool code_cache_is_empty(const struct tcg *t);
+struct code_segment *code_segment_of(struct tcg *t, const struct tb *tb);
+static inline bool code_segment_has(const struct tcg *t, const struct code_segment *s,
+                                    const struct tb *tb)
+{
+    return (uintptr_t)tb - (uintptr_t)s->arena < t->segment_arena;
+}
+/* The segment whose code is around host_pc, NULL when none. */
+const struct code_segment *code_segment_at(const struct tcg *t, uintptr_t host_pc);
+
+/* A block remembered over something that may translate, and so evict it. */
+struct tb_ref {
+    struct tb *tb;
+    uint32_t evictions;
+};
+struct tb_ref tb_ref(struct tcg *t, struct tb *tb);
+struct tb *tb_deref(struct tcg *t, struct tb_ref ref); /* NULL: it was evicted */
 
 /* ---- blocks.c ---- */
 struct tb *tb_find(struct tcg *t, gva_t pc, gpa_t gpa, uint32_t exec_flags);
 /* A block of the same code that does not fit pc: it was translated for another address. */
 struct tb *tb_find_elsewhere(struct tcg *t, gva_t pc, gpa_t gpa, uint32_t exec_flags);
-/* Enter a finished block into hash and page lists; false when the arena is full. */
+/* Enter a finished block into hash and page lists; false when its segment has all it can have. */
 bool tb_register(struct tcg *t, struct tb *tb);
 void tb_link_to(struct tcg *t, struct tb_link *l, struct tb *to);
 void tb_invalidate(struct vcpu *v, struct tb *tb);
@@ -117,6 +163,8 @@ void jump_cache_insert(struct vcpu *v, struct tb *tb);
 void fetch_cache_insert(struct vcpu *v, const struct tb *tb);
 /* Drop every block; page owners are released. */
 void tb_flush_all(struct vcpu *v);
+/* Drop the oldest segment's blocks and go on in it. No generated code is up the stack. */
+void tb_evict_oldest(struct vcpu *v);
 /* The block whose code holds host_pc, NULL when none. */
 struct tb *tb_by_host_pc(const struct tcg *t, uintptr_t host_pc);
 
@@ -172,8 +220,8 @@ struct tb *region_promote(struct vcpu *v);
 struct tb *region_sample(struct vcpu *v, unsigned *left);
 
 /* ---- profile.c ---- */
-/* The blocks are about to be thrown away: keep their counts. */
-void profile_keep(struct tcg *t);
+/* The segment's blocks are about to be thrown away: keep their counts. */
+void profile_keep(struct tcg *t, const struct code_segment *s);
 void profile_free(struct tcg *t);
 
 /* ---- tcg_log.c, perf_map.c ---- */

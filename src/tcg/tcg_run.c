@@ -33,14 +33,13 @@ int tcg_create(struct vcpu *v, size_t cache_bytes)
         return err;
     }
     v->tcg = t;
-    buf = code_cache_room(t);
+    buf = (struct code_buffer){.rw = t->rw, .rx = t->rx, .room = t->cache_bytes};
     err = x64_emit_stubs(&t->stubs, &buf);
     if (err) {
         tcg_destroy(v);
         return err;
     }
-    t->stub_bytes = (t->stubs.bytes + 63) & ~(size_t)63;
-    t->used = t->stub_bytes;
+    code_cache_lay_out(t);
     t->threshold = v->vm->opt->tier2_threshold;
     return 0;
 }
@@ -195,8 +194,8 @@ static struct tb *lookup_without_fp(struct vcpu *v)
 }
 
 /*
- * Follow a direct exit that is not linked yet and link it, unless finding the target emptied the
- * cache. PC-relative code links only to its like: it may come by at another address next time. A
+ * Follow a direct exit that is not linked yet and link it, unless finding the target evicted the
+ * block. PC-relative code links only to its like: it may come by at another address next time. A
  * block that crosses into the next page is never linked to, since a link is not looked up again
  * when that page changes (I-1). A block of another physical page is linked to by a guarded jump
  * only: the mapping may change between the run of one and the look-up of the other, and a plain
@@ -204,15 +203,15 @@ static struct tb *lookup_without_fp(struct vcpu *v)
  */
 static struct tb *lookup_and_link(struct vcpu *v)
 {
-    uint64_t flushes = stats_vcpu[v->index].cache_flushes;
-    struct tb *from = v->exit_tb;
-    bool pc_relative = from->pc_relative;
-    struct tb *to = tcg_lookup(v);
+    struct tb_ref ref = tb_ref(v->tcg, v->exit_tb);
+    bool pc_relative = ref.tb->pc_relative;
+    struct tb *to = tcg_lookup(v), *from;
     struct tb_link *l;
 
     if (to && pc_relative && !to->pc_relative)
         to = tcg_remember(v, find_or_translate(v, true));
-    if (!to || log_on(LOG_EXEC) || stats_vcpu[v->index].cache_flushes != flushes)
+    from = tb_deref(v->tcg, ref);
+    if (!to || log_on(LOG_EXEC) || !from)
         return to;
     INJECT_MEET(LINKING);
     l = &from->link[v->exit_arg];
@@ -278,8 +277,8 @@ enum tcg_exit tcg_run(struct vcpu *v)
 static enum tcg_exit step(struct vcpu *v)
 {
     struct tcg *t = v->tcg;
-    uint64_t flushes;
     enum tcg_exit why;
+    struct tb_ref ref;
     struct tb *tb;
 
     t->stepping = true;
@@ -289,10 +288,11 @@ static enum tcg_exit step(struct vcpu *v)
     t->stepping = false;
     if (!tb)
         return TCG_EXIT_EXCEPTION;
-    flushes = stats_vcpu[v->index].cache_flushes;
+    ref = tb_ref(t, tb);
     tcg_jump_cache_flush(v);
     why = t->stubs.enter(v, tb->code);
-    if (stats_vcpu[v->index].cache_flushes == flushes)
+    tb = tb_deref(t, ref);
+    if (tb)
         tb_invalidate(v, tb);
     return why;
 }

@@ -111,11 +111,11 @@ static bool keep_tables(struct tcg *t, struct tb *tb, const struct x64_result *r
     return true;
 }
 
-/* Host code and tables for the IR; -ENOSPC: empty the cache and come back; -E2BIG: fewer
- * instructions. */
+/* Host code and tables for the IR; -ENOSPC: evict and come back; -E2BIG: fewer instructions. */
 static int make_code(struct vcpu *v, struct tb *tb)
 {
     struct tcg *t = v->tcg;
+    struct code_segment *s = &t->segment[t->current];
     struct code_buffer buf = code_cache_room(t);
     struct x64_options o = {
         .stubs = &t->stubs,
@@ -139,9 +139,11 @@ static int make_code(struct vcpu *v, struct tb *tb)
     tb->unpolled = buf.rx + r.unpolled_off;
     if (!keep_tables(t, tb, &r) || !tb_register(t, tb))
         return -ENOSPC;
-    t->used = (t->used + r.host_bytes + CODE_ALIGN - 1) & ~(size_t)(CODE_ALIGN - 1);
-    if (t->used > t->cache_bytes)
-        t->used = t->cache_bytes;
+    s->used = (s->used + r.host_bytes + CODE_ALIGN - 1) & ~(size_t)(CODE_ALIGN - 1);
+    if (s->used > s->end)
+        s->used = s->end;
+    if (s->evictions)
+        x64_serialise();
     return 0;
 }
 
@@ -188,7 +190,7 @@ static struct tb *translate_to_fit(struct vcpu *v, gpa_t gpa, const uint8_t *pag
 {
     unsigned max_insns = v->tcg->stepping ? 1 : region ? REGION_INSNS : MAX_INSNS;
     struct tb *tb = NULL;
-    bool emptied = false;
+    bool fresh = false;
 
     for (;;) {
         int err = try_translate(v, gpa, page, max_insns, pc_relative, region, &tb);
@@ -196,12 +198,12 @@ static struct tb *translate_to_fit(struct vcpu *v, gpa_t gpa, const uint8_t *pag
         v->tcg->declined = err == -ECANCELED;
         if (!err || err == -EFAULT || err == -ECANCELED)
             return tb;
-        if (err == -E2BIG && max_insns > 1) {
+        if (err == -ENOSPC && !fresh) {
+            tb_evict_oldest(v);
+            mmu_code_page_translate(v, gpa); /* it may have been this page's last block */
+            fresh = true;
+        } else if (max_insns > 1) {
             max_insns /= 2;
-        } else if (err == -ENOSPC && !emptied) {
-            tb_flush_all(v);
-            mmu_code_page_translate(v, gpa);
-            emptied = true;
         } else {
             vm_bug("one instruction at %#lx does not fit: %d", (unsigned long)v->r[15], err);
         }

@@ -27,6 +27,7 @@ MODES = {
     "spt=shared,prefill=100": ["-mmu", "spt=shared,prefill=100"],
     "spt=group,windows=2": ["-mmu", "spt=group,windows=2"],
     "spt-tight": ["-mmu", "spt", "-vma-budget", "128"],
+    "tiny-cache": ["-mmu", "auto", "-accel", "tcg,tb-size=128K"],
 }
 
 # Of tests/guest, those that several CPUs make hard: name and CPUs at least.

@@ -80,6 +80,8 @@ TESTS = {
     "skip-epoch-check": [("inj_remap.arm", "soft"), ("codeshoot.arm", "soft")],
     "link-to-crossing": [("inj_cross.arm", "soft")],
     "link-across-pages": [("inj_remap.arm", "spt")],
+    "keep-incoming": [("evict.arm", "tiny-cache")],
+    "keep-evicted": [("evict.arm", "tiny-cache")],
     "skip-fp-need": [("procs.arm", "soft"), ("procs.arm", "spt")],
     "skip-dma-mark": [("inj_dma.arm", "soft"), ("inj_dma.arm", "spt")],
     "no-fence": [("inj_order.arm", "spt")],

@@ -575,6 +575,8 @@ static const struct {
     {"-kernel k -M ranchu,wav=", {"wav=", "file"}},
     {"-kernel k -M ranchu,watchdog=on", {"watchdog", "none"}},
     {"-kernel k -accel tcg,tb-size=0", {"tb-size"}},
+    {"-kernel k -accel tcg,tb-size=127K", {"tb-size", "128K"}},
+    {"-kernel k -accel tcg,tb-size=2049", {"tb-size", "2048"}},
     {"-kernel k -accel tcg,thread=single", {"single", "multi"}},
     {"-kernel k -drive file=x,format=vmdk", {"vmdk", "qcow2", "raw"}},
     {"-kernel k -drive file=x,if=sd", {"sd", "virtio"}},

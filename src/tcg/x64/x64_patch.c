@@ -21,7 +21,7 @@ void x64_patch_jump(uint8_t *rw_patch, const uint8_t *rx_patch, const uint8_t *t
  * serialising instruction must come before they run: a return to here, since CPUID traps in virtual
  * machines.
  */
-static void serialise(void)
+void x64_serialise(void)
 {
     uint64_t scratch;
 
@@ -45,7 +45,7 @@ static void serialise(void)
 void x64_patch_guard(uint8_t *rw_guard, uint32_t gpa_page)
 {
     memcpy(rw_guard, &gpa_page, sizeof(gpa_page));
-    serialise();
+    x64_serialise();
 }
 
 void x64_patch_site_to_slow(uint8_t *rw_site, const uint8_t *rx_site, const uint8_t *slow,
@@ -57,11 +57,11 @@ void x64_patch_site_to_slow(uint8_t *rw_site, const uint8_t *rx_site, const uint
     VM_CHECK(x_fits32(rel));
     memcpy(old, rw_site, X64_SITE_PATCH);
     x_jmp(&e, (int32_t)rel);
-    serialise();
+    x64_serialise();
 }
 
 void x64_unpatch_site(uint8_t *rw_site, const uint8_t old[X64_SITE_PATCH])
 {
     memcpy(rw_site, old, X64_SITE_PATCH);
-    serialise();
+    x64_serialise();
 }
