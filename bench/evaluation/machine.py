@@ -39,12 +39,12 @@ def have(mode):
     return shutil.which(PEERS[mode]) is not None if mode in PEERS else True
 
 
-def user_root():
-    """The packages of the bench disk, unpacked for user-mode emulation; made anew when they change."""
-    packages = os.path.join(CACHE, "guest/bench.packages")
+def user_root(disk="bench"):
+    """The packages of that disk, unpacked for user-mode emulation; made anew when they change."""
+    packages = os.path.join(CACHE, "guest", disk + ".packages")
     with open(packages, encoding="utf-8") as f:
         names = f.read().split()
-    root = os.path.join(CACHE, "guest", "bench-root-" + hashlib.sha256("\n".join(names).encode()).hexdigest()[:12])
+    root = os.path.join(CACHE, "guest", disk + "-root-" + hashlib.sha256("\n".join(names).encode()).hexdigest()[:12])
     if not os.path.exists(root):
         with tempfile.TemporaryDirectory(dir=os.path.dirname(root)) as work:
             for name in names:
@@ -142,7 +142,8 @@ class Failure(Exception):
 class Machine:
     """Use as a context manager: whatever happens, no emulator stays behind."""
 
-    def __init__(self, mode, flavour, smp, append, drives, initramfs_only, options=()):
+    def __init__(self, mode, flavour, smp, append, drives, initramfs_only, options=(), popen=None):
+        """popen: more arguments to Popen, by name."""
         self.mode, self.port, self.tail, self.mappings_max = mode, None, [], 0
         command = [PEERS[mode], "-accel", "tcg,thread=multi", "-nic", "none"] if mode in PEERS else \
             shlex.split(UMBRA) + ["-mmu", mode]
@@ -159,8 +160,8 @@ class Machine:
         for i, path in enumerate(drives):
             command += ["-drive", f"if=none,file={path},format=raw,id=d{i}", "-device", f"virtio-blk-device,drive=d{i}"]
         self.started = time.monotonic()
-        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                        stderr=subprocess.STDOUT, start_new_session=True)
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
+                                        **{"stdin": subprocess.DEVNULL, **(popen or {})})
         os.set_blocking(self.process.stdout.fileno(), False)
 
     @classmethod

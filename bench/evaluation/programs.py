@@ -52,6 +52,8 @@ PROGRAMS = {
     "sb_memory": Program("tools", 2, 8000, 6, None),
     "sb_threads": Program("tools", 3, 4000, 6, 2),
     "sb_mutex": Program("tools", 3, 100000, 6, 2),
+    **{f"{name}{n}": Program("parallel", chunk, size, seconds, 2) for chunk, (name, size, seconds) in enumerate((
+        ("make", 12, 10), ("cpu", 4000, 6), ("memory", 8000, 6), ("threads", 4000, 6), ("mutex", 400000, 6))) for n in (1, 2)},
     "boot": Program("process", 0, 1, 3, None),
     "forkexec": Program("process", 1, 500, 5, None),
     "subshell": Program("process", 1, 900, 5, None),
@@ -64,6 +66,8 @@ PROGRAMS = {
     "shootdown": Program("shootdown", 0, 1500, 8, None),
     "syscalls": Program("pan", 0, 2000, 6, None),
 }
+# One piece of work each, by one and by two threads or jobs.
+PARALLEL = ("make", "cpu", "memory", "threads", "mutex")
 # What must be the same in every mode, bit for bit.
 DETERMINISTIC = {name for name, p in PROGRAMS.items() if p.set in ("compute", "numeric") or
                  name in ("aes", "chacha", "sha256", "rsa", "zstd", "xz", "python", "sqlite")}
@@ -72,11 +76,12 @@ HOST_NEEDS = {"core": "sh", "records": "sh", "filter": "sh", "matrix": "sh", "ff
               "quantum": "sh", "events": "sh", "astar": "sh", "perl": "perl", "bzip2": "bzip2", "gzip": "gzip",
               "aes": "openssl", "chacha": "openssl", "sha256": "openssl", "rsa": "openssl", "zstd": "zstd", "xz": "xz",
               "python": "python3", "sqlite": "sqlite3", "sb_cpu": "sysbench", "sb_memory": "sysbench",
-              "sb_threads": "sysbench", "sb_mutex": "sysbench"}
+              "sb_threads": "sysbench", "sb_mutex": "sysbench",
+              **{f"{name}{n}": "make" if name == "make" else "sysbench" for name in PARALLEL for n in (1, 2)}}
 OWN = ("compute", "syscalls", "shootdown", "numeric")
 # No size but 1 makes sense, or the size is not of work: not scaled below these.
-LEAST = {"boot": 1, "mcf": 1, "gnugo": 1, "phalanx": 1, "mmapfork": 1, "make": 2, "shootdown": 200, "syscalls": 200}
-NEEDS_DISK = {"compute": True, "numeric": False, "tools": True, "process": True, "shootdown": False, "pan": False}
+LEAST = {"boot": 1, "mcf": 1, "gnugo": 1, "phalanx": 1, "mmapfork": 1, "make": 2, "make1": 4, "make2": 4, "shootdown": 200, "syscalls": 200}
+NEEDS_DISK = {"compute": True, "numeric": False, "tools": True, "process": True, "parallel": True, "shootdown": False, "pan": False}
 
 
 def size_of(name, length):
@@ -289,6 +294,11 @@ def write_archive(path, folder, length, with_inputs):
 def write_script(path, plan):
     with open(os.path.join(GUEST, "evaluate.sh"), encoding="utf-8") as f:
         script = f.read()
-    data = script.replace("PLAN=''", f"PLAN='{plan}'", 1).encode()
+    write_padded(path, script.replace("PLAN=''", f"PLAN='{plan}'", 1))
+
+
+def write_padded(path, text):
+    """A script as a disk: zeros up to a whole page."""
+    data = text.encode()
     with open(path, "wb") as f:
         f.write(data + b"\0" * (4096 - len(data) % 4096))

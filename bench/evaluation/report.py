@@ -9,7 +9,7 @@ import statistics
 import sys
 
 from evaluation import machine, plot
-from evaluation.programs import DETERMINISTIC, PROGRAMS
+from evaluation.programs import DETERMINISTIC, PARALLEL, PROGRAMS
 
 MAIN = ("spt=shared", "spt=shared,prefill=300", "spt=private", "auto")
 GROUPS = tuple(f"spt=group,windows={n}" for n in (1, 4, 8, 16, 32))
@@ -289,6 +289,42 @@ def against_others(view, bars_at=(("system emulator", 4.0), ("qemu-arm", 2.0))):
     return [t for t in text if t], {"": (plotted, "times the speed of the other")}
 
 
+def speedups(view, place, name, mode):
+    """{round: times the speed with the second thread} of one mode."""
+    out = {}
+    for r in view.rounds():
+        one, two = (view.value(place, f"{name}{n}", mode, r, view.metric) for n in (1, 2))
+        if one and two:
+            out[r] = one / two
+    return out
+
+
+def parallel(view, least=0.95):
+    """The set parallel: the speed-up of each mode, and of the guest's over the host's in the same round."""
+    modes, rows, out, plotted = ordered(view.modes()), [], [], {}
+    guests = [m for m in modes if m != "native"]
+    means = {m: {} for m in guests}
+    for place in view.places:
+        for name in PARALLEL:
+            each = {m: speedups(view, place, name, m) for m in modes}
+            if not any(each.values()):
+                continue
+            native, ratios = each.get("native", {}), {}
+            for m in guests:
+                shared = {r: each[m][r] / native[r] for r in sorted(each[m].keys() & native.keys())}
+                ratios[m] = ratio_of(list(shared.values()))
+                if shared:
+                    means[m][name], plotted.setdefault(m, {})[name] = shared, ratios[m]
+            rows.append([name, number_of_pairs(each), *(show(ratio_of(list(each[m].values()))) for m in modes),
+                         *(show(ratios[m]) for m in guests)])
+            out += bar(f"{name}: speed-up of auto over that of the host", ratios.get("auto"), least)
+    rows.append(["**geometric mean**", "", *("" for _ in modes), *(show(mean_of(means[m])) for m in guests)])
+    head = ["work", "rounds", *modes, *(f"{m} / native" for m in guests)]
+    text = [f"Times the speed with two threads or jobs instead of one, and that of the guest over the host's:\n\n{table(head, rows)}",
+            "\n".join(out)]
+    return [t for t in text if t], {"": (plotted, "speed-up of the guest over the host's")}
+
+
 def number_of_pairs(each):
     return max((len(e) for e in each.values()), default=0)
 
@@ -345,7 +381,8 @@ def write(results, args):
         view = View(results, which, f"{args.length:g}", args.metric)
         if not view.keys:
             continue
-        text, plots = {"shootdown": shootdown, "pan": pan, "numeric": against_others, "tools": against_others}.get(which, organisations)(view)
+        text, plots = {"shootdown": shootdown, "pan": pan, "numeric": against_others, "tools": against_others,
+                       "parallel": parallel}.get(which, organisations)(view)
         bad = troubles(view)
         wrong += len(bad)
         text = [describe(view, args.length) + (" Seconds are CPU time of the emulator." if args.metric == "cpu" else "")] + (["Failures:\n\n" + "\n".join(bad)] if bad else []) + text

@@ -93,17 +93,30 @@ run_mmapfork() { stressor mmapfork "$1"; }
 run_switch() { stressor switch "$1"; }
 run_mremap() { stressor mremap "$1" --mremap-bytes 4M; }
 run_hackbench() { hackbench -g 2 -f 5 -l "$1" >/dev/null; }
-run_make() { # parallel compilation
+run_make() { build 2 "$1"; }
+build() { # JOBS UNITS: parallel compilation
     rm -rf tree && mkdir tree || return 1
     i=0
-    while [ $i -lt "$1" ]; do
+    while [ $i -lt "$2" ]; do
         cp unit.c tree/unit$i.c
         i=$((i + 1))
     done
     # shellcheck disable=SC2016 # make expands them
     printf 'all: $(patsubst %%.c,%%.o,$(wildcard tree/*.c))\n' >Makefile
-    make -s -j2 CFLAGS=-O1 all
+    make -s -j"$1" CFLAGS=-O1 all
 }
+
+# The same work by one and by two threads.
+run_make1() { build 1 "$1"; }
+run_make2() { build 2 "$1"; }
+run_cpu1() { quiet_sysbench cpu --events="$1" --cpu-max-prime=5000 --threads=1; }
+run_cpu2() { quiet_sysbench cpu --events="$1" --cpu-max-prime=5000 --threads=2; }
+run_memory1() { quiet_sysbench memory --memory-total-size="$1M" --threads=1; }
+run_memory2() { quiet_sysbench memory --memory-total-size="$1M" --threads=2; }
+run_threads1() { quiet_sysbench threads --events="$1" --threads=1; }
+run_threads2() { quiet_sysbench threads --events="$1" --threads=2; }
+run_mutex1() { quiet_sysbench mutex --mutex-locks="$1" --threads=1; }
+run_mutex2() { quiet_sysbench mutex --mutex-locks="$(($1 / 2))" --threads=2; } # the number is of each thread
 
 # What measures itself: SIZE is in milliseconds.
 run_shootdown() { ./shootdown "$(milliseconds "$1")"; }

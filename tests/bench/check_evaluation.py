@@ -18,9 +18,9 @@ from evaluation import machine, plot, programs, report  # noqa: E402
 from evaluation.results import Key, Results  # noqa: E402
 
 
-def load_evaluate():
-    loader = importlib.machinery.SourceFileLoader("evaluate", os.path.join(ROOT, "bench/evaluate"))
-    module = importlib.util.module_from_spec(importlib.util.spec_from_loader("evaluate", loader))
+def load(name="evaluate"):
+    loader = importlib.machinery.SourceFileLoader(name, os.path.join(ROOT, "bench", name))
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader(name, loader))
     loader.exec_module(module)
     return module
 
@@ -113,6 +113,71 @@ class TestStatistics(WithFile):
         self.add("perl", "soft", 0, 9.0, build="old")
         self.add("perl", "soft", 1, 2.0)
         self.assertEqual(self.view().median((1, "armmp-lpae"), "perl", "soft", "seconds"), 2.0)
+
+
+class TestParallel(WithFile):
+    """Times of one and two threads on the host and in a guest."""
+
+    def pair(self, mode, round_, one, two, name="make"):
+        for n, seconds in ((1, one), (2, two)):
+            self.results.add(Key("parallel", f"{name}{n}", mode, "b1", 2, "armmp-lpae", "1", round_), {"seconds": seconds})
+
+    def test_speed_up_over_that_of_the_host_in_the_same_round(self):
+        for r, slow in enumerate((1.0, 5.0, 3.0)):  # the host's speed changes, and how well it does two things at once
+            self.pair("native", r, 4.0 * slow, 2.0 * slow * (1 + r))
+            self.pair("auto", r, 20.0, 10.0 * (1 + r) / 0.9)
+        self.pair("auto", 3, 20.0, 40.0)  # a round that the host has not done
+        view = self.view("parallel")
+        self.assertEqual(report.speedups(view, (2, "armmp-lpae"), "make", "native"), {0: 2.0, 1: 1.0, 2: 2 / 3})
+        text, plots = report.parallel(view)
+        ratio = plots[""][0]["auto"]["make"]
+        self.assertEqual((round(ratio.median, 9), round(ratio.high, 9), ratio.pairs), (0.9, 0.9, 3))
+        self.assertIn("bar 0.95: **not met**", text[1])
+        self.assertIn("| 0.90 [0.90 .. 0.90] |", text[0])
+
+    def test_half_a_pair_is_no_speed_up(self):
+        self.pair("native", 0, 4.0, 2.0)
+        self.results.add(Key("parallel", "make1", "auto", "b1", 2, "armmp-lpae", "1", 0), {"seconds": 9.0})
+        self.assertEqual(report.speedups(self.view("parallel"), (2, "armmp-lpae"), "make", "auto"), {})
+
+    def test_every_work_is_there_twice(self):
+        for name in programs.PARALLEL:
+            one, two = (programs.PROGRAMS[f"{name}{n}"] for n in (1, 2))
+            self.assertEqual((one, one.smp), (two, 2))
+
+
+SMAPS = """70000000-b0000000 rw-p 00000000 00:00 0 {ram}
+Size:            1048576 kB
+Rss:                2000 kB
+Pss:                1000 kB
+SwapPss:               9 kB
+7f0000000000-7f0000001000 rw-p 00000000 00:00 0
+Size:                  4 kB
+Pss:                   4 kB
+7f0000002000-7f0000003000 r--s 00000000 00:01 33         /memfd:umbra-ram (deleted)
+Size:                  4 kB
+Pss:                   2 kB
+"""
+
+
+class TestMemory(unittest.TestCase):
+    def setUp(self):
+        self.memory = load("memory")
+
+    def test_guest_ram_is_told_from_the_rest(self):
+        self.assertEqual(self.memory.parse_smaps(SMAPS.format(ram=""), 1 << 20), (1006, 1002, 3))
+        self.assertEqual(self.memory.parse_smaps(SMAPS.format(ram="[heap]"), 1 << 20), (1006, 2, 3))
+
+    def test_the_smaller_peer_of_the_same_round(self):
+        def key(mode, r):
+            return Key("memory", "shell", mode, "b1", 2, "armmp-lpae", "1", r)
+        sizes = {"auto": (80, 90), "qemu7": (100, 300), "qemu10": (200, 100)}
+        data = {key(m, r): {"pss": kib - 5, "tables": 5, "ram": 1, "mappings": 7} for m, two in sizes.items()
+                for r, kib in enumerate(two)}
+        ratio = self.memory.against_peers(data, "shell", 2, "auto")
+        self.assertEqual((ratio.low, ratio.high), (0.8, 0.9))
+        text = self.memory.tables(data, list(sizes))
+        self.assertIn("auto over the smaller peer: 0.85 [0.80 .. 0.90], bar 1: met", text)
 
 
 class TestTroubles(WithFile):
@@ -217,7 +282,7 @@ class TestMachine(unittest.TestCase):
 class TestPlan(WithFile):
     def setUp(self):
         super().setUp()
-        self.evaluate = load_evaluate()
+        self.evaluate = load()
         self.args = types.SimpleNamespace(length=1.0, builds={"soft": "b1", "auto": "b1"}, programs=[], together=False,
                                           modes={"compute": ["soft", "auto"]}, smps={"compute": [1]}, flavour="armmp-lpae")
 
@@ -255,7 +320,7 @@ class TestRun(WithFile):
 
     def setUp(self):
         super().setUp()
-        self.evaluate = load_evaluate()
+        self.evaluate = load()
         self.args = types.SimpleNamespace(length=1.0, builds={"auto": "b1"}, scratch=self.folder.name, out=self.path,
                                           archives={True: "archive"})
         self.boots = []
