@@ -2,11 +2,14 @@
 # SPDX-License-Identifier: MIT
 """The judge is judged: boot.py must accept a healthy log and reject each way a boot can go wrong."""
 
+import argparse
 import tempfile
 import unittest
 from pathlib import Path
 
 import boot
+import programs
+import rotation
 import soak
 
 HEALTHY = """[    0.000000] Booting Linux on physical CPU 0x0
@@ -106,12 +109,79 @@ class Soak(unittest.TestCase):
         self.assertTrue(all(not cell[3] for cell in cells if cell[1] == "soft"))
         with tempfile.TemporaryDirectory() as scratch:
             log = Path(scratch) / "log"
-            rotation, _ = soak.start_log(log, 7)
-            soak.append(log, {"cell": self.cell, "seed": 1, "why": []})
+            seed, _ = rotation.start_log(log, 7)
+            rotation.append(log, {"cell": self.cell, "seed": 1, "why": []})
             log.write_text(log.read_text() + '{"cell": ["cut off')
-            self.assertEqual(soak.start_log(log, 9)[0], rotation)
-            soak.append(log, {"cell": self.cell, "seed": 2, "why": []})
-            self.assertEqual([record["seed"] for record in soak.read_log(log)[1]], [1, 2])
+            self.assertEqual(rotation.start_log(log, 9)[0], seed)
+            rotation.append(log, {"cell": self.cell, "seed": 2, "why": []})
+            self.assertEqual([record["seed"] for record in rotation.read_log(log)[1]], [1, 2])
+
+
+class Rotation(unittest.TestCase):
+    cells = [(a, b, c) for a in "abcd" for b in range(3) for c in ("x", "y", "z")]
+
+    def test_every_pair_long_before_every_cell(self):
+        turn, met = rotation.Rotation(self.cells, 5, []), []
+        while len({pair for cell in met for pair in turn.pairs_of(cell)}) < 4 * 3 + 4 * 3 + 3 * 3:
+            met.append(turn.next())
+            turn.count(met[-1])
+        self.assertLess(len(met), 18)
+
+    def test_goes_on_where_it_was(self):
+        whole, log = rotation.Rotation(self.cells, 5, []), []
+        for _ in range(50):
+            cell = rotation.Rotation(self.cells, 5, log).next()
+            self.assertEqual(cell, whole.next())
+            whole.count(cell)
+            log.append({"cell": list(cell)})
+        self.assertEqual(set(whole.counts), set(self.cells))
+
+    def run_until(self, stop, fails):
+        ran = []
+
+        def run_cell(cell, _, number, times):
+            ran.append((number, times))
+            return {"cell": cell, "why": ["wrong"] if number == fails else [], "seconds": 0}
+        with tempfile.TemporaryDirectory() as scratch:
+            args = argparse.Namespace(log=Path(scratch) / "log", seed=3, minutes=0.002)
+            failed = rotation.run(args, self.cells[:2], run_cell, lambda record: None, stop)
+            self.assertEqual(len(rotation.read_log(args.log)[1]), len(ran))
+        return failed, ran
+
+    def test_ends_at_the_first_failure(self):
+        self.assertEqual(self.run_until(True, 2), (1, [(0, 0), (1, 0), (2, 1)]))
+
+
+class Programs(unittest.TestCase):
+    text = "UMBRA: step a ok\nUMBRA: steps done\n" + HEALTHY
+    want = {"a.s": b"mov r0, #1", "b": b""}
+
+    def judge(self, status=0, text=text, got=None):
+        return " ".join(programs.verdict(status, text, self.want if got is None else got, self.want))
+
+    def test_right(self):
+        self.assertEqual(self.judge(), "")
+
+    def test_wrong_output(self):
+        self.assertIn("output a.s differs", self.judge(got={**self.want, "a.s": b"mov r0, #2"}))
+        self.assertIn("no output b", self.judge(got={"a.s": self.want["a.s"]}))
+        self.assertIn("output c differs", self.judge(got={**self.want, "c": b""}))
+
+    def test_wrong_end(self):
+        self.assertIn("exit status 1", self.judge(status=1))
+        self.assertIn("time limit", self.judge(status=None))
+        self.assertIn("no step", self.judge(text=self.text.replace("step a ok", "")))
+        self.assertIn("no 'UMBRA: steps done'", self.judge(text=self.text.replace("steps done", "")))
+        self.assertIn("no 'reboot", self.judge(text=self.text.replace("Power down", "")))
+        self.assertIn("log: UMBRA: step b FAILED", self.judge(text="UMBRA: step b FAILED\n" + self.text))
+
+    def test_results_come_back(self):
+        with tempfile.TemporaryDirectory() as scratch:
+            disk, out = programs.write_results(Path(scratch) / "disk"), Path(scratch) / "out"
+            self.assertEqual(programs.read_results(disk, out), {})
+            (out / "x").write_bytes(b"7")
+            programs.write_archive(disk, out)
+            self.assertEqual(programs.read_results(disk, Path(scratch) / "back"), {"x": b"7"})
 
 
 class Selections(unittest.TestCase):

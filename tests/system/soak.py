@@ -19,22 +19,18 @@ UMBRA is the emulator to test (default build/release/umbra).
 """
 
 import argparse
-import hashlib
 import itertools
-import json
-import os
-import random
 import re
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections import Counter
 from pathlib import Path
 
 import boot
 import guest
+import rotation
 
 MODES = boot.MODES + ("spt=group,windows=2",)
 SMPS = (1, 2, 4, 8)
@@ -69,46 +65,6 @@ def all_cells():
     for cell in itertools.product(boot.FLAVOURS, MODES, SMPS, BUDGETS, STRESSORS):
         if cell[1] != "soft" or not cell[3]:
             yield cell
-
-
-def seed_of(rotation, number):
-    digest = hashlib.sha256(f"{rotation} {number}".encode()).digest()
-    return int.from_bytes(digest[:4], "little") >> 1
-
-
-def read_log(path):
-    """(seed or None, records)"""
-    rotation, records = None, []
-    if path.exists():
-        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-            try:
-                record = json.loads(line)
-            except ValueError:
-                continue
-            if "rotation" in record:
-                rotation = record["rotation"]
-            elif "cell" in record:
-                records.append(record)
-    return rotation, records
-
-
-def append(path, record):
-    """A whole line at once, so that a crash cuts off at most this one."""
-    with open(path, "a", encoding="utf-8") as out:
-        out.write(json.dumps(record) + "\n")
-        out.flush()
-        os.fsync(out.fileno())
-
-
-def start_log(path, seed):
-    rotation, records = read_log(path)
-    if path.exists() and path.stat().st_size and not path.read_bytes().endswith(b"\n"):
-        with open(path, "a", encoding="utf-8") as out:
-            out.write("\n")
-    if rotation is None:
-        rotation = seed or random.randrange(1, 2**31)
-        append(path, {"rotation": rotation})
-    return rotation, records
 
 
 def used(pid):
@@ -214,37 +170,19 @@ def say(record):
 
 
 def run(args):
-    rotation, records = start_log(args.log, args.seed)
-    order = list(all_cells())
-    random.Random(rotation).shuffle(order)
-    counts = Counter(tuple(record["cell"]) for record in records)
-    end, number = time.monotonic() + args.minutes * 60, len(records)
-    failed = 0
-    while time.monotonic() < end:
-        cell = min(order, key=lambda key: counts[key])
-        record = run_cell(cell, seed_of(rotation, number), args,
-                          args.log.parent / (args.log.name + ".logs"), number)
-        append(args.log, record)
-        say(record)
-        counts[cell] += 1
-        number += 1
-        failed += bool(record["why"])
+    folder = args.log.parent / (args.log.name + ".logs")
+    failed = rotation.run(args, all_cells(), lambda cell, seed, number, _: run_cell(
+        cell, rotation.seed_of(seed, number), args, folder, number), say)
     report(args)
     return 1 if failed else 0
 
 
 def report(args):
-    rotation, records = read_log(args.log)
-    if rotation is None:
+    seed, records = rotation.read_log(args.log)
+    if seed is None:
         sys.exit(f"soak.py: {args.log} is not a log of a soak")
-    cells = set(all_cells())
-    done = Counter(tuple(record["cell"]) for record in records)
-    minutes = sum(record["seconds"] for record in records) / 60
-    print(f"{len(records)} runs, {minutes:.1f} minutes, {len(cells & set(done))} of {len(cells)} "
-          f"cells, seed {rotation}")
-    for index, values in ((1, MODES), (2, SMPS), (3, BUDGETS), (4, STRESSORS), (0, boot.FLAVOURS)):
-        print("  " + ", ".join(f"{value}: {sum(n for key, n in done.items() if key[index] == value)}"
-                               for value in values))
+    print("\n".join(rotation.summary(records, all_cells(), seed, {
+        1: MODES, 2: SMPS, 3: BUDGETS, 4: STRESSORS, 0: boot.FLAVOURS})))
     bad = [record for record in records if record["why"]]
     for record in bad:
         say(record)
