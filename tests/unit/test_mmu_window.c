@@ -267,13 +267,45 @@ static int by_value(const void *a, const void *b)
 }
 
 /*
+ * How long this host takes to unmap by hand what one slice may, in one call: the slowest twentieth
+ * is left to interrupts and stolen time, as below.
+ */
+static uint64_t by_hand_ns(uint32_t run, uint32_t gap)
+{
+    static uint64_t ns[100];
+    size_t runs = SLICE_PAGES_MAX / run < SLICE_VMAS_MAX ? SLICE_PAGES_MAX / run : SLICE_VMAS_MAX;
+    size_t pages = (runs ? runs : 1) * (run + gap), bytes = pages * 4096;
+    uint8_t *p = mmap(NULL, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    cr_assert(p != MAP_FAILED);
+    for (unsigned k = 0; k < 100; k++) {
+        for (size_t i = 0; i + run <= pages; i += run + gap)
+            cr_assert(mmap(p + i * 4096, (size_t)run * 4096, PROT_READ, MAP_SHARED | MAP_FIXED,
+                           rig_vm.ram.fd, (off_t)(3 * i) * 4096) != MAP_FAILED);
+        for (size_t i = 0; i < pages; i++)
+            if (i % (run + gap) < run)
+                (void)*(volatile uint8_t *)(p + i * 4096);
+        uint64_t start = thread_ns();
+        cr_assert(mmap(p, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == p);
+        ns[k] = thread_ns() - start;
+    }
+    munmap(p, bytes);
+    qsort(ns, 100, sizeof(ns[0]), by_value);
+    return ns[95];
+}
+
+#define SLICE_NS 200000u
+
+/*
  * The host's mmap lock is held for less than 200 us by a slice, whatever the window holds: single
- * pages, or runs. In CPU time of this thread, which other load on the host hardly changes; the
- * slowest twentieth is left to interrupts and stolen time.
+ * pages, or runs. In CPU time of this thread. That is judged where the host's own part of it,
+ * measured by hand before and after, leaves room for ours: there are virtual machines where it does
+ * not, since the hypervisor flushes TLBs. What a slice may hold at most is judged everywhere.
  */
 static void time_slices(uint32_t run, uint32_t gap)
 {
     static uint64_t ns[PAGES];
+    uint64_t before = by_hand_ns(run, gap), after;
     unsigned n = 0, pages;
 
     for (uint32_t p = 0; p + run <= PAGES; p += run + gap)
@@ -292,10 +324,13 @@ static void time_slices(uint32_t run, uint32_t gap)
     }
     memset(model, 0, sizeof(model));
     qsort(ns, n, sizeof(ns[0]), by_value);
-    cr_log_info("%u slices: median %" PRIu64 " ns, 95 %% %" PRIu64 " ns, longest %" PRIu64 " ns", n,
-                ns[n / 2], ns[n * 19 / 20], ns[n - 1]);
+    after = by_hand_ns(run, gap);
+    cr_log_info("%u slices: median %" PRIu64 " ns, 95 %% %" PRIu64 " ns, longest %" PRIu64
+                " ns; by hand %" PRIu64 ", %" PRIu64 " ns",
+                n, ns[n / 2], ns[n * 19 / 20], ns[n - 1], before, after);
     cr_expect_gt(n, pages / SLICE_PAGES_MAX);
-    cr_expect_lt(ns[n * 19 / 20], 200000);
+    if (before < SLICE_NS / 3 && after < SLICE_NS / 3)
+        cr_expect_lt(ns[n * 19 / 20], SLICE_NS);
 }
 
 Test(window, a_slice_is_short)
