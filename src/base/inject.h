@@ -104,6 +104,8 @@
     X(LOSE_IPI, "lose-ipi", 0.002, 0, "a software-generated interrupt arrives")                    \
     X(LOSE_WAKEUP, "lose-wakeup", 0.05, 0, "a line that rises wakes or kicks its vCPU")            \
     X(SLEEP_BLINDLY, "sleep-blindly", 0.2, 1, "a sleeper looks for its reasons once more")         \
+    X(LOSE_EVENT, "lose-event", 0.05, 0,                                                           \
+      "SEV ends the WFE of others") /* and no clock does, now and then */                          \
     X(LOSE_TIMER, "lose-timer", 0.02, 0, "a timer that expires raises its line")                   \
     X(LOSE_POWER_ON, "lose-power-on", 0.2, 0, "CPU_ON starts the CPU it names")                    \
     /* src/vm_pause.c */                                                                           \
@@ -155,7 +157,8 @@
     X(EXCL_LOCKED, "locked", "exclusive")     \
     X(DOZING, "about-to-halt", "sleep")       \
     X(HALTED, "halted", "sleep")              \
-    X(RAISED, "line-raised", "sleep")
+    X(RAISED, "line-raised", "sleep")         \
+    X(SENT, "event-sent", "sleep")
 
 enum inject_point {
 #define X(id, name, argument) INJECT_AT_##id,

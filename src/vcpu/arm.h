@@ -103,6 +103,8 @@ struct arm_mmu_regs *arm_mmu_regs(struct vcpu *v);
  */
 int arm_timer_create(struct vcpu *v) MUST_CHECK;
 void arm_timer_destroy(struct vcpu *v);
+/* Period of the event stream (CNTKCTL), which ends WFE; 0: off. */
+uint64_t arm_event_stream_ns(const struct vcpu *v);
 uint64_t arm_counter_now(void); /* CNTPCT, guest time scaled to ARM_CNTFRQ; any thread */
 /* Guest time: nanoseconds of the host's monotonic clock, less the pauses of the machine; any
    thread. */

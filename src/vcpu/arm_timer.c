@@ -15,10 +15,10 @@
 
 #include <string.h>
 
-#define CTL_ENABLE  1u
-#define CTL_IMASK   2u
-#define CTL_ISTATUS 4u
-#define NS_PER_TICK (1000000000u / ARM_CNTFRQ)
+#define CTL_ENABLE   1u
+#define CTL_IMASK    2u
+#define CTL_ISTATUS  4u
+#define NS_PER_TICK  (1000000000u / ARM_CNTFRQ)
 
 /* Guest time: host time of its zero; or, with the top bit, the guest time at which it stands. */
 #define CLOCK_STANDS (UINT64_C(1) << 63)
@@ -155,11 +155,21 @@ static uint64_t count_read(struct vcpu *v, const struct sysreg *r)
     return arm_counter_now();
 }
 
-/* ---- CNTKCTL: what user mode may touch (B4.1.26) ---- */
-#define KCTL_PL0PCTEN 1u
-#define KCTL_PL0VCTEN 2u
-#define KCTL_PL0VTEN  (1u << 8)
-#define KCTL_PL0PTEN  (1u << 9)
+/* ---- CNTKCTL: what user mode may touch (B4.1.26), the event stream ---- */
+#define KCTL_PL0PCTEN    1u
+#define KCTL_PL0VCTEN    2u
+#define KCTL_EVNTEN      4u
+#define KCTL_EVNTI_SHIFT 4
+#define KCTL_PL0VTEN     (1u << 8)
+#define KCTL_PL0PTEN     (1u << 9)
+
+/* B8.1.5: an event whenever the bit of the counter that EVNTI names goes to 1, or to 0. */
+uint64_t arm_event_stream_ns(const struct vcpu *v)
+{
+    uint32_t kctl = v->sys->cntkctl;
+
+    return kctl & KCTL_EVNTEN ? (uint64_t)NS_PER_TICK << ((kctl >> KCTL_EVNTI_SHIFT & 15) + 1) : 0;
+}
 
 static bool allow_pct(struct vcpu *v, bool priv)
 {

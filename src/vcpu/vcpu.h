@@ -198,18 +198,25 @@ struct vcpu {
     hva_t fault_addr;
     uint32_t fault_error; /* x86 page-fault error code */
     struct vcpu_debug debug;
+    /* Waiting for others (vcpu_event.c). */
+    unsigned in_vain; /* dozes in a row that ended without a reason */
+    unsigned yields;  /* YIELDs in a row */
+    uint64_t yielded_ns;
 
     /* ---- other threads ---- */
     _Alignas(CACHE_LINE) _Atomic uint32_t
         in_guest;                         /* 1: generated code or a helper of it; 0: quiescent */
     _Atomic uint32_t irq_lines;           /* bit 0 IRQ, bit 1 FIQ, level */
     _Atomic uint32_t powered;             /* PSCI: 0 off, 1 on pending, 2 on */
-    _Atomic uint32_t halted;              /* futex word: 1 while asleep in WFI/WFE/power-off */
+    _Atomic uint32_t halted;              /* futex word: enum vcpu_halted */
     _Atomic uint32_t event;               /* event register (SEV, exclusive clears) */
     _Atomic uint32_t power_pc, power_arg; /* where PSCI CPU_ON starts it: r15 and r0 */
     pthread_t thread;
     _Atomic int32_t host_tid;             /* of the thread that runs it, 0: none */
 };
+
+/* vcpu->halted */
+enum vcpu_halted { AWAKE, HALTED_WFI /* or off */, HALTED_WFE /* events end it, too */ };
 
 /* vcpu->powered */
 enum vcpu_power { VCPU_OFF, VCPU_POWER_CLAIMED, VCPU_ON_PENDING, VCPU_ON };
@@ -232,7 +239,7 @@ void vcpu_print_status(FILE *f, const struct vcpu *v);
 void vcpu_kick(struct vcpu *v, uint32_t poll_bits);
 /* Drive an interrupt line (GIC). Cheap when the level does not change. */
 void vcpu_set_irq(struct vcpu *v, uint32_t line, bool level);
-void vcpu_send_event(struct vcpu *v); /* SEV */
+void vcpu_send_events(struct vm *vm); /* SEV */
 /*
  * Power on at pc with r0 = arg (PSCI CPU_ON): false when it is on, or already being switched on.
  * Any thread.

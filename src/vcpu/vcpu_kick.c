@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * How other threads reach a vCPU, and how a vCPU sleeps: poll word, interrupt lines, event
- * register, quiescence, power.
+ * How other threads reach a vCPU, and how a vCPU sleeps: poll word, interrupt lines, quiescence,
+ * power. Events are in vcpu_event.c.
  *
- * No wake-up is lost: the sleeper stores halted = 1, then reads its reasons to stay awake; a waker
+ * No wake-up is lost: the sleeper stores halted, then reads its reasons to stay awake; a waker
  * makes the reason true, then reads halted. All four are sequentially consistent, so at least one
  * of the two sees the other (Dekker), and the futex re-checks halted in the kernel.
  *
@@ -24,14 +24,7 @@
 #include <limits.h>
 #include <linux/futex.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
-
-/*
- * A WFE also completes when the event stream of the generic timer says so; kernels program it near
- * 100 us, and sleeping longer than that could only delay a guest that relies on it.
- */
-#define EVENT_STREAM_NS 100000
 
 static void futex_wait(_Atomic uint32_t *word, uint32_t value, const struct timespec *timeout)
 {
@@ -66,11 +59,15 @@ void vcpu_set_irq(struct vcpu *v, uint32_t line, bool level)
         vcpu_kick(v, POLL_IRQ);
 }
 
-void vcpu_send_event(struct vcpu *v)
+/* Only out of WFE: SEV is no reason to leave WFI, and kernels execute one for each lock they free.
+ */
+void vcpu_wake_from_event(struct vcpu *v)
 {
-    atomic_store(&v->event, 1);
-    if (atomic_load(&v->halted))
-        wake(v);
+    uint32_t how = HALTED_WFE;
+
+    if (atomic_load(&v->halted) == HALTED_WFE &&
+        atomic_compare_exchange_strong(&v->halted, &how, AWAKE))
+        syscall(SYS_futex, &v->halted, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
 }
 
 void vcpu_quiescent_begin(struct vcpu *v)
@@ -89,51 +86,32 @@ void vcpu_quiescent_end(struct vcpu *v)
     }
 }
 
-static bool must_leave(const struct vcpu *v)
+bool vcpu_must_leave(const struct vcpu *v)
 {
     return atomic_load(&v->irq_lines) || (atomic_load(&v->poll) & (POLL_STOP | POLL_POWER)) ||
            atomic_load(&v->vm->stop) != VM_RUNNING || vm_must_park(v);
 }
 
-/* Sleep once unless `awake` holds; wake-ups may be spurious. */
-static void sleep_unless(struct vcpu *v, bool (*awake)(const struct vcpu *),
-                         const struct timespec *timeout)
+void vcpu_sleep_unless(struct vcpu *v, enum vcpu_halted how, bool (*awake)(const struct vcpu *),
+                       const struct timespec *timeout)
 {
     INJECT_MEET(DOZING);
-    atomic_store(&v->halted, 1);
+    atomic_store(&v->halted, how);
     INJECT_MEET(HALTED);
     if (INJECT(SLEEP_BLINDLY) || !awake(v))
-        futex_wait(&v->halted, 1, timeout);
+        futex_wait(&v->halted, how, timeout);
     atomic_store(&v->halted, 0);
 }
 
 void vcpu_wait_for_interrupt(struct vcpu *v)
 {
-    if (must_leave(v))
+    if (vcpu_must_leave(v))
         return;
     STAT_INC(&stats_vcpu[v->index], wfi_sleeps);
     vcpu_quiescent_begin(v);
-    while (!must_leave(v))
-        sleep_unless(v, must_leave, NULL);
+    while (!vcpu_must_leave(v))
+        vcpu_sleep_unless(v, HALTED_WFI, vcpu_must_leave, NULL);
     vcpu_quiescent_end(v);
-}
-
-static bool has_event(const struct vcpu *v)
-{
-    return must_leave(v) || atomic_load(&v->event);
-}
-
-void vcpu_wait_for_event(struct vcpu *v)
-{
-    static const struct timespec stream = {.tv_nsec = EVENT_STREAM_NS};
-
-    if (!has_event(v)) {
-        STAT_INC(&stats_vcpu[v->index], wfi_sleeps);
-        vcpu_quiescent_begin(v);
-        sleep_unless(v, has_event, &stream);
-        vcpu_quiescent_end(v);
-    }
-    atomic_store(&v->event, 0);
 }
 
 /* ---- power ---- */
@@ -147,7 +125,7 @@ void vcpu_wait_for_power(struct vcpu *v)
 {
     vcpu_quiescent_begin(v);
     while (!has_power(v))
-        sleep_unless(v, has_power, NULL);
+        vcpu_sleep_unless(v, HALTED_WFI, has_power, NULL);
     vcpu_quiescent_end(v);
 }
 

@@ -18,7 +18,6 @@
 #include "vm.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,7 +25,6 @@
 #include <unistd.h>
 
 static _Thread_local struct vcpu *current;
-static unsigned host_cpus; /* processors online when the first vCPU was made */
 
 struct vcpu *vcpu_current(void)
 {
@@ -90,7 +88,7 @@ int vcpu_create(struct vm *vm, unsigned index, struct vcpu **out)
     if (v == MAP_FAILED)
         return -errno;
     vm_bug_dump = dump_current;
-    host_cpus = (unsigned)sysconf(_SC_NPROCESSORS_ONLN);
+    vcpu_event_init();
     v->vm = vm;
     v->index = index;
     v->exc = ARM_EXC_NONE;
@@ -225,8 +223,7 @@ static void handle_exit(struct vcpu *v, enum tcg_exit why)
         debug_stop(v, DEBUG_WATCH);
         break;
     case TCG_EXIT_YIELD:
-        if (v->vm->ncpus > host_cpus)
-            sched_yield();
+        vcpu_yield(v);
         break;
     default:
         break;

@@ -92,6 +92,7 @@ TESTS = {
     "lose-ipi": [("inj_sleep.arm", "spt")],
     "lose-wakeup": [("inj_sleep.arm", "spt")],
     "sleep-blindly": [("inj_sleep.arm", "spt")],
+    "lose-event": [("events.arm", "auto")],
     "lose-timer": [("inj_sleep.arm", "spt")],
     "lose-power-on": [("inj_sleep.arm", "spt")],
     "pause-at-once": [("pause_torture", TORTURE)],

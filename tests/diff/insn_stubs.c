@@ -33,9 +33,9 @@ void mmu_dsb(struct vcpu *v)
     (void)v;
 }
 
-void vcpu_send_event(struct vcpu *v)
+void vcpu_send_events(struct vm *vm)
 {
-    (void)v;
+    (void)vm;
 }
 
 bool mmu_fetch_page(struct vcpu *v, gva_t pc, struct mmu_fetch *out)

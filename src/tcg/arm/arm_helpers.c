@@ -53,9 +53,7 @@ void arm_helper_fetch_fault(struct vcpu *v, uint32_t va)
 
 void arm_helper_sev(struct vcpu *v)
 {
-    for (unsigned i = 0; i < v->vm->ncpus; i++) {
-        vcpu_send_event(v->vm->cpu[i]);
-    }
+    vcpu_send_events(v->vm);
 }
 
 void arm_helper_sevl(struct vcpu *v)
