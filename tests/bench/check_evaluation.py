@@ -5,6 +5,7 @@ is a shell script."""
 import importlib.machinery
 import importlib.util
 import os
+import subprocess
 import sys
 import tempfile
 import types
@@ -139,6 +140,21 @@ class TestParallel(WithFile):
         self.pair("native", 0, 4.0, 2.0)
         self.results.add(Key("parallel", "make1", "auto", "b1", 2, "armmp-lpae", "1", 0), {"seconds": 9.0})
         self.assertEqual(report.speedups(self.view("parallel"), (2, "armmp-lpae"), "make", "auto"), {})
+
+    def test_both_do_the_same_work_and_neither_is_the_first(self):
+        programs.write_script(self.path + ".script", "mutex1:400 mutex2:400")
+        machine.write_wrapper(os.path.join(self.folder.name, "sysbench"), f"sh {self.folder.name}/note")
+        with open(os.path.join(self.folder.name, "note"), "w", encoding="utf-8") as f:
+            f.write(f'echo "$2 $3" >>{self.folder.name}/calls\n')
+        with open(self.path + ".script", "rb") as script:
+            text = script.read().rstrip(b"\0").decode()
+        done = subprocess.run(["sh", "-c", text], capture_output=True, text=True, check=True, env=dict(
+            os.environ, EVAL_FOLDER=self.folder.name, PATH=f"{self.folder.name}:/usr/bin:/bin"))
+        with open(os.path.join(self.folder.name, "calls"), encoding="utf-8") as f:
+            calls = f.read().splitlines()
+        self.assertEqual(calls, ["--mutex-locks=51 --threads=2", "--mutex-locks=400 --threads=1",
+                                 "--mutex-locks=51 --threads=2", "--mutex-locks=200 --threads=2"])
+        self.assertIn("UMBRA-EVAL end mutex2 0", done.stdout)
 
     def test_every_work_is_there_twice(self):
         for name in programs.PARALLEL:

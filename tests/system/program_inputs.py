@@ -22,7 +22,7 @@ from evaluation import machine, programs as bench_programs  # noqa: E402 pylint:
 FOLDER = Path(__file__).parent / "programs"
 CROSS = "arm-linux-gnueabihf-gcc"
 CSMITH_OPTIONS = "--max-funcs 6 --max-block-depth 4"
-RANDOM_PROGRAMS = 2
+RANDOM_PROGRAMS = 1
 STRESSORS = {
     "cpu": "200 --cpu-method all", "vecmath": "300", "vecwide": "60", "fp": "10", "atomic": "100", "matrix": "100",
     "matrix-3d": "20", "crypt": "20", "hash": "20", "str": "100", "wcs": "100", "qsort": "4", "heapsort": "2",
@@ -31,7 +31,7 @@ STRESSORS = {
     "vm": "400 --vm-bytes 16M", "mutex": "4000", "futex": "4000", "pipe": "20000", "sem": "20000", "malloc": "20000",
     "memrate": "4 --memrate-bytes 8M", "funcret": "200", "factor": "100", "jpeg": "4", "judy": "2", "skiplist": "2",
     "radixsort": "2", "trig": "20", "expmath": "20", "logmath": "20", "powmath": "20", "besselmath": "20"}
-STRESSORS_AT_ONCE = 8
+STRESSORS_AT_ONCE = 6
 MODULES = """array ast audioop base64 baseexception binascii binop bisect bool buffer bytes bz2 calendar call cmath codeop
 collections complex contextlib copy csv ctypes dataclasses decimal deque descr dict difflib enum exceptions
 fileio float format fractions fstring functools generators genericalias grammar hash hashlib heapq hmac html int
@@ -39,11 +39,11 @@ itertools json list listcomps long marshal math memoryview minidom mmap ordered_
 queue range re richcmp sched scope set setcomps shelve slice sort str strftime string struct super syntax
 textwrap thread time tokenize tuple types typing unicodedata userdict weakref with xml_etree zlib signal select
 selectors poll fork1 posix""".split()
-MODULES_AT_ONCE = 5
+MODULES_AT_ONCE = 4
 PERL_FOLDERS = ("base", "cmd", "comp", "mro", "op", "opbasic", "re", "uni", "io", "lib")
 PERL_SLOW = re.compile(rb"fresh_perl|runperl|run_multiple_progs|fold_grind|EXHAUSTIVE|fork")
 PERL_LEFT = re.compile(r"uniprops|psycho|speed|eintr")  # made at a build, or slow, or about time
-PERL_AT_ONCE = 20
+PERL_AT_ONCE = 15
 
 
 def run(*command, **options):
@@ -81,7 +81,7 @@ def prepare_gcc(seed, inputs, expected):
         words.append(f"{one}:{name}")
         for level in "0123s":
             (expected / f"{name}-O{level}.txt").write_bytes(printed)
-    (inputs / "large.i").write_text(bench_programs.c_source(rng.randrange(20, 40)), encoding="utf-8")
+    (inputs / "large.i").write_text(bench_programs.c_source(rng.randrange(8, 20)), encoding="utf-8")
     for source in inputs.glob("*.i"):
         for level in "0123s":
             run(CROSS, "-w", "-fno-ident", f"-O{level}", "-S", "-o", f"{expected}/{source.stem}-O{level}.s", source.name,

@@ -188,7 +188,7 @@ def main():
             command.add_argument("--minutes", type=float, default=30)
         if name != "report":
             command.add_argument("--seed", type=int, default=0)
-            command.add_argument("--timeout", type=float, default=1800, help="seconds for one cell")
+            command.add_argument("--timeout", type=float, default=3600, help="seconds for one cell")
         if name == "cell":
             command.add_argument("program", choices=PROGRAMS)
             command.add_argument("tier", choices=tuple(TIERS))
