@@ -24,13 +24,15 @@ CROSS = "arm-linux-gnueabihf-gcc"
 CSMITH_OPTIONS = "--max-funcs 6 --max-block-depth 4"
 RANDOM_PROGRAMS = 1
 STRESSORS = {
-    "cpu": "200 --cpu-method all", "vecmath": "300", "vecwide": "60", "fp": "10", "atomic": "100", "matrix": "100",
-    "matrix-3d": "20", "crypt": "20", "hash": "20", "str": "100", "wcs": "100", "qsort": "4", "heapsort": "2",
-    "mergesort": "2", "bsearch": "10", "hsearch": "10", "lsearch": "4", "tsearch": "10", "zlib": "10", "prime": "200",
-    "fma": "20000", "regs": "20000", "shuffle": "50", "tree": "2", "rotate": "100", "bitops": "500", "memcpy": "50",
-    "vm": "400 --vm-bytes 16M", "mutex": "4000", "futex": "4000", "pipe": "20000", "sem": "20000", "malloc": "20000",
-    "memrate": "4 --memrate-bytes 8M", "funcret": "200", "factor": "100", "jpeg": "4", "judy": "2", "skiplist": "2",
-    "radixsort": "2", "trig": "20", "expmath": "20", "logmath": "20", "powmath": "20", "besselmath": "20"}
+    "cpu": "200 --cpu-method all", "vecmath": "300", "vecwide": "60", "vecfp": "20", "vecshuf": "20", "fp": "10", "atomic": "100",
+    "matrix": "100", "matrix-3d": "20", "sparsematrix": "4", "crypt": "20", "hash": "20", "str": "100", "wcs": "100",
+    "qsort": "4", "heapsort": "2", "mergesort": "2", "shellsort": "2", "radixsort": "2", "bsearch": "10", "hsearch": "10",
+    "lsearch": "4", "tsearch": "10", "skiplist": "2", "tree": "2", "judy": "2", "list": "100", "randlist": "2",
+    "zlib": "10", "jpeg": "4", "regs": "20000", "rotate": "100", "funcret": "200", "misaligned": "50", "memcpy": "50",
+    "longjmp": "200000", "context": "20000", "goto": "2000", "branch": "2000", "far-branch": "20", "icache": "2000",
+    "cacheline": "50", "dekker": "2000", "peterson": "2000", "vm": "400 --vm-bytes 16M", "mutex": "4000",
+    "futex": "4000", "pthread": "200", "pipe": "20000", "sem": "20000", "malloc": "20000",
+    "memrate": "4 --memrate-bytes 8M", "sigfpe": "2000"}
 STRESSORS_AT_ONCE = 6
 MODULES = """array ast audioop base64 baseexception binascii binop bisect bool buffer bytes bz2 calendar call cmath codeop
 collections complex contextlib copy csv ctypes dataclasses decimal deque descr dict difflib enum exceptions
