@@ -213,7 +213,8 @@ def run_kill(arguments):
         with Phone(folder, state, arguments.smp, arguments.mmu) as phone:
             phone.connect()
             phone.shell(f"echo second > {KEPT}; settings put global umbra_test 43; sync")
-            phone.shell("(trap '' HUP; while true; do cat /system/lib/lib*.so > /data/local/tmp/noise; done) "
+            # A new sh: a subshell of Android's keeps the terminal open behind its redirections, and adb waits for that.
+            phone.shell("sh -c \"trap '' HUP; while true; do cat /system/lib/lib*.so > /data/local/tmp/noise; done\" "
                         "< /dev/null > /dev/null 2>&1 &")
             time.sleep(5)
             expect("something is being written", int(phone.shell("ls -l /data/local/tmp/noise").split()[3]) > 0)
