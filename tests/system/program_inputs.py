@@ -60,7 +60,7 @@ def limit_cpu():
 def random_program(root, seed, name, folder):
     """One that ends soon: its seed, source, preprocessed source and output; None for another."""
     source = folder / f"{name}.c"
-    run("qemu-arm", "-L", root, root / "usr/bin/csmith", *CSMITH_OPTIONS.split(), "--seed", seed, "--output", source,
+    run("qemu-arm", "-L", root, root / "usr/bin/csmith", *CSMITH_OPTIONS.split(), "--seed", seed, "--output", source.name,
         cwd=folder, stdout=subprocess.DEVNULL)
     (folder / "platform.info").unlink()
     run(CROSS, "-E", "-P", "-w", f"-I{root}/usr/include/csmith", "-o", folder / f"{name}.i", source)

@@ -17,8 +17,10 @@ TXT
 chmod 755 compile
 
 for item in $CSMITH; do
+    # The source names its options, so the file has the same name here and on the host.
     # shellcheck disable=SC2086 # options are words
-    step "csmith ${item%%:*}" csmith $CSMITH_OPTIONS --seed "${item%%:*}" --output "$OUT/${item#*:}.c"
+    step "csmith ${item%%:*}" csmith $CSMITH_OPTIONS --seed "${item%%:*}" --output "${item#*:}.c"
+    mv "${item#*:}.c" "$OUT"
 done
 for level in 0 1 2 3 s; do
     for source in *.i; do
