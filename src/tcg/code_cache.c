@@ -50,6 +50,10 @@ int code_cache_create(struct tcg *t, size_t bytes)
     t->max_blocks = (uint32_t)(bytes / BYTES_PER_BLOCK);
     t->rw = t->rx = MAP_FAILED;
     t->arena = map_anon(t->arena_bytes);
+    /* It is filled in order, so few large pages are in part unused; small ones took a fault for
+     * each dozen of blocks. */
+    if (t->arena != MAP_FAILED)
+        (void)madvise(t->arena, t->arena_bytes, MADV_HUGEPAGE);
     t->by_code = map_anon(t->max_blocks * sizeof(*t->by_code));
     /* A block has code of two pages at most. */
     t->pages = map_anon(2 * (size_t)t->max_blocks * sizeof(*t->pages));
