@@ -126,6 +126,25 @@ static void put_compare_chain(struct program *p)
     }
 }
 
+/* MOV rd, rm */
+static void put_move(struct program *p, unsigned rd, unsigned rm)
+{
+    put_word(p, p->thumb ? 0xea4f0000 | rd << 8 | rm : 0xe1a00000 | rd << 12 | rm);
+}
+
+/* Two to four of R0-R6 change places, by way of R7: a value stands in the slot of another, and
+ * comes back to its own some rounds later. */
+static void put_rotation(struct program *p)
+{
+    unsigned n = 2 + below(p, 3), first = below(p, 7), step = 1 + below(p, 6);
+
+    put_move(p, 7, first);
+    for (unsigned i = 0; i + 1 < n; i++) {
+        put_move(p, (first + i * step) % 7, (first + (i + 1) * step) % 7);
+    }
+    put_move(p, (first + (n - 1) * step) % 7, 7);
+}
+
 /* Load or store of R0-R7 in the data: LDR, STR, LDRB, STRB [r11, #imm]. */
 static void put_access(struct program *p)
 {
@@ -228,7 +247,10 @@ static void put_set(struct program *p, unsigned rn, unsigned k)
 
 static void put_item(struct program *p)
 {
-    switch (below(p, 9)) {
+    switch (below(p, 10)) {
+    case 9:
+        put_rotation(p);
+        break;
     case 8:
         put_compare_chain(p);
         break;
