@@ -26,8 +26,8 @@ RANDOM_PROGRAMS = 1
 STRESSORS = {
     "cpu": "200 --cpu-method all", "vecmath": "300", "vecwide": "60", "vecfp": "20", "vecshuf": "20", "fp": "10", "atomic": "100",
     "matrix": "100", "matrix-3d": "20", "sparsematrix": "4", "crypt": "20", "hash": "20", "str": "100", "wcs": "100",
-    "qsort": "4", "heapsort": "2", "mergesort": "2", "shellsort": "2", "radixsort": "2", "bsearch": "10", "hsearch": "10",
-    "lsearch": "4", "tsearch": "10", "skiplist": "2", "tree": "2", "judy": "2", "list": "100", "randlist": "2",
+    "qsort": "4", "heapsort": "2", "mergesort": "2", "shellsort": "1", "radixsort": "2", "bsearch": "10", "hsearch": "10",
+    "lsearch": "1", "tsearch": "3", "skiplist": "2", "tree": "2 --tree-size 2000", "judy": "2", "list": "100", "randlist": "2",
     "zlib": "10", "jpeg": "4", "regs": "20000", "rotate": "100", "funcret": "200", "misaligned": "50", "memcpy": "50",
     "longjmp": "200000", "context": "20000", "goto": "2000", "branch": "2000", "far-branch": "20", "icache": "2000",
     "cacheline": "50", "dekker": "2000", "peterson": "2000", "vm": "400 --vm-bytes 16M", "mutex": "4000",
