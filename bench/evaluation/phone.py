@@ -16,6 +16,7 @@ from umbra_android import Problem, adb, formats, pieces, stages  # noqa: E402
 
 SCREEN = (320, 480)
 MEMORY_MIB = 1024
+DATA_MIB = 1024
 FRAMEBUFFER = 0x40000000 + (MEMORY_MIB - 4) * (1 << 20)  # of peers; "mem=" keeps the kernel away from it
 # The paper's six and where versions of Android have them: the first that the image has counts.
 APPLICATIONS = {
@@ -30,10 +31,12 @@ QUIET_CPU, QUIET_S, QUIET_LIMIT_S = 0.35, 4, 90
 
 
 def prepare_disks(guest, folder):
-    """Raw images that every emulator reads: {name: path}."""
-    folder.mkdir(parents=True, exist_ok=True)
-    disks = {}
+    """Raw images that every emulator reads: {name: path}. What the guest writes to and the image lacks is made empty."""
+    guest.state = folder / "new"
+    disks = pieces.writable_disks(guest, False, DATA_MIB)
     for name, path in guest.disks.items():
+        if name in disks:
+            continue
         raw = folder / f"{name}.raw"
         if not raw.is_file():
             part = folder / f"{name}.part"

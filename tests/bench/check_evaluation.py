@@ -5,6 +5,7 @@ is a shell script."""
 import importlib.machinery
 import importlib.util
 import os
+import pathlib
 import subprocess
 import sys
 import tempfile
@@ -15,7 +16,7 @@ import xml.etree.ElementTree
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(ROOT, "bench"))
-from evaluation import machine, plot, programs, report  # noqa: E402
+from evaluation import machine, phone, plot, programs, report  # noqa: E402
 from evaluation.results import Key, Results  # noqa: E402
 
 
@@ -376,6 +377,19 @@ class TestRun(WithFile):
     def test_a_guest_that_does_not_boot_is_given_up(self):
         fates = [[machine.Failure("no boot", "", "boot")]] * 3
         self.assertEqual(self.outcome(*fates), {n: ["failed"] for n in ("perl", "gzip", "cc1")})
+
+
+class TestPhone(unittest.TestCase):
+    def test_disks_that_the_image_lacks_are_made(self):
+        with tempfile.TemporaryDirectory() as name:
+            folder = pathlib.Path(name)
+            (folder / "system.img").write_bytes(b"system".ljust(4096, b"\0"))
+            guest = types.SimpleNamespace(disks={"system": folder / "system.img"}, state=None)
+            disks = phone.prepare_disks(guest, folder / "work")
+            self.assertEqual(sorted(disks), ["cache", "system", "userdata"])
+            self.assertEqual(disks["system"].read_bytes(), (folder / "system.img").read_bytes())
+            with open(disks["userdata"], "rb") as disk:
+                self.assertEqual(disk.read(1082)[1080:], b"\x53\xef", "no ext4 file system")
 
 
 if __name__ == "__main__":
