@@ -15,10 +15,10 @@
 
 #include <string.h>
 
-#define CTL_ENABLE   1u
-#define CTL_IMASK    2u
-#define CTL_ISTATUS  4u
-#define NS_PER_TICK  (1000000000u / ARM_CNTFRQ)
+#define CTL_ENABLE  1u
+#define CTL_IMASK   2u
+#define CTL_ISTATUS 4u
+#define NS_PER_TICK (1000000000u / ARM_CNTFRQ)
 
 /* Guest time: host time of its zero; or, with the top bit, the guest time at which it stands. */
 #define CLOCK_STANDS (UINT64_C(1) << 63)

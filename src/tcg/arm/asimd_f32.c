@@ -133,11 +133,6 @@ static ir_ref step(struct arm_ctx *s, ir_ref x, ir_ref y)
                   asimd_vop(s, IR_VANDN, 8, y, special), 0);
 }
 
-static ir_ref constant(struct arm_ctx *s, uint32_t bits)
-{
-    return asimd_lanes(s, 4, bits);
-}
-
 #define TWO_F32   0x40000000u
 #define THREE_F32 0x40400000u
 #define HALF_F32  0x3f000000u
@@ -220,11 +215,11 @@ NODES(VCEQ, asimd_fop(s, IR_VFCEQ, n, m, 0))
 NODES(VCGE, asimd_fop(s, IR_VFCGE, n, m, 0))
 NODES(VCGT, asimd_fop(s, IR_VFCGT, n, m, 0))
 NODES(VACGE, asimd_fop(s, IR_VFCGE, absolute(s, n), absolute(s, m), 0))
-NODES(VRECPS, asimd_fop(s, IR_VFSUB, constant(s, TWO_F32), step(s, n, m), 0))
-NODES(VRSQRTS,
-      asimd_fop(s, IR_VFMUL, asimd_fop(s, IR_VFSUB, constant(s, THREE_F32), step(s, n, m), 0),
-                constant(s, HALF_F32), 0))
 NODES(VACGT, asimd_fop(s, IR_VFCGT, absolute(s, n), absolute(s, m), 0))
+NODES(VRECPS, asimd_fop(s, IR_VFSUB, asimd_lanes(s, 4, TWO_F32), step(s, n, m), 0))
+NODES(VRSQRTS,
+      asimd_fop(s, IR_VFMUL, asimd_fop(s, IR_VFSUB, asimd_lanes(s, 4, THREE_F32), step(s, n, m), 0),
+                asimd_lanes(s, 4, HALF_F32), 0))
 
 /* Pairs: even and odd lanes of n followed by m, in the low halves, and nothing above. */
 static bool pairwise(struct arm_ctx *s, ARGS *a, enum ir_op op)
