@@ -298,14 +298,15 @@ static uint64_t by_hand_ns(uint32_t run, uint32_t gap)
 
 /*
  * The host's mmap lock is held for less than 200 us by a slice, whatever the window holds: single
- * pages, or runs. In CPU time of this thread. That is judged where the host's own part of it,
- * measured by hand before and after, leaves room for ours: there are virtual machines where it does
- * not, since the hypervisor flushes TLBs. What a slice may hold at most is judged everywhere.
+ * pages, or runs. In CPU time of this thread. That is judged where the host takes less than a third
+ * of it for as much by hand. It does not on a virtual machine whose hypervisor flushes TLBs, where
+ * slices of runs of 16 pages take 440 us, by hand 120 (docs/mmu.md). What a slice may hold at most
+ * is judged everywhere.
  */
 static void time_slices(uint32_t run, uint32_t gap)
 {
     static uint64_t ns[PAGES];
-    uint64_t before = by_hand_ns(run, gap), after;
+    uint64_t by_hand;
     unsigned n = 0, pages;
 
     for (uint32_t p = 0; p + run <= PAGES; p += run + gap)
@@ -315,6 +316,7 @@ static void time_slices(uint32_t run, uint32_t gap)
 
         peek(i, &value);
     }
+    by_hand = by_hand_ns(run, gap); /* with all that mapped: flushing TLBs may cost by that */
     pages = w.mapped;
     for (bool more = true; more; n++) {
         uint64_t start = thread_ns();
@@ -324,12 +326,11 @@ static void time_slices(uint32_t run, uint32_t gap)
     }
     memset(model, 0, sizeof(model));
     qsort(ns, n, sizeof(ns[0]), by_value);
-    after = by_hand_ns(run, gap);
     cr_log_info("%u slices: median %" PRIu64 " ns, 95 %% %" PRIu64 " ns, longest %" PRIu64
-                " ns; by hand %" PRIu64 ", %" PRIu64 " ns",
-                n, ns[n / 2], ns[n * 19 / 20], ns[n - 1], before, after);
+                " ns; by hand %" PRIu64 " ns",
+                n, ns[n / 2], ns[n * 19 / 20], ns[n - 1], by_hand);
     cr_expect_gt(n, pages / SLICE_PAGES_MAX);
-    if (before < SLICE_NS / 3 && after < SLICE_NS / 3)
+    if (by_hand < SLICE_NS / 3)
         cr_expect_lt(ns[n * 19 / 20], SLICE_NS);
 }
 
