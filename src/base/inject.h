@@ -115,7 +115,7 @@
     X(FREE_AT_ONCE, "free-at-once", 0.05, 0, "what readers may see is freed after they left")      \
     /* no fault: random yields and short sleeps wherever threads meet */                           \
     X(PERTURB, "perturb", 0.01, 0, NULL)                                                           \
-    /* no fault either: the host may refuse a mapping at any time (src/mmu/window.c) */            \
+    /* no fault either: the host may refuse a mapping at any time (mmu/window_host.c) */           \
     X(MMAP_ENOMEM, "mmap-enomem", 0.02, 0, NULL)                                                   \
     /* nor this: which passages of INJECT_MEET() followed each other is counted */                 \
     X(COVERAGE, "coverage", 1, 0, NULL)

@@ -134,7 +134,7 @@ static bool take_ration(struct vcpu *v)
     struct spt_vcpu *s = v->mmu->spt;
     uint64_t now = __rdtsc();
 
-    if (now - s->last_ration < RATION_US * v->vm->mmu->spt->ticks_per_us)
+    if (now - s->last_ration < RATION_US * v->vm->mmu->host.ticks_per_us)
         return false;
     s->last_ration = now;
     return true;

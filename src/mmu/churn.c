@@ -48,7 +48,7 @@ bool churn_forgives(struct vcpu *v, gva_t gva)
 
     if (!churn_refuses(v, gva))
         return true;
-    if (__rdtsc() - e->last_drop < QUIET_US * v->vm->mmu->spt->ticks_per_us)
+    if (__rdtsc() - e->last_drop < QUIET_US * v->vm->mmu->host.ticks_per_us)
         return false;
     e->drops = 0;
     return true;

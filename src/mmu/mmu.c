@@ -144,7 +144,8 @@ int spt_create(struct vm *vm, const struct mmu_options *o)
         mmu_zfree(s, sizeof(*s));
         return -ENOMEM;
     }
-    s->ticks_per_us = tier_ticks_per_us();
+    host_cost_measure(&vm->mmu->host);
+    s->price = tier_prices(&vm->mmu->host);
     s->budget = o->vma_budget ? o->vma_budget : budget_read_limit();
     if (s->budget < BUDGET_MIN)
         s->budget = BUDGET_MIN;

@@ -100,6 +100,8 @@ enum mmu_fault_action {
 enum mmu_fault_action mmu_spt_fault(struct vcpu *v, hva_t addr, bool is_write, uint32_t memop);
 /* -mmu auto: what belongs to user space has no place in privileged windows. */
 bool mmu_is_tiered(const struct vcpu *v);
+/* So much of the time until now went into translation, which windows do not make faster. */
+void mmu_not_run(struct vcpu *v, uint64_t ns);
 /* A hot site of MMU_FAULT_SOFT touches gva: true when the page is now in the current window. */
 bool mmu_spt_promote(struct vcpu *v, gva_t gva, bool is_write, uint32_t memop);
 /* Is addr in one of this vCPU's windows (guards included)? Async-signal-safe. */

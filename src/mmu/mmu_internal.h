@@ -9,6 +9,7 @@
 #pragma once
 
 #include "base/types.h"
+#include "host_cost.h"
 #include "mmu/mmu.h"
 #include "vcpu/arm.h"
 #include "vcpu/vcpu.h"
@@ -294,6 +295,7 @@ struct mmu_vm {
     uint64_t npages;
     _Atomic uint64_t *page; /* [npages] descriptors: of RAM, then of flash */
     _Atomic uint32_t rom_shows_other; /* banks of flash that are not read directly, a bit each */
+    struct host_cost host;  /* measured unless in soft mode */
     struct spt_vm *spt;     /* NULL in soft mode */
 };
 

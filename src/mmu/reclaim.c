@@ -3,8 +3,8 @@
  * The reclaimer: a thread that clears windows which vCPUs have taken out of use (I-3). A vCPU that
  * gives up a window with many mappings retires it and goes on with a clean one; unmapping thousands
  * of pages is not its business. The host's mmap lock is one for the process, so the reclaimer works
- * in slices (window.c) between which others can have it. It does not yield: on a busy host retired
- * windows would pile up.
+ * in slices (window_host.c) between which others can have it. It does not yield: on a busy host
+ * retired windows would pile up.
  *
  * A retired window (WINDOW_RETIRED in its tag, nothing else) belongs to nobody: its owner never
  * uses its base again, TLB maintenance passes it over, and what it still maps stays counted in the

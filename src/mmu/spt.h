@@ -25,10 +25,19 @@
 
 struct reclaimer;
 
+/* What auto reckons with, in microseconds. */
+struct tier_prices {
+    uint32_t promote; /* that a context runs before its first promotion */
+    uint32_t fault;   /* a host fault with its fill */
+    uint32_t abort;   /* a host fault that ends in an abort of the guest */
+    uint32_t fill;    /* a fill without a fault */
+    uint32_t drop;    /* maintenance that drops a page: the call, and whom it holds up */
+};
+
 struct spt_vm {
     struct mmu_options opt;
-    unsigned windows;      /* that each vCPU has */
-    uint64_t ticks_per_us; /* host's time-stamp counter */
+    unsigned windows; /* that each vCPU has */
+    struct tier_prices price;
     struct reclaimer *reclaimer;
     _Atomic uint64_t vmas; /* of all windows, beyond one for each arena */
     uint64_t budget;
@@ -134,7 +143,7 @@ bool churn_refuses(struct vcpu *v, gva_t gva);  /* accesses take the soft TLB */
 bool churn_forgives(struct vcpu *v, gva_t gva); /* an access proved hot: may it have its page? */
 
 /* ---- -mmu auto (tier.c); owner ---- */
-uint64_t tier_ticks_per_us(void); /* of the host's time-stamp counter; measured once */
+struct tier_prices tier_prices(const struct host_cost *host);
 void tier_enter_user(struct vcpu *v);
 void tier_leave_user(struct vcpu *v);
 void tier_note_fault(struct vcpu *v, bool filled); /* user code took a host fault */

@@ -193,7 +193,7 @@ struct window *spt_privileged_window(struct vcpu *v, const struct context *c)
 static void retire_left(struct vcpu *v)
 {
     struct spt_vcpu *s = v->mmu->spt;
-    uint64_t since = __rdtsc() - LEFT_US * v->vm->mmu->spt->ticks_per_us;
+    uint64_t since = __rdtsc() - LEFT_US * v->vm->mmu->host.ticks_per_us;
     unsigned n = 0;
 
     for (unsigned i = 1; i < atomic_load(&s->nused) && n < LEFT_AT_ONCE; i++) {

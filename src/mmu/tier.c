@@ -24,38 +24,45 @@
 
 #include <x86intrin.h>
 
-#define PROMOTE_US   16000 /* user time before the first promotion; break-even of a typical one */
-#define SHARE        4    /* fills may cost one part in this many of the time in user mode */
-#define FAULT_US     10    /* a host fault with its fill */
-#define ABORT_US     5     /* a host fault that ends in an abort of the guest */
-#define FILL_US      5    /* a fill without */
-#define DROP_US      60   /* maintenance that drops a page: the call, and whom it holds up */
-#define DROPS_MIN    64   /* fewer lately are no storm */
-#define RECENT_US    64000
-#define SHIFT_MAX    10
-#define CALIBRATE_NS 200000
+/* The time of so many before the first promotion, break-even of a typical context: 16 ms on a quick
+ * host. */
+#define PROMOTE_FILLS 1600
+#define SHARE         4  /* fills may cost one part in this many of the time in user mode */
+#define FAULT_US      10 /* prices on a host that is quick; a slow one's are measured */
+#define ABORT_US      5
+#define FILL_US       5
+#define DROP_US       60
+#define DROPS_MIN     64 /* fewer lately are no storm */
+#define RECENT_US     64000
+#define SHIFT_MAX     10
 
-/* Host ticks in a microsecond, measured once. */
-uint64_t tier_ticks_per_us(void)
+static uint32_t at_least(uint32_t us, uint64_t ns)
 {
-    static uint64_t cached;
-    uint64_t ns, start_ns, start;
+    return ns / 1000 > us ? (uint32_t)(ns / 1000) : us;
+}
 
-    if (cached)
-        return cached;
-    start_ns = stats_now_ns();
-    start = __rdtsc();
-    while ((ns = stats_now_ns() - start_ns) < CALIBRATE_NS)
-        ;
-    cached = (__rdtsc() - start) * 1000 / ns;
-    return cached;
+/*
+ * Signal and mapping are a quarter of what a fill takes in the end: its other pages are touched for
+ * the first time, too, and it is unmapped one day, both beside CPUs that must flush their TLBs.
+ */
+struct tier_prices tier_prices(const struct host_cost *host)
+{
+    uint32_t fault = at_least(FAULT_US, 4 * ((uint64_t)host->signal_ns + host->map_ns));
+
+    return (struct tier_prices){
+        .promote = PROMOTE_FILLS * fault,
+        .fault = fault,
+        .abort = at_least(ABORT_US, 2 * (uint64_t)host->signal_ns),
+        .fill = at_least(FILL_US, 2 * (uint64_t)host->map_ns),
+        .drop = DROP_US + fault - FAULT_US,
+    };
 }
 
 static bool may_promote(const struct vcpu *v, const struct context *c)
 {
     const struct tier *t = &c->tier;
-    uint64_t us = v->vm->mmu->spt->ticks_per_us;
-    uint64_t need = t->cost_us * SHARE + ((uint64_t)PROMOTE_US << t->demotions);
+    uint64_t us = v->vm->mmu->host.ticks_per_us;
+    uint64_t need = t->cost_us * SHARE + ((uint64_t)v->vm->mmu->spt->price.promote << t->demotions);
 
     return t->user_ticks > need * us;
 }
@@ -68,7 +75,7 @@ static void fill_known_pages(struct vcpu *v, struct context *c)
 
         if (tag >> 32 == v->ctx_id && !(tag & SOFT_FLAGS) &&
             spt_fill_page(v, tag & UINT32_MAX & GUEST_PAGE_MASK, false))
-            c->tier.cost_us += FILL_US;
+            c->tier.cost_us += v->vm->mmu->spt->price.fill;
     }
 }
 
@@ -115,10 +122,20 @@ static void account(struct vcpu *v, struct context *c)
     c->tier.user_ticks += now - v->mmu->user_since;
     c->tier.recent_ticks += now - v->mmu->user_since;
     v->mmu->user_since = now;
-    if (c->tier.recent_ticks > RECENT_US * v->vm->mmu->spt->ticks_per_us) {
+    if (c->tier.recent_ticks > RECENT_US * v->vm->mmu->host.ticks_per_us) {
         c->tier.recent_ticks /= 2;
         c->tier.recent_drops /= 2;
     }
+}
+
+void mmu_not_run(struct vcpu *v, uint64_t ns)
+{
+    uint64_t now = __rdtsc(), since = v->mmu->user_since;
+
+    if (!since)
+        return;
+    since += ns * v->vm->mmu->host.ticks_per_us / 1000;
+    v->mmu->user_since = since < now ? since : now;
 }
 
 void tier_leave_user(struct vcpu *v)
@@ -146,20 +163,21 @@ static bool dropped_since(struct vcpu *v)
 /* More than its share over its life; or, whatever its life was, in a storm of maintenance now. */
 static bool too_dear(const struct vcpu *v, const struct tier *t)
 {
-    uint64_t us = v->vm->mmu->spt->ticks_per_us;
+    uint64_t us = v->vm->mmu->host.ticks_per_us;
 
     return t->cost_us * (SHARE + 1) * us > t->user_ticks ||
            (t->recent_drops >= DROPS_MIN &&
-            t->recent_drops * DROP_US * SHARE * us > t->recent_ticks);
+            t->recent_drops * v->vm->mmu->spt->price.drop * SHARE * us > t->recent_ticks);
 }
 
 void tier_note_fault(struct vcpu *v, bool filled)
 {
     struct context *c = v->mmu->current;
+    const struct tier_prices *price = &v->vm->mmu->spt->price;
     struct tier *t = &c->tier;
     bool dropped = filled && dropped_since(v);
 
-    t->cost_us += (filled ? FAULT_US : ABORT_US) + (dropped ? DROP_US : 0);
+    t->cost_us += (filled ? price->fault : price->abort) + (dropped ? price->drop : 0);
     t->recent_drops += dropped;
     account(v, c);
     if (!t->windowed || !too_dear(v, t))

@@ -226,6 +226,7 @@ static struct tb *translate(struct vcpu *v, gpa_t gpa, const uint8_t *page, uint
         tb = NULL;
     }
     start = stats_now_ns() - start;
+    mmu_not_run(v, start);
     STAT_ADD(&stats_vcpu[v->index], translate_ns, start);
     if (region)
         STAT_ADD(&stats_vcpu[v->index], region_ns, start);

@@ -134,6 +134,42 @@ Test(spt, user_code_moves_to_windows_when_it_has_run_for_a_while, .init = NULL)
     cr_expect(v->exec_flags & EXEC_WINDOW, "privileged code always");
 }
 
+Test(spt, a_slow_host_promotes_later, .init = NULL)
+{
+    organise((struct mmu_options){.tiered = true});
+    rig_vm.mmu->spt->price = tier_prices(&(struct host_cost){.signal_ns = 11000, .map_ns = 12000});
+    cr_expect_eq(rig_vm.mmu->spt->price.fault, 92);
+    cr_expect_eq(rig_vm.mmu->spt->price.promote, 92 * 1600);
+    cr_expect_eq(rig_vm.mmu->spt->price.abort, 22);
+    cr_expect_eq(rig_vm.mmu->spt->price.fill, 24);
+    cr_expect_eq(rig_vm.mmu->spt->price.drop, 142);
+    space(v, 1);
+    run_user_for_us(20000);
+    cr_expect(!(v->exec_flags & EXEC_WINDOW));
+    v->mmu->current->tier.user_ticks = 150000 * v->vm->mmu->host.ticks_per_us;
+    mode(v, true);
+    mode(v, false);
+    cr_expect(v->exec_flags & EXEC_WINDOW);
+}
+
+/* What is translated all the time is not made faster by windows. */
+Test(spt, time_spent_translating_does_not_promote, .init = NULL)
+{
+    uint64_t end = stats_now_ns() + 20000000;
+
+    organise((struct mmu_options){.tiered = true});
+    space(v, 1);
+    while (stats_now_ns() < end)
+        ;
+    mmu_not_run(v, 15000000);
+    mode(v, true);
+    mode(v, false);
+    cr_expect(!(v->exec_flags & EXEC_WINDOW));
+    mmu_not_run(v, UINT64_MAX / 1000000); /* never more than there was */
+    run_user_for_us(20000);
+    cr_expect(v->exec_flags & EXEC_WINDOW);
+}
+
 Test(spt, user_code_that_keeps_faulting_moves_back, .init = NULL)
 {
     organise((struct mmu_options){.tiered = true});
@@ -148,7 +184,7 @@ Test(spt, user_code_that_keeps_faulting_moves_back, .init = NULL)
     mmu_serve_requests(v);
     cr_expect(!(v->exec_flags & EXEC_WINDOW));
     mode(v, true);
-    v->mmu->current->tier.user_ticks = 10000 * v->vm->mmu->spt->ticks_per_us;
+    v->mmu->current->tier.user_ticks = 10000 * v->vm->mmu->host.ticks_per_us;
     mode(v, false);
     cr_expect(!(v->exec_flags & EXEC_WINDOW), "not again after 10 ms: the next try waits longer");
 }
@@ -176,7 +212,7 @@ Test(spt, user_code_whose_window_was_evicted_moves_back, .init = NULL)
     cr_expect_null(v->mmu->current->win[0]);
     cr_expect_null(v->mmu->spt->cur[0]);
     cr_expect_eq(stats_vcpu[0].spt_demotions, 1);
-    v->mmu->current->tier.user_ticks = UINT64_C(1000000) * v->vm->mmu->spt->ticks_per_us;
+    v->mmu->current->tier.user_ticks = UINT64_C(1000000) * v->vm->mmu->host.ticks_per_us;
     mode(v, true);
     mode(v, false);
     cr_expect(v->exec_flags & EXEC_WINDOW, "it may try again");
@@ -191,7 +227,7 @@ Test(spt, user_code_in_a_storm_of_maintenance_moves_back, .init = NULL)
     organise((struct mmu_options){.tiered = true});
     space(v, 1);
     run_user_for_us(20000);
-    v->mmu->current->tier.user_ticks = UINT64_C(1000000000) * v->vm->mmu->spt->ticks_per_us;
+    v->mmu->current->tier.user_ticks = UINT64_C(1000000000) * v->vm->mmu->host.ticks_per_us;
     for (n = 0; n < 20000 && v->mmu->current->tier.windowed; n++) {
         v->mmu->current->tier.recent_ticks = 0; /* as above */
         load(VA, USER);

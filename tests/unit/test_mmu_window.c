@@ -266,57 +266,45 @@ static int by_value(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/*
- * How long this host takes to unmap by hand what one slice may, in one call: the slowest twentieth
- * is left to interrupts and stolen time, as below.
- */
-static uint64_t by_hand_ns(uint32_t run, uint32_t gap)
+/* What a call of this host takes at least, and what it takes beyond that now and then: a page
+ * unmapped by hand, the middle and the last twentieth. */
+static uint64_t noise_ns(void)
 {
-    static uint64_t ns[100];
-    size_t runs = SLICE_PAGES_MAX / run < SLICE_VMAS_MAX ? SLICE_PAGES_MAX / run : SLICE_VMAS_MAX;
-    size_t pages = (runs ? runs : 1) * (run + gap), bytes = pages * 4096;
-    uint8_t *p = mmap(NULL, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    static uint64_t ns[200];
+    uint8_t *p = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
     cr_assert(p != MAP_FAILED);
-    for (unsigned k = 0; k < 100; k++) {
-        for (size_t i = 0; i + run <= pages; i += run + gap)
-            cr_assert(mmap(p + i * 4096, (size_t)run * 4096, PROT_READ, MAP_SHARED | MAP_FIXED,
-                           rig_vm.ram.fd, (off_t)(3 * i) * 4096) != MAP_FAILED);
-        for (size_t i = 0; i < pages; i++)
-            if (i % (run + gap) < run)
-                (void)*(volatile uint8_t *)(p + i * 4096);
+    for (unsigned k = 0; k < 200; k++) {
+        cr_assert(mmap(p, 4096, PROT_READ, MAP_SHARED | MAP_FIXED, rig_vm.ram.fd, 0) == p);
+        (void)*(volatile uint8_t *)p;
         uint64_t start = thread_ns();
-        cr_assert(mmap(p, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == p);
+        cr_assert(mmap(p, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == p);
         ns[k] = thread_ns() - start;
     }
-    munmap(p, bytes);
-    qsort(ns, 100, sizeof(ns[0]), by_value);
-    return ns[95];
+    munmap(p, 4096);
+    qsort(ns, 200, sizeof(ns[0]), by_value);
+    return ns[190] - ns[100];
 }
 
 #define SLICE_NS 200000u
 
 /*
  * The host's mmap lock is held for less than 200 us by a slice, whatever the window holds: single
- * pages, or runs. In CPU time of this thread. That is judged where the host takes less than a third
- * of it for as much by hand. It does not on a virtual machine whose hypervisor flushes TLBs, where
- * slices of runs of 16 pages take 440 us, by hand 120 (docs/mmu.md). What a slice may hold at most
- * is judged everywhere.
+ * pages, or runs, all written to. In CPU time of this thread, and beside what the host loses by
+ * itself: a slice is some five times as long as the call that shows it. On a quiet host that holds
+ * for 95 of 100 slices; three of four are judged, so that a busy one does not fail.
  */
 static void time_slices(uint32_t run, uint32_t gap)
 {
     static uint64_t ns[PAGES];
-    uint64_t by_hand;
+    uint64_t noise;
     unsigned n = 0, pages;
 
     for (uint32_t p = 0; p + run <= PAGES; p += run + gap)
         map(p, p * 3 % (RAM_PAGES - run), run, REC_WRITABLE);
-    for (uint32_t i = 0; i < PAGES; i++) { /* present, as in a guest that uses them */
-        uint32_t value;
-
-        peek(i, &value);
-    }
-    by_hand = by_hand_ns(run, gap); /* with all that mapped: flushing TLBs may cost by that */
+    for (uint32_t i = 0; i < PAGES; i++) /* present, as in a guest that uses them */
+        poke(i, i);
+    noise = noise_ns(); /* with all that mapped: flushing TLBs may cost by that */
     pages = w.mapped;
     for (bool more = true; more; n++) {
         uint64_t start = thread_ns();
@@ -326,18 +314,20 @@ static void time_slices(uint32_t run, uint32_t gap)
     }
     memset(model, 0, sizeof(model));
     qsort(ns, n, sizeof(ns[0]), by_value);
-    cr_log_info("%u slices: median %" PRIu64 " ns, 95 %% %" PRIu64 " ns, longest %" PRIu64
-                " ns; by hand %" PRIu64 " ns",
-                n, ns[n / 2], ns[n * 19 / 20], ns[n - 1], by_hand);
+    cr_log_info("runs of %u, %u slices: median %" PRIu64 " ns, 95 %% %" PRIu64
+                " ns, longest %" PRIu64 " ns; noise %" PRIu64 " ns",
+                run, n, ns[n / 2], ns[n * 19 / 20], ns[n - 1], noise);
     cr_expect_gt(n, pages / SLICE_PAGES_MAX);
-    if (by_hand < SLICE_NS / 3)
-        cr_expect_lt(ns[n * 19 / 20], SLICE_NS);
+    cr_expect_lt(ns[n * 3 / 4], SLICE_NS + 5 * noise);
 }
 
 Test(window, a_slice_is_short)
 {
+    host_cost_measure(&rig_vm.mmu->host);
+    cr_log_info("a page of a short run: %u ns", rig_vm.mmu->host.flush_ns);
     time_slices(1, 1);
     time_slices(16, 16);
+    time_slices(32, 32);
     time_slices(512, 0);
     check_all();
 }
