@@ -235,6 +235,20 @@ class TestReport(WithFile):
         text, _ = report.pan(self.view("pan"))
         self.assertIn("2.00 [2.00 .. 2.00] of armmp-lpae, bar 1.15: **not met**", text[1])
 
+    def test_a_set_with_other_emulators_has_a_part_for_them(self):
+        for r in range(2):
+            for program, qemu7, qemu10 in (("perl", 8.0, 9.0), ("chase", 20.0, 1.5)):
+                self.add(program, "auto", r, 1.0)
+                self.add(program, "qemu7", r, qemu7)
+                self.add(program, "qemu10", r, qemu10)
+        self.assertEqual([title for title, _ in report.sections(self.view())], ["compute-peers"])
+        text, plots = report.against_others(self.view())
+        self.assertIn("system emulator, geometric mean: 3.46 [3.46 .. 3.46], bar 4.0: **not met**", text[1])
+        self.assertIn("chase, the slowest: 1.50 [1.50 .. 1.50], bar 2.0: **not met**", text[1])
+        self.assertEqual(sorted(plots[""][0]), ["qemu10", "qemu7"])
+        self.add("perl", "soft", 0, 2.0)
+        self.assertEqual([title for title, _ in report.sections(self.view())], ["compute", "compute-peers"])
+
     def test_grid_lines(self):
         for top in (0.9, 1.9, 7, 33, 900):
             self.assertLessEqual(len(plot.levels(top)), 10)
