@@ -13,6 +13,7 @@ The guest: the first folder in UMBRA_ANDROID that boots to a home screen; withou
 is 77: skipped. matrix, boots and soak append to --log and go on where the last call stopped. UMBRA is the emulator."""
 
 import argparse
+import contextlib
 import hashlib
 import json
 import os
@@ -36,6 +37,7 @@ APPLICATIONS = ("com.android.deskclock/.DeskClock", "com.android.calendar/.AllIn
                 "com.android.dialer/.DialtactsActivity", "com.android.contacts/.activities.PeopleActivity")
 SKIPPED = 77
 KEPT = "/data/local/tmp/kept"
+KEPT_CONSOLES = CACHE / "android-phone/failed-consoles"
 
 
 class Failed(Exception):
@@ -63,58 +65,118 @@ def free_port():
         return probe.getsockname()[1]
 
 
-class Phone:
-    """A guest at its home screen. The adb server is our own, so that no other one is disturbed."""
+def waited(pid):
+    """Seconds that the thread of a process which waited longest for a CPU of the host has waited."""
+    longest = 0
+    for task in Path(f"/proc/{pid}/task").glob("*/schedstat"):
+        with contextlib.suppress(OSError, IndexError):  # a thread that has just ended
+            longest = max(longest, int(task.read_text(encoding="ascii").split()[1]))
+    return longest / 1e9
 
-    def __init__(self, folder, state, smp=2, mmu="auto", timeout=900, rest=()):
-        self.port, self.server = free_port(), free_port()
-        self.log = Path(state) / "umbra-android.log"
-        Path(state).mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, str(ROOT / "tools/umbra-android"), str(folder), "--umbra", UMBRA, "--smp", str(smp),
-                   "--mmu", mmu, "--adb-port", str(self.port), "--state", str(state), "--timeout", str(timeout), "--", *rest]
-        self.started = time.monotonic()
-        with open(self.log, "wb") as log:
-            self.tool = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        while "; adb connect" not in self.said():
-            if self.tool.poll() is not None:
-                raise Failed(f"umbra-android ended with {self.tool.returncode}: {self.said().strip()[-300:]}")
-            time.sleep(0.2)
-        self.boot_seconds = time.monotonic() - self.started
-        self.emulator = self._child()
+
+def cpu_seconds(pid):
+    """Of user and kernel, of a process."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+class Phone:
+    """A guest at its home screen. The adb server is our own, so that no other one is disturbed. Limits are seconds of
+    a clock that stands still while the host has no CPU for the emulator. The console of a guest that failed is kept."""
+
+    def __init__(self, folder, state, smp=2, mmu="auto", limit=600, rest=()):
+        self.port, self.server, self.limit = free_port(), free_port(), limit
+        self.state, self.emulator, self.waited = Path(state), None, 0.0
+        self.name = f"{folder.name}-{mmu}-{smp}".replace("=", "-").replace(",", "-")
+        self.log = self.state / "umbra-android.log"
+        self.state.mkdir(parents=True, exist_ok=True)
+        self.command = [sys.executable, str(ROOT / "tools/umbra-android"), str(folder), "--umbra", UMBRA, "--smp", str(smp),
+                        "--mmu", mmu, "--adb-port", str(self.port), "--state", str(state), "--timeout", "86400", "--", *rest]
 
     def __enter__(self):
+        self.started = time.monotonic()
+        with open(self.log, "wb") as log:
+            self.tool = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                         env=dict(os.environ, TMPDIR=str(self.state)))
+        try:
+            self._wait_home()
+        except BaseException:
+            self.__exit__(*sys.exc_info())
+            raise
+        self.boot_seconds = time.monotonic() - self.started
+        self.clock()
+        self.boot_waited, self.boot_cpu = self.waited, cpu_seconds(self.emulator)
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, kind, *_):
         self.adb("kill-server", check=False)
+        if kind and (self.state / "console").is_file():
+            KEPT_CONSOLES.mkdir(parents=True, exist_ok=True)
+            target = KEPT_CONSOLES / f"{self.name}-{time.strftime('%m%d-%H%M%S')}"
+            shutil.copy(self.state / "console", target)
+            say(f"the console is in {target}")
         if self.tool.poll() is None:
             self.tool.terminate()
         self.tool.wait()
 
+    def _wait_home(self):
+        while "; adb connect" not in self.said():
+            if self.tool.poll() is not None:
+                raise Failed(f"umbra-android ended with {self.tool.returncode}: {self.said().strip()[-300:]}")
+            if self.emulator is None:
+                with contextlib.suppress(OSError):  # the child has just ended
+                    self._find_emulator()
+            if self.clock() > self.limit:
+                raise Failed(f"no home screen {self.limit} s after the start{self.host()}; so far: {' '.join(self.said().split())}")
+            time.sleep(0.2)
+
+    def _find_emulator(self):
+        """The tool's child, which may still be a cp; its console gets a second name, as the tool removes the first."""
+        for pid in Path(f"/proc/{self.tool.pid}/task/{self.tool.pid}/children").read_text(encoding="ascii").split():
+            words = Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8").split("\0")
+            if "-serial" in words:
+                console = Path(words[words.index("-serial") + 1].removeprefix("file:"))
+                if console.is_file():
+                    (self.state / "console").unlink(missing_ok=True)
+                    os.link(console, self.state / "console")
+                    self.emulator = int(pid)
+
     def said(self):
         return self.log.read_text(encoding="utf-8", errors="replace")
 
-    def _child(self):
-        path = f"/proc/{self.tool.pid}/task/{self.tool.pid}/children"
-        return int(Path(path).read_text(encoding="ascii").split()[0])
+    def clock(self):
+        """Seconds since the start, without those in which the host had no CPU."""
+        if self.emulator:
+            self.waited = max(self.waited, waited(self.emulator))
+        return time.monotonic() - self.started - self.waited
+
+    def host(self):
+        """What a sentence about a limit has to add: a hang, or a host with other work?"""
+        return f" ({time.monotonic() - self.started:.0f} s of the host's clock, in {self.waited:.0f} of which it had no CPU)"
 
     def adb(self, *words, check=True, limit=300):
         """Output of an adb command."""
         environment = dict(os.environ, ANDROID_ADB_SERVER_PORT=str(self.server))
         target = [] if words[0] in ("connect", "kill-server") else ["-s", f"127.0.0.1:{self.port}"]
-        try:
-            done = subprocess.run(["adb", *target, *map(str, words)], env=environment, stdin=subprocess.DEVNULL, check=False,
-                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", timeout=limit)
-        except subprocess.TimeoutExpired:
-            raise Failed(f"adb {words[0]} does not end within {limit} s") from None
-        if check and done.returncode != 0:
-            raise Failed(f"adb {' '.join(map(str, words))}: {done.stdout.strip()[-300:]}")
-        return done.stdout.replace("\r", "")
+        adb = subprocess.Popen(["adb", *target, *map(str, words)], env=environment, stdin=subprocess.DEVNULL,
+                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
+        end, text = self.clock() + limit, None
+        while text is None:
+            try:
+                text = adb.communicate(timeout=1)[0]
+            except subprocess.TimeoutExpired:
+                if self.clock() > end:
+                    adb.kill()
+                    adb.communicate()
+                    raise Failed(f"adb {words[0]} does not end within {limit} s{self.host()}") from None
+        if check and adb.returncode != 0:
+            raise Failed(f"adb {' '.join(map(str, words))}: {text.strip()[-300:]}")
+        return text.replace("\r", "")
 
     def connect(self):
-        end = time.monotonic() + 120
+        end = self.clock() + 120
         while "connected to" not in (text := self.adb("connect", f"127.0.0.1:{self.port}", check=False)):
-            if time.monotonic() > end:
+            if self.clock() > end:
                 raise Failed(f"adb connect: {text.strip()}")
             time.sleep(1)
         self.adb("wait-for-device")
@@ -123,18 +185,27 @@ class Phone:
     def shell(self, command, limit=300):
         return self.adb("shell", command, limit=limit)
 
+    def wait_for(self, what, condition, limit=120):
+        end = self.clock() + limit
+        while not condition():
+            if self.clock() > end:
+                raise Failed(f"not within {limit} s: {what}{self.host()}")
+            time.sleep(0.5)
+        say("ok:", what)
+
     def server_pid(self):
         found = re.search(r"^\S+ +(\d+) .* system_server$", self.shell("ps"), re.M)
         return int(found.group(1)) if found else None
 
     def power_off(self):
         self.adb("shell", "sync; reboot -p", check=False)
-        try:
-            status = self.tool.wait(180)
-        except subprocess.TimeoutExpired:
-            raise Failed("no end 180 s after reboot -p") from None
-        if status != 0:
-            raise Failed(f"after reboot -p the status is {status}: {self.said().strip()[-200:]}")
+        end = self.clock() + 180
+        while self.tool.poll() is None:
+            if self.clock() > end:
+                raise Failed(f"no end 180 s after reboot -p{self.host()}")
+            time.sleep(0.2)
+        if self.tool.returncode != 0:
+            raise Failed(f"after reboot -p the status is {self.tool.returncode}: {self.said().strip()[-200:]}")
 
     def kill(self):
         os.kill(self.emulator, 9)
@@ -216,8 +287,8 @@ def run_kill(arguments):
             # A new sh: a subshell of Android's keeps the terminal open behind its redirections, and adb waits for that.
             phone.shell("sh -c \"trap '' HUP; while true; do cat /system/lib/lib*.so > /data/local/tmp/noise; done\" "
                         "< /dev/null > /dev/null 2>&1 &")
-            time.sleep(5)
-            expect("something is being written", int(phone.shell("ls -l /data/local/tmp/noise").split()[3]) > 0)
+            phone.wait_for("something is being written", lambda: int((phone.shell(
+                "[ -s /data/local/tmp/noise ] && ls -l /data/local/tmp/noise || true") or "0 0 0 0").split()[3]) > 1 << 20)
             phone.kill()
         check_disk(state)
         with Phone(folder, state, arguments.smp, arguments.mmu) as phone:
@@ -286,7 +357,7 @@ def boot_once(folder, smp, mmu):
             cpus = phone.shell("cat /proc/cpuinfo").count("processor")
             if cpus != smp:
                 raise Failed(f"{cpus} CPUs in the guest")
-            result = {"seconds": round(phone.boot_seconds, 1)}
+            result = {"seconds": round(phone.boot_seconds, 1), "waited": round(phone.boot_waited, 1), "cpu": round(phone.boot_cpu, 1)}
             phone.power_off()
             return result
     finally:
