@@ -159,17 +159,18 @@ class Phone:
         """Output of an adb command."""
         environment = dict(os.environ, ANDROID_ADB_SERVER_PORT=str(self.server))
         target = [] if words[0] in ("connect", "kill-server") else ["-s", f"127.0.0.1:{self.port}"]
-        adb = subprocess.Popen(["adb", *target, *map(str, words)], env=environment, stdin=subprocess.DEVNULL,
-                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
         end, text = self.clock() + limit, None
-        while text is None:
+        with subprocess.Popen(["adb", *target, *map(str, words)], env=environment, stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace") as adb:
             try:
-                text = adb.communicate(timeout=1)[0]
-            except subprocess.TimeoutExpired:
-                if self.clock() > end:
+                while text is None:
+                    with contextlib.suppress(subprocess.TimeoutExpired):
+                        text = adb.communicate(timeout=1)[0]
+                    if text is None and self.clock() > end:
+                        raise Failed(f"adb {words[0]} does not end within {limit} s{self.host()}")
+            finally:
+                if text is None:
                     adb.kill()
-                    adb.communicate()
-                    raise Failed(f"adb {words[0]} does not end within {limit} s{self.host()}") from None
         if check and adb.returncode != 0:
             raise Failed(f"adb {' '.join(map(str, words))}: {text.strip()[-300:]}")
         return text.replace("\r", "")
@@ -426,9 +427,11 @@ def sample(pid):
 
 
 def run_soak(arguments):
-    """Each call is a run; within each, what grew is judged by medians, after a third for warming up."""
+    """Each call is a run; within each, what grew is judged by medians, after a third for warming up. With code caches so
+    small that they are full by then: the usual ones fill for an hour, and what else grows would not be seen beside them."""
     folder, log, scratch = guest_folder(), Log(arguments.log), tempfile.TemporaryDirectory(prefix="umbra-phone-")
-    with scratch, Phone(folder, own_state(folder, Path(scratch.name)), arguments.smp, arguments.mmu) as phone:
+    small = ("-accel", "tcg,tb-size=24")
+    with scratch, Phone(folder, own_state(folder, Path(scratch.name)), arguments.smp, arguments.mmu, rest=small) as phone:
         phone.connect()
         run, before = len({line["run"] for line in log.of("soak")}), phone.server_pid()
         start, rounds = time.monotonic(), 0
