@@ -17,8 +17,8 @@
 #define TRIES     5
 #define CLOCK_NS  200000
 #define PAGE      4096u
-#define RUN_PAGES 32u /* Linux flushes up to 33 pages one by one (tlb_single_page_flush_ceiling) \
-                       */
+/* Linux flushes up to 33 pages one by one (tlb_single_page_flush_ceiling). */
+#define RUN_PAGES 32u
 
 static uint64_t measure_clock(void)
 {
