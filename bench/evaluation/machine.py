@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """One boot of one emulator: starts it, follows what the guest says on its serial port, and reads counters, CPU time and
 host mappings when a program begins and ends."""
+import glob
 import hashlib
 import json
 import os
@@ -57,11 +58,19 @@ def can_run(mode, program):
     """Is there something to run in this mode?"""
     if mode not in HOST:
         return True
-    command = programs.HOST_NEEDS.get(program)
-    if command in (None, "sh") or mode == "native":
-        return command is not None and shutil.which(command) is not None
-    return os.path.exists(os.path.join(user_root(), "usr/bin", command)) or \
-        os.path.exists(os.path.join(user_root(), "bin", command))
+    commands = programs.HOST_NEEDS.get(program, "").split()
+    if mode == "native" or commands == ["sh"]:
+        return bool(commands) and all(shutil.which(c, path=os.environ["PATH"] + ":/usr/games") for c in commands)
+    return bool(commands) and all(user_program(c) for c in commands)
+
+
+def user_program(name):
+    """The path of an unpacked program, None without one."""
+    if name == "gcc":  # its driver could not start the compiler
+        found = glob.glob(os.path.join(user_root(), "usr/lib/gcc/*/*/cc1"))
+        return found[0] if found else None
+    paths = (os.path.join(user_root(), place, name) for place in ("usr/bin", "bin", "usr/games"))
+    return next((os.path.realpath(p) for p in paths if os.path.exists(p)), None)
 
 
 def prepare_host(mode, folder, archive):
@@ -76,17 +85,24 @@ def prepare_host(mode, folder, archive):
     for name in ("compute", "numeric"):
         os.rename(os.path.join(folder, name), os.path.join(folder, name + ".arm"))
         write_wrapper(os.path.join(folder, name), f"qemu-arm ./{name}.arm")
-    for name in set(programs.HOST_NEEDS.values()) - {"sh"}:
-        for place in ("usr/bin", "bin"):
-            path = os.path.join(user_root(), place, name)
-            if os.path.exists(path):
-                write_wrapper(os.path.join(wrappers, name), f"qemu-arm -L {user_root()} {os.path.realpath(path)}")
+    for name in set(" ".join(programs.HOST_NEEDS.values()).split()) - {"sh"}:
+        if path := user_program(name):
+            write_wrapper(os.path.join(wrappers, name), f"qemu-arm -L {user_root()} {path}", COMPILER if name == "gcc" else "")
     return wrappers
 
 
-def write_wrapper(path, command):
+# As the driver calls it, less -S, which the compiler itself does not know.
+COMPILER = """for word; do
+    shift
+    [ "$word" = -S ] || set -- "$@" "$word"
+done
+set -- -quiet -mfloat-abi=hard -mtls-dialect=gnu -mthumb -march=armv7-a+fp "$@"
+"""
+
+
+def write_wrapper(path, command, before=""):
     with open(path, "w", encoding="utf-8") as f:
-        f.write(f'#!/bin/sh\nexec {command} "$@"\n')
+        f.write(f'#!/bin/sh\n{before}exec {command} "$@"\n')
     os.chmod(path, 0o755)
 
 def build_of(mode):

@@ -71,8 +71,10 @@ PARALLEL = ("make", "cpu", "memory", "threads", "mutex")
 # What must be the same in every mode, bit for bit.
 DETERMINISTIC = {name for name, p in PROGRAMS.items() if p.set in ("compute", "numeric") or
                  name in ("aes", "chacha", "sha256", "rsa", "zstd", "xz", "python", "sqlite")}
-# What runs on the host too, natively and by user-mode emulation, and the command it needs there.
-HOST_NEEDS = {"core": "sh", "records": "sh", "filter": "sh", "matrix": "sh", "fft": "sh", "chase": "sh", "memcpy": "sh",
+# What runs on the host too, natively and by user-mode emulation, and the commands it needs there.
+HOST_NEEDS = {"cc1": "gcc", "mcf": "glpsol", "gnugo": "gnugo", "hmmer": "hmm2build hmm2search", "phalanx": "phalanx",
+              "x264": "x264", "xslt": "xsltproc",
+              "core": "sh", "records": "sh", "filter": "sh", "matrix": "sh", "fft": "sh", "chase": "sh", "memcpy": "sh",
               "quantum": "sh", "events": "sh", "astar": "sh", "perl": "perl", "bzip2": "bzip2", "gzip": "gzip",
               "aes": "openssl", "chacha": "openssl", "sha256": "openssl", "rsa": "openssl", "zstd": "zstd", "xz": "xz",
               "python": "python3", "sqlite": "sqlite3", "sb_cpu": "sysbench", "sb_memory": "sysbench",

@@ -12,6 +12,7 @@ PLAN=''
 
 # On the host itself (columns native and qemu-arm) the folder is there, with everything unpacked.
 mkdir -p "${EVAL_FOLDER:=/tmp/eval}" && cd "$EVAL_FOLDER" || exit 1
+PATH=$PATH:/usr/games
 for disk in /dev/vd?; do
     if [ "$(dd if="$disk" bs=1 skip=257 count=5 2>/dev/null)" = ustar ]; then
         tar xf "$disk"
@@ -34,14 +35,14 @@ run_bzip2() { repeat "$1" cat text | bzip2 -9c | cksum; }  # 401
 run_cc1() { gcc -O2 -S -o - big.c | grep -v '\.ident'; }   # 403
 run_mcf() { repeat "$1" solve_flow; }                      # 429: network simplex
 run_gnugo() {                                              # 445
-    /usr/games/gnugo --seed 1 --level 8 --boardsize 13 --benchmark "$1" >log 2>&1 && grep -v seconds log
+    gnugo --seed 1 --level 8 --boardsize 13 --benchmark "$1" >log 2>&1 && grep -v seconds log
 }
 run_hmmer() {                                              # 456
     hmm2build -F family.hmm family.sto >/dev/null && hmm2search family.hmm sequences.fa
 }
 run_phalanx() {                                            # 458
     { echo 'depth 8'; head -n "$1" positions; echo quit; } |
-        /usr/games/phalanx -b- -l- -o- -x- >log && grep PV log
+        phalanx -b- -l- -o- -x- >log && grep PV log
 }
 run_quantum() { ./compute quantum "$1"; }                  # 462
 run_x264() {                                               # 464
