@@ -51,7 +51,11 @@ static struct code_page **page_slot(struct tcg *t, gpa_t page)
 /* Its place among the page_next of a block that has code of the page. */
 static unsigned which_page(const struct tb *tb, gpa_t page)
 {
-    return tb->page[0] != page;
+    unsigned i = 0;
+
+    while (i < TCG_PAGES - 1 && tb->page[i] != page)
+        i++;
+    return i;
 }
 
 static struct code_page *new_page(struct tcg *t)
@@ -95,9 +99,8 @@ bool tb_register(struct tcg *t, struct tb *tb)
 
     if (s->nblocks == t->segment_blocks)
         return false;
-    page_list_add(t, tb, 0);
-    if (tb->page[1] != NO_PAGE)
-        page_list_add(t, tb, 1);
+    for (unsigned i = 0; i < TCG_PAGES && tb->page[i] != NO_PAGE; i++)
+        page_list_add(t, tb, i);
     tb->hash_next = t->hash[h];
     t->hash[h] = tb;
     s->by_code[s->nblocks++] = tb;
@@ -261,9 +264,8 @@ static void evict_block(struct vcpu *v, const struct code_segment *s, struct tb 
             unlink_incoming(v->tcg, tb);
         unlink_outgoing(tb);
     }
-    leave_page(v, s, tb->page[0]);
-    if (tb->page[1] != NO_PAGE)
-        leave_page(v, s, tb->page[1]);
+    for (unsigned i = 0; i < TCG_PAGES && tb->page[i] != NO_PAGE; i++)
+        leave_page(v, s, tb->page[i]);
 }
 
 static void leave_jump_cache(struct vcpu *v, const struct code_segment *s)
@@ -297,7 +299,7 @@ static bool may_hold(const struct tb *tb, gva_t va)
 {
     gva_t off = va - tb->pc;
 
-    /* A region may have code from all over its page, and from another one. */
+    /* A region may have code from all over its page, and from others. */
     if (tb->region)
         return tb->pc_relative || tb->guarded || ((va ^ tb->pc) & GUEST_PAGE_MASK) == 0;
 

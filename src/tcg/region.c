@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Tier 2: regions. A hot block is translated again as a region, which goes on behind direct
- * branches, into the way that was taken more often, as far as is known; the other way becomes a
- * side exit. A region has code of one page, or of two, and of the second only behind a guard that
- * compares where it is mapped: so it depends on its first page as a block does (mapping, writes),
- * and on writes to the second. A path that comes back to its beginning goes round until the region
- * is long enough.
+ * Tier 2: regions. A hot block is translated again as a region, which goes on behind branches, into
+ * the way that was taken more often, as far as is known; other ways become side exits. A region has
+ * code of a few pages, and of all but the first only behind a guard that compares where it is
+ * mapped: so it depends on its first page as a block does (mapping, writes), and on writes to the
+ * others. A path that comes back to its beginning goes round until the region is long enough.
  *
  * What is hot: when a vCPU stops at a poll for an interrupt (the guest's timer, most of all), it
  * goes on for some more blocks, each of which stops at its poll, too, and has a sample. So samples
- * tell which way branches go, and cost next to nothing. With -tier2-threshold N blocks count their
- * entries down in a word of the vCPU (vcpu.hot) instead, which slows programs with much code by a
- * tenth to a third.
+ * tell which way branches go, indirect ones as well, and cost next to nothing. With
+ * -tier2-threshold N blocks count their entries down in a word of the vCPU (vcpu.hot) instead,
+ * which slows programs with much code by a tenth to a third.
  *
  * Owning vCPU thread.
  */
@@ -30,6 +29,8 @@
 #define FOLLOWED        32        /* blocks that are sampled one after the other */
 #define SAMPLES         4         /* make a block hot */
 #define FOLLOW_EVERY_NS 3000000   /* of CPU time, so that a busy host makes no difference */
+#define LIKELY_LEAD     2         /* samples by which the target of an indirect branch must lead */
+#define NO_TARGET       UINT64_MAX
 
 /* IT state in the execution flags would have to be left at each exit; -d exec shows every block. */
 bool region_may_begin(const struct vcpu *v)
@@ -52,40 +53,44 @@ static bool same_page(gva_t a, gva_t b)
     return ((a ^ b) & GUEST_PAGE_MASK) == 0;
 }
 
-/*
- * The physical page of pc, if the region may have code of it; else NO_PAGE. One page besides the
- * first: its place among virtual addresses is checked where the region enters it, which PC-relative
- * code cannot do for an address that it does not know.
- */
-static gpa_t page_of(const struct tcg_source *src, gva_t pc, const uint8_t **code)
+static bool has_physical_page(const struct region_path *path, gpa_t page)
 {
-    const struct region_path *path = src->profile;
+    for (unsigned i = 0; i < path->npages; i++)
+        if (path->page[i].gpa == page)
+            return true;
+    return false;
+}
+
+/*
+ * The page of pc, if the region may have code of it; else NULL. When it has none yet, it is the one
+ * behind the last. Its place among virtual addresses is checked where the region enters it, which
+ * PC-relative code cannot do for an address that it does not know.
+ */
+static struct region_page *page_of(const struct tcg_source *src, gva_t pc)
+{
+    struct region_path *path = src->profile;
+    struct region_page *fresh = &path->page[path->npages];
     struct mmu_fetch f;
 
-    if (same_page(pc, src->pc)) {
-        *code = path->code;
-        return path->page;
-    }
-    if (path->second_va != NO_PAGE) {
-        *code = path->second_code;
-        return same_page(pc, path->second_va) ? path->second : NO_PAGE;
-    }
-    if (src->pc_relative || !mmu_fetch_page(path->v, pc, &f) ||
-        (f.gpa & GUEST_PAGE_MASK) == path->page)
-        return NO_PAGE;
-    *code = f.page;
-    return f.gpa & GUEST_PAGE_MASK;
+    for (struct region_page *p = path->page; p < fresh; p++)
+        if (same_page(pc, p->va))
+            return p;
+    if (path->npages == TCG_PAGES || src->pc_relative || !mmu_fetch_page(path->v, pc, &f) ||
+        has_physical_page(path, f.gpa & GUEST_PAGE_MASK))
+        return NULL;
+    *fresh = (struct region_page){
+        .va = pc & GUEST_PAGE_MASK, .gpa = f.gpa & GUEST_PAGE_MASK, .code = f.page};
+    return fresh;
 }
 
 static struct tb *block_at(const struct tcg_source *src, gva_t pc)
 {
     const struct region_path *path = src->profile;
-    const uint8_t *code;
-    gpa_t page = page_of(src, pc, &code);
+    const struct region_page *p = page_of(src, pc);
 
-    if (page == NO_PAGE)
+    if (!p)
         return NULL;
-    return tb_find(path->v->tcg, pc, page | (pc & ~GUEST_PAGE_MASK), src->exec_flags);
+    return tb_find(path->v->tcg, pc, p->gpa | (pc & ~GUEST_PAGE_MASK), src->exec_flags);
 }
 
 /* How often the block at pc was entered, or sampled; 0 when there is none, so that it never was. */
@@ -108,9 +113,9 @@ static uint32_t heat(const struct tcg_source *src, gva_t pc)
     return left < t->threshold ? t->threshold - left : 0;
 }
 
-static uint64_t *seen_word(struct region_path *path, const struct tcg_source *src, gva_t pc)
+static uint64_t *seen_word(struct region_page *p, gva_t pc)
 {
-    return &path->seen[!same_page(pc, src->pc)][(pc & ~GUEST_PAGE_MASK) / 2 / 64];
+    return &p->seen[(pc & ~GUEST_PAGE_MASK) / 2 / 64];
 }
 
 static uint64_t seen_bit(gva_t pc)
@@ -121,38 +126,38 @@ static uint64_t seen_bit(gva_t pc)
 /* Is pc a place to go on at? Other loops than the region's own are left. */
 static bool can_follow(const struct tcg_source *src, gva_t pc)
 {
-    const uint8_t *code;
+    struct region_page *p;
     const struct tb *tb;
 
-    if ((pc & (src->exec_flags & EXEC_T ? 1 : 3)) || page_of(src, pc, &code) == NO_PAGE)
+    if (pc & (src->exec_flags & EXEC_T ? 1 : 3))
         return false;
     if (pc == src->pc)
         return src->n_insns < UNROLL_INSNS;
-    if (*seen_word(src->profile, src, pc) & seen_bit(pc))
+    p = page_of(src, pc);
+    if (!p || (*seen_word(p, pc) & seen_bit(pc)))
         return false;
     tb = block_at(src, pc);
     return !tb || !tb->loops;
 }
 
-/* The path goes on at pc, which can be followed. The page is announced before its code is read. */
+/* The path goes on at pc, which can be followed. A page is announced before its code is read. */
 static void enter(const struct tcg_source *src, gva_t pc)
 {
     struct region_path *path = src->profile;
-    const uint8_t *code = NULL;
-    gpa_t page = page_of(src, pc, &code);
+    struct region_page *p = page_of(src, pc);
 
+    path->at = pc;
     if (pc == src->pc) {
-        memset(path->seen, 0, sizeof(path->seen)); /* once more round */
+        for (unsigned i = 0; i < path->npages; i++)
+            memset(path->page[i].seen, 0, sizeof(path->page[i].seen)); /* once more round */
         path->loops = true;
         return;
     }
-    *seen_word(path, src, pc) |= seen_bit(pc);
-    if (same_page(pc, src->pc) || path->second_va != NO_PAGE)
+    *seen_word(p, pc) |= seen_bit(pc);
+    if (p < path->page + path->npages)
         return;
-    mmu_code_page_translate(path->v, page);
-    path->second_va = pc;
-    path->second = page;
-    path->second_code = code;
+    mmu_code_page_translate(path->v, p->gpa);
+    path->npages++;
 }
 
 /* Without a profile (-tier2-threshold 1): loops go round, other branches are not taken. */
@@ -192,29 +197,54 @@ static enum tcg_follow follow(const struct tcg_source *src, gva_t taken, gva_t n
     return way;
 }
 
+/* Where the indirect branch of the block that the path entered last goes, most likely. */
+static gva_t likely_target(const struct tcg_source *src)
+{
+    const struct region_path *path = src->profile;
+    const struct vcpu *v = path->v;
+    const struct tb *tb;
+
+    /* Without a profile: as if this were a return from what the region begins with. */
+    if (v->tcg->threshold == 1)
+        return (v->r[14] & 1) == !(src->exec_flags & EXEC_T) ? NO_TARGET : v->r[14] & ~1u;
+    tb = block_at(src, path->at);
+    if (!tb || tb->lead < LIKELY_LEAD)
+        return NO_TARGET;
+    return src->pc_relative ? (path->at & GUEST_PAGE_MASK) | (tb->to & ~GUEST_PAGE_MASK) : tb->to;
+}
+
+static gva_t follow_indirect(const struct tcg_source *src)
+{
+    gva_t to = src->n_insns < src->max_insns ? likely_target(src) : NO_TARGET;
+
+    if (to == NO_TARGET || !can_follow(src, to))
+        return NO_TARGET;
+    enter(src, to);
+    return to;
+}
+
 static const uint8_t *region_page(const struct tcg_source *src, gva_t pc, uint32_t *gpa_page)
 {
     const struct region_path *path = src->profile;
 
-    if (same_page(pc, src->pc)) {
-        *gpa_page = (uint32_t)(path->page >> GUEST_PAGE_BITS);
-        return path->code;
-    }
-    if (path->second_va == NO_PAGE || !same_page(pc, path->second_va))
-        return NULL;
-    *gpa_page = (uint32_t)(path->second >> GUEST_PAGE_BITS);
-    return path->second_code;
+    for (unsigned i = 0; i < path->npages; i++)
+        if (same_page(pc, path->page[i].va)) {
+            *gpa_page = (uint32_t)(path->page[i].gpa >> GUEST_PAGE_BITS);
+            return path->page[i].code;
+        }
+    return NULL;
 }
 
 void region_begin(struct vcpu *v, struct tcg_source *src, gpa_t gpa, struct region_path *path)
 {
     path->v = v;
-    path->page = gpa & GUEST_PAGE_MASK;
-    path->code = src->page;
+    path->at = src->pc;
     path->loops = false;
-    path->second_va = NO_PAGE;
-    memset(path->seen, 0, sizeof(path->seen));
+    path->npages = 1;
+    path->page[0] = (struct region_page){
+        .va = src->pc & GUEST_PAGE_MASK, .gpa = gpa & GUEST_PAGE_MASK, .code = src->page};
     src->follow = follow;
+    src->follow_indirect = follow_indirect;
     src->region_page = region_page;
     src->profile = path;
 }
@@ -241,8 +271,11 @@ static struct tb *become_region(struct vcpu *v, struct tb *hot)
         tb = promote_once(v, hot);
     while (!tb && v->exc == ARM_EXC_NONE && !v->tcg->declined && tb_deref(v->tcg, ref));
     hot = tb_deref(v->tcg, ref);
-    if (tb && hot)
+    if (tb && hot) {
+        tb->to = hot->to;
+        tb->lead = hot->lead;
         tb_supersede(v, hot);
+    }
     return tb ? tcg_remember(v, tb) : NULL;
 }
 
@@ -282,16 +315,50 @@ static bool begin_following(struct vcpu *v)
     return true;
 }
 
+/* The majority of what an indirect branch was seen to go to, in the space of one (Boyer and Moore):
+ * a target that has it leads in the end. */
+static void count_target(struct tb *tb, uint32_t to)
+{
+    if (tb->to == to)
+        tb->lead += tb->lead != UINT8_MAX;
+    else if (tb->lead)
+        tb->lead--;
+    else {
+        tb->to = to;
+        tb->lead = 1;
+    }
+}
+
+/* The block at the state PC runs after the one that was sampled last: is that an indirect branch's
+ * doing, of a kind that a region can go on behind? */
+static void note_target(struct vcpu *v, const struct tb *tb)
+{
+    struct tb *from = v->tcg->sampled.tb ? tb_deref(v->tcg, v->tcg->sampled) : NULL;
+    gva_t at = v->tcg->sampled_pc, pc = v->r[15];
+
+    if (!from || !from->indirect || from->region || tb->exec_flags != from->exec_flags ||
+        pc == at + from->guest_bytes || (from->pc_relative && !same_page(at, pc)))
+        return;
+    count_target(from, (uint32_t)pc);
+}
+
 struct tb *region_sample(struct vcpu *v, unsigned *left)
 {
     struct tb *tb, *region;
 
-    if (!*left && begin_following(v))
+    if (!*left && begin_following(v)) {
         *left = FOLLOWED + 1;
+        v->tcg->sampled.tb = NULL;
+    }
     if (!*left || !--*left)
         return NULL;
     tb = tcg_lookup(v);
-    if (!tb || tb->samples == UINT16_MAX)
+    if (!tb)
+        return NULL;
+    note_target(v, tb);
+    v->tcg->sampled = tb_ref(v->tcg, tb);
+    v->tcg->sampled_pc = v->r[15];
+    if (tb->samples == UINT16_MAX)
         return tb;
     tb->samples++;
     if (tb->region || tb->tried || tb->page[1] != NO_PAGE || tb->samples < SAMPLES ||

@@ -35,6 +35,7 @@ enum tcg_exit {
 /* ---- front end ---- */
 /* Where translation goes on behind a direct branch. */
 enum tcg_follow { FOLLOW_NONE, FOLLOW_TAKEN, FOLLOW_NEXT };
+#define TCG_PAGES 2 /* that a region may have code of */
 
 struct tcg_source {
     gva_t pc;
@@ -54,17 +55,22 @@ struct tcg_source {
      * branch.
      */
     enum tcg_follow (*follow)(const struct tcg_source *src, gva_t taken, gva_t next);
+    /* The same behind an indirect branch: where it most likely goes, UINT64_MAX: not known, or not
+     * worth it. Leaving for another address is a side exit. */
+    gva_t (*follow_indirect)(const struct tcg_source *src);
     /* Host address of the page that holds pc and its physical page number, when the region may have
-     * code of it: of the first page and of one that follow() has chosen. NULL: it may not. */
+     * code of it: of the first page and of those that were chosen so. NULL: it may not. */
     const uint8_t *(*region_page)(const struct tcg_source *src, gva_t pc, uint32_t *gpa_page);
-    void *profile; /* of follow() */
+    void *profile; /* of these functions */
     struct vcpu *vcpu;
     /* results */
     unsigned guest_bytes;
     unsigned n_insns;
     bool crosses_page;
-    bool loops;          /* a region that comes back to its beginning */
-    gpa_t guarded_page;  /* physical page that a region enters behind a guard; 0: none */
+    bool loops;    /* a region that comes back to its beginning */
+    bool indirect; /* a block that ends with an indirect branch */
+    gpa_t guarded[TCG_PAGES - 1]; /* physical pages that a region enters behind a guard */
+    unsigned nguarded;
     unsigned n_followed; /* branches that translation went on behind; guest_bytes is up to the first
                             that was taken */
 };

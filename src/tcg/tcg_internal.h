@@ -15,6 +15,12 @@
 struct tb;
 struct mmu_fetch;
 
+/* A block remembered over something that may translate, and so evict it. */
+struct tb_ref {
+    struct tb *tb;
+    uint32_t evictions;
+};
+
 struct tb_link {
     struct tb *from;       /* the block whose jump slot this is */
     struct tb *to;         /* linked target, NULL while unlinked */
@@ -28,11 +34,11 @@ struct tb_link {
 struct tb {
     gva_t pc;
     gpa_t gpa;         /* of pc */
-    gpa_t page[2];     /* physical pages its bytes came from; page[1] = NO_PAGE when in one */
+    gpa_t page[TCG_PAGES]; /* physical pages its bytes came from; the rest is NO_PAGE */
     uint8_t *code;     /* executable address */
     uint8_t *unpolled; /* the same, behind the poll */
     struct tb *hash_next;
-    struct tb *page_next[2];
+    struct tb *page_next[TCG_PAGES];
     struct tb_link *link;
     struct tb_link *incoming; /* links of other blocks that jump here */
     struct tcg_site *site;
@@ -45,11 +51,16 @@ struct tb {
     bool counts;      /* may become a region */
     bool region;      /* tier 2: several blocks, entered at pc */
     bool loops;       /* region: comes back to its beginning */
-    bool guarded;     /* region: page[1] is entered behind a guard in the code */
+    bool guarded;     /* region: pages but the first are entered behind guards in the code */
     bool tried;       /* to make a region of it */
     uint16_t samples; /* how often it was found running */
     bool pc_relative; /* runs at any virtual page; pc is where it was translated */
     bool dead;
+    bool indirect; /* ends with an indirect branch */
+    /* Where that goes most often, by samples, and by how many of them it leads. Of a region: what
+     * was known of the block that it replaced. */
+    uint8_t lead;
+    uint32_t to;
 };
 
 struct code_page {
@@ -101,6 +112,8 @@ struct tcg {
     uint32_t next_counter;  /* in vcpu.hot */
     bool declined;          /* the last region had nothing to it */
     uint64_t followed_ns;   /* CPU time when blocks were last followed (region.c) */
+    struct tb_ref sampled;  /* the block that was sampled last, and where it ran */
+    gva_t sampled_pc;
     bool stepping;          /* blocks of one instruction, breakpoints ignored */
     struct profile *past;   /* counts of blocks that are gone (profile.c), or NULL */
     gpa_t next_page_gpa;    /* set by the front end's next_page call */
@@ -139,11 +152,6 @@ static inline bool code_segment_has(const struct tcg *t, const struct code_segme
 /* The segment whose code is around host_pc, NULL when none. */
 const struct code_segment *code_segment_at(const struct tcg *t, uintptr_t host_pc);
 
-/* A block remembered over something that may translate, and so evict it. */
-struct tb_ref {
-    struct tb *tb;
-    uint32_t evictions;
-};
 struct tb_ref tb_ref(struct tcg *t, struct tb *tb);
 struct tb *tb_deref(struct tcg *t, struct tb_ref ref); /* NULL: it was evicted */
 
@@ -200,15 +208,16 @@ struct region_path;
 void region_begin(struct vcpu *v, struct tcg_source *src, gpa_t gpa, struct region_path *path);
 struct region_path {
     struct vcpu *v;
-    gpa_t page; /* of the beginning */
+    gva_t at; /* what it entered last */
     bool loops;
-    const uint8_t *code;
-    /* Another page that the path has entered; second_va is all ones before that. */
-    gva_t second_va;
-    gpa_t second;
-    const uint8_t *second_code;
-    /* Branch targets in either page, one bit for each halfword. */
-    uint64_t seen[2][(1u << GUEST_PAGE_BITS) / 2 / 64];
+    /* Pages that it has entered, beginning with the region's own. */
+    unsigned npages;
+    struct region_page {
+        gva_t va;
+        gpa_t gpa;
+        const uint8_t *code;
+        uint64_t seen[(1u << GUEST_PAGE_BITS) / 2 / 64]; /* branch targets: a bit for a halfword */
+    } page[TCG_PAGES];
 };
 /* The block at the state PC has become hot: what to run there now, NULL: exception pending. */
 struct tb *region_promote(struct vcpu *v);

@@ -81,10 +81,12 @@ static struct tb *new_block(struct vcpu *v, const struct tcg_source *src, gpa_t 
     tb->exec_flags = src->exec_flags;
     tb->page[0] = gpa & GUEST_PAGE_MASK;
     tb->loops = src->loops;
-    tb->guarded = src->guarded_page != 0;
-    tb->page[1] = src->crosses_page ? v->tcg->next_page_gpa
-                  : tb->guarded     ? src->guarded_page
-                                    : NO_PAGE;
+    tb->indirect = src->indirect;
+    tb->guarded = src->nguarded != 0;
+    for (unsigned i = 1; i < TCG_PAGES; i++)
+        tb->page[i] = i <= src->nguarded ? src->guarded[i - 1] : NO_PAGE;
+    if (src->crosses_page)
+        tb->page[1] = v->tcg->next_page_gpa;
     tb->pc_relative = src->pc_relative;
     tb->guest_bytes = (uint16_t)src->guest_bytes;
     tb->n_insns = (uint16_t)src->n_insns;

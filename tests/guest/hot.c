@@ -3,8 +3,9 @@
  * A program that runs for long, with a timer that interrupts it a thousand times a second: what an
  * emulator finds out about hot code by sampling it must leave results as they are. Loops inside
  * loops, calls with their returns, recursion and tables of functions; User and privileged mode. The
- * first results are those of code that nobody has sampled yet: interrupts are masked. And a hot
- * loop that calls a function in another page, which is rewritten and mapped elsewhere.
+ * first results are those of code that nobody has sampled yet: interrupts are masked. And hot loops
+ * over several pages, which are rewritten and mapped elsewhere: one calls a function, one goes from
+ * page to page by pointers, which change, too.
  */
 #include "lib/gic.h"
 #include "lib/mmu.h"
@@ -185,6 +186,89 @@ static void test_two_pages(void)
     matrix_end(&m);
 }
 
+#define PAGES 6u
+
+/* r0 += add; to the address at r2 + 4 * next */
+static void write_step(uint32_t *p, uint32_t add, uint32_t next)
+{
+    p[0] = 0xe2800000 | add;      /* add r0, r0, #add */
+    p[1] = 0xe592f000 | next * 4; /* ldr pc, [r2, #4 * next] */
+    code_sync(p, PAGE_SIZE);
+}
+
+static void write_return(uint32_t *p, uint32_t add)
+{
+    p[0] = 0xe2800000 | add;     /* add r0, r0, #add */
+    p[1] = 0xe12fff1e;           /* bx lr */
+    p[2] = 0x47703000 | 2 * add; /* Thumb: adds r0, #2 * add; bx lr */
+    code_sync(p, PAGE_SIZE);
+}
+
+static void write_pointer_loop(uint32_t *p)
+{
+    const uint32_t code[] = {
+        0xe92d4010, /* push {r4, lr} */
+        0xe5923000, /* ldr r3, [r2] */
+        0xe12fff33, /* blx r3 */
+        0xe2511001, /* subs r1, r1, #1 */
+        0x1afffffb, /* bne the ldr */
+        0xe8bd8010, /* pop {r4, pc} */
+    };
+    for (unsigned i = 0; i < ARRAY_SIZE(code); i++)
+        p[i] = code[i];
+    code_sync(p, PAGE_SIZE);
+}
+
+typedef enum trap_kind (*caller)(const void *, uint32_t, uint32_t, uint32_t);
+
+static void run_pointers(struct matrix *m, caller call, volatile uint32_t *to, uint32_t each,
+                         const char *what)
+{
+    start_ticks();
+    while (ticks < 60) {
+        irq_enable();
+        call((const void *)VA, 0, CALLS, (uint32_t)to);
+        irq_disable();
+        case_eq(m, this_cpu()->result, each * CALLS, "%s", what);
+    }
+    write_cntv_ctl(0);
+}
+
+static void test_pointers(const char *name, caller call)
+{
+    struct matrix m = {.name = name};
+    uint32_t *l2 = mem_alloc(1024, 1024), *page[PAGES];
+    volatile uint32_t *to = mem_alloc(PAGE_SIZE, PAGE_SIZE);
+    flat_l1[VA >> 20] = L1_TABLE(l2, 0);
+    for (unsigned i = 0; i < PAGES; i++) {
+        page[i] = mem_alloc(PAGE_SIZE, PAGE_SIZE);
+        map_page(l2, i, page[i]);
+        to[i] = VA + (i + 1) * PAGE_SIZE;
+    }
+    write_pointer_loop(page[0]);
+    write_step(page[1], 1, 1);
+    write_step(page[2], 2, 2);
+    write_return(page[3], 4);
+    write_return(page[4], 8);
+    write_return(page[5], 16);
+    run_pointers(&m, call, to, 7, "as it was");
+    write_step(page[1], 32, 1);
+    run_pointers(&m, call, to, 38, "second page rewritten");
+    write_return(page[3], 64);
+    run_pointers(&m, call, to, 98, "fourth page rewritten");
+    map_page(l2, 3, page[4]);
+    run_pointers(&m, call, to, 42, "fourth page mapped elsewhere");
+    to[2] = VA + 5 * PAGE_SIZE;
+    run_pointers(&m, call, to, 50, "a fifth page");
+    to[2] = VA + 5 * PAGE_SIZE + 9;
+    run_pointers(&m, call, to, 66, "Thumb code");
+    to[0] = VA + 4 * PAGE_SIZE;
+    run_pointers(&m, call, to, 8, "a return at once");
+    flat_l1[VA >> 20] = 0;
+    tlb_flush_all();
+    matrix_end(&m);
+}
+
 void payload_main(void)
 {
     gic_init_dist();
@@ -194,4 +278,6 @@ void payload_main(void)
     test_rounds("privileged: results do not change while the program runs", catch_call);
     test_rounds("User mode: results do not change while the program runs", catch_user);
     test_two_pages();
+    test_pointers("privileged: a hot loop goes where pointers lead now", catch_call);
+    test_pointers("User mode: a hot loop goes where pointers lead now", catch_user);
 }

@@ -150,6 +150,7 @@ bool trans_BLX_r(struct arm_ctx *s, const struct arg_BLX_r *a)
     target = arm_read_reg(s, a->rm);
     put_lr(s);
     arm_branch_bx(s, target);
+    arm_expect_return(s, return_address(s));
     return true;
 }
 

@@ -26,10 +26,9 @@ static void arm_put_exec(struct arm_ctx *s, uint32_t exec)
     }
 }
 
-enum tcg_follow arm_follow(struct arm_ctx *s, uint32_t taken, uint32_t next)
+static void note_followed(struct arm_ctx *s, enum tcg_follow way, uint32_t taken)
 {
     struct tcg_source *src = s->src;
-    enum tcg_follow way = src->follow ? src->follow(src, taken, next) : FOLLOW_NONE;
 
     src->n_followed += way != FOLLOW_NONE;
     if (way == FOLLOW_TAKEN) {
@@ -38,6 +37,14 @@ enum tcg_follow arm_follow(struct arm_ctx *s, uint32_t taken, uint32_t next)
         }
         s->next_pc = taken;
     }
+}
+
+enum tcg_follow arm_follow(struct arm_ctx *s, uint32_t taken, uint32_t next)
+{
+    struct tcg_source *src = s->src;
+    enum tcg_follow way = src->follow ? src->follow(src, taken, next) : FOLLOW_NONE;
+
+    note_followed(s, way, taken);
     return way;
 }
 
@@ -55,19 +62,42 @@ void arm_expect_return(struct arm_ctx *s, uint32_t to)
     }
 }
 
-/* In a region: a branch to v that is likely to be the return from a call inside it. */
-static bool follow_return(struct arm_ctx *s, ir_ref v)
+/* In a region: likely to be the return from a call inside it. */
+static bool follow_return(struct arm_ctx *s, uint32_t *to)
 {
-    uint32_t exec = arm_flags_with_it(s, 0), to;
+    *to = s->expected[--s->nexpected];
+    return follows(s, *to & ~1u, arm_flags_with_it(s, 0));
+}
 
-    if (!s->nexpected) {
+/* In a region: where the branch went before. */
+static bool follow_indirect(struct arm_ctx *s, uint32_t *to)
+{
+    struct tcg_source *src = s->src;
+    gva_t pc;
+
+    if (!src->follow_indirect || s->cond < ARM_COND_AL || s->in_section ||
+        arm_flags_with_it(s, 0) != s->exec) {
         return false;
     }
-    to = s->expected[--s->nexpected];
-    if (!follows(s, to & ~1u, exec)) {
+    pc = src->follow_indirect(src);
+    if (pc == UINT64_MAX) {
         return false;
     }
-    ir_bx_unless(s->b, v, arm_pc_ref(s, to), exec & ~EXEC_T);
+    note_followed(s, FOLLOW_TAKEN, (uint32_t)pc);
+    *to = (uint32_t)pc | s->thumb;
+    return true;
+}
+
+/* In a region: a branch to v, as BX takes it, is most likely to a place where the region goes on.
+ */
+static bool follow_likely(struct arm_ctx *s, ir_ref v, bool returns)
+{
+    uint32_t to;
+
+    if (returns && s->nexpected ? !follow_return(s, &to) : !follow_indirect(s, &to)) {
+        return false;
+    }
+    ir_bx_unless(s->b, v, arm_pc_ref(s, to), arm_flags_with_it(s, 0) & ~EXEC_T);
     return true;
 }
 
@@ -126,10 +156,14 @@ void arm_branch_plain(struct arm_ctx *s, ir_ref v)
         arm_goto(s, (uint32_t)known & mask);
         return;
     }
+    v = ir_op2i(s->b, IR_AND, v, mask);
+    if (s->src->follow && follow_likely(s, ir_op2i(s->b, IR_OR, v, s->thumb), false)) {
+        return;
+    }
     arm_put_exec(s, arm_flags_with_it(s, 0));
-    ir_put(s->b, ARM_OFF_REG(15), 4, ir_op2i(s->b, IR_AND, v, mask));
+    ir_put(s->b, ARM_OFF_REG(15), 4, v);
     ir_goto_ind(s->b);
-    s->done = true;
+    s->src->indirect = s->done = true;
 }
 
 /*
@@ -137,7 +171,7 @@ void arm_branch_plain(struct arm_ctx *s, ir_ref v)
  * clears it when it finds an unaligned A32 PC, which keeps two operations off the path of every
  * return.
  */
-void arm_branch_bx(struct arm_ctx *s, ir_ref v)
+static void branch_bx(struct arm_ctx *s, ir_ref v, bool returns)
 {
     ir_ref exec;
     uint64_t known;
@@ -149,14 +183,24 @@ void arm_branch_bx(struct arm_ctx *s, ir_ref v)
                      base | ((known & 1) ? EXEC_T : 0));
         return;
     }
-    if (follow_return(s, v)) {
+    if (follow_likely(s, v, returns)) {
         return;
     }
     exec = ir_op2i(s->b, IR_OR, ir_op2i(s->b, IR_AND, v, EXEC_T), base);
     ir_put(s->b, ARM_OFF(exec_flags), 4, exec);
     ir_put(s->b, ARM_OFF_REG(15), 4, ir_op2i(s->b, IR_AND, v, ~1u));
     ir_goto_ind(s->b);
-    s->done = true;
+    s->src->indirect = s->done = true;
+}
+
+void arm_branch_bx(struct arm_ctx *s, ir_ref v)
+{
+    branch_bx(s, v, s->src->follow && v == arm_read_reg(s, 14));
+}
+
+void arm_branch_return(struct arm_ctx *s, ir_ref v)
+{
+    branch_bx(s, v, true);
 }
 
 void arm_exit_next(struct arm_ctx *s, enum tcg_exit why)

@@ -143,6 +143,8 @@ void arm_goto_exchange(struct arm_ctx *s,
                        uint32_t pc);                /* direct branch to the other instruction set */
 void arm_branch_plain(struct arm_ctx *s, ir_ref v); /* BranchWritePC */
 void arm_branch_bx(struct arm_ctx *s, ir_ref v);    /* BXWritePC: bit 0 selects T32 */
+/* The same to what was on the stack: most likely a return (as is, without this, that to r14). */
+void arm_branch_return(struct arm_ctx *s, ir_ref v);
 /* In a region: translate on at `taken` or `next` (`taken` again: no choice) if that is worth it.
  * The instruction at hand is a direct branch without a condition, or the caller tests that. */
 enum tcg_follow arm_follow(struct arm_ctx *s, uint32_t taken, uint32_t next);

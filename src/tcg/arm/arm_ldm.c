@@ -127,7 +127,9 @@ static void load_multiple_and_branch(struct arm_ctx *s, const struct block_trans
 {
     ir_ref pc_value = load_multiple(s, t);
 
-    if (pc_value) {
+    if (pc_value && t->rn == 13) {
+        arm_branch_return(s, pc_value);
+    } else if (pc_value) {
         arm_branch_bx(s, pc_value);
     }
 }

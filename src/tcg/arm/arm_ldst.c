@@ -47,7 +47,11 @@ static void load_at(struct arm_ctx *s, const struct arm_address *addr, unsigned 
     ir_ref v = ir_load(s->b, IR_I32, addr->access, single_memop(s, op));
 
     arm_address_writeback(s, addr);
-    arm_write_reg_load(s, rt, v);
+    if (rt == 15 && addr->rn == 13) {
+        arm_branch_return(s, v);
+    } else {
+        arm_write_reg_load(s, rt, v);
+    }
 }
 
 static void store_at(struct arm_ctx *s, const struct arm_address *addr, unsigned rt, uint32_t op)

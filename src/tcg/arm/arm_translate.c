@@ -3,8 +3,8 @@
  * The block loop of the ARM front end: fetch, IT and condition handling, decode, and where a block
  * ends (an instruction that leaves, the end of the page, the limit of instructions). An instruction
  * that crosses the page end is a block of its own, so that a block depends on one page in all other
- * cases but regions, which may go on in one other page behind a guard. Arm ARM A2.5 (execution
- * state), A5.1, A6.1 (instruction set encoding), A7.3.2 (IT blocks).
+ * cases but regions, which may go on in other pages behind guards. Arm ARM A2.5 (execution state),
+ * A5.1, A6.1 (instruction set encoding), A7.3.2 (IT blocks).
  *
  * Threads: the translating vCPU thread; the context lives on its stack.
  */
@@ -51,6 +51,18 @@ static void emit_page_guard(struct arm_ctx *s, uint32_t gpa_page)
     ir_goto_if(b, IR_NE, have, arm_imm(s, gpa_page), s->pc);
 }
 
+/* Has the region entered this physical page before? If not, that is noted. */
+static bool was_entered(struct tcg_source *src, gpa_t page)
+{
+    for (unsigned i = 0; i < src->nguarded; i++) {
+        if (src->guarded[i] == page) {
+            return true;
+        }
+    }
+    src->guarded[src->nguarded++] = page;
+    return false;
+}
+
 /* A region has branched into another page: false when it ends there. */
 static bool enter_page(struct arm_ctx *s)
 {
@@ -63,9 +75,8 @@ static bool enter_page(struct arm_ctx *s)
     }
     s->page = page;
     s->page_pc = s->pc;
-    if (page != src->page && !src->guarded_page) {
+    if (page != src->page && !was_entered(src, (gpa_t)gpa_page << GUEST_PAGE_BITS)) {
         emit_page_guard(s, gpa_page);
-        src->guarded_page = (gpa_t)gpa_page << GUEST_PAGE_BITS;
     }
     return true;
 }
@@ -253,7 +264,8 @@ static void translate_attempt(struct tcg_source *src, struct ir_block *b, unsign
     b->pc_relative = src->pc_relative;
     src->n_insns = src->n_followed = src->guest_bytes = 0;
     src->crosses_page = false;
-    src->guarded_page = 0;
+    src->indirect = false;
+    src->nguarded = 0;
     if (s.thumb) {
         s.it = (uint8_t)(src->exec_flags >> EXEC_IT_SHIFT);
         if ((s.it & 15) == 0) {
