@@ -21,20 +21,20 @@ static uint32_t tb_hash(gpa_t gpa, uint32_t exec_flags)
 
 struct tb *tb_find(struct tcg *t, gva_t pc, gpa_t gpa, uint32_t exec_flags)
 {
-    struct tb *tb = t->hash[tb_hash(gpa, exec_flags)];
+    struct tb *tb = meta_at(t, t->hash[tb_hash(gpa, exec_flags)]);
 
-    while (tb &&
-           (tb->gpa != gpa || tb->exec_flags != exec_flags || (tb->pc != pc && !tb->pc_relative)))
-        tb = tb->hash_next;
+    while (tb && (tb_gpa(tb) != gpa || tb->exec_flags != exec_flags ||
+                  (tb->pc != pc && !tb->pc_relative)))
+        tb = meta_at(t, tb->hash_next);
     return tb;
 }
 
 struct tb *tb_find_elsewhere(struct tcg *t, gva_t pc, gpa_t gpa, uint32_t exec_flags)
 {
-    struct tb *tb = t->hash[tb_hash(gpa, exec_flags)];
+    struct tb *tb = meta_at(t, t->hash[tb_hash(gpa, exec_flags)]);
 
-    while (tb && (tb->gpa != gpa || tb->exec_flags != exec_flags || tb->pc == pc))
-        tb = tb->hash_next;
+    while (tb && (tb_gpa(tb) != gpa || tb->exec_flags != exec_flags || tb->pc == pc))
+        tb = meta_at(t, tb->hash_next);
     return tb;
 }
 
@@ -53,7 +53,7 @@ static unsigned which_page(const struct tb *tb, gpa_t page)
 {
     unsigned i = 0;
 
-    while (i < TCG_PAGES - 1 && tb->page[i] != page)
+    while (i < TCG_PAGES - 1 && tb->page[i] != page >> GUEST_PAGE_BITS)
         i++;
     return i;
 }
@@ -80,95 +80,101 @@ static void drop_page(struct tcg *t, struct code_page **slot)
 
 static void page_list_add(struct tcg *t, struct tb *tb, unsigned which)
 {
-    struct code_page **slot = page_slot(t, tb->page[which]);
+    gpa_t page = (gpa_t)tb->page[which] << GUEST_PAGE_BITS;
+    struct code_page **slot = page_slot(t, page);
 
     if (!*slot) {
         struct code_page *cp = new_page(t);
 
-        *cp = (struct code_page){.gpa = tb->page[which], .swept = t->evictions};
+        *cp = (struct code_page){.gpa = page, .swept = t->evictions};
         *slot = cp;
     }
     tb->page_next[which] = (*slot)->tbs;
-    (*slot)->tbs = tb;
+    (*slot)->tbs = meta_ref_of(t, tb);
 }
 
 bool tb_register(struct tcg *t, struct tb *tb)
 {
-    uint32_t h = tb_hash(tb->gpa, tb->exec_flags);
+    uint32_t h = tb_hash(tb_gpa(tb), tb->exec_flags);
     struct code_segment *s = &t->segment[t->current];
 
     if (s->nblocks == t->segment_blocks)
         return false;
-    for (unsigned i = 0; i < TCG_PAGES && tb->page[i] != NO_PAGE; i++)
+    for (unsigned i = 0; i < TCG_PAGES && tb->page[i] != NO_FRAME; i++)
         page_list_add(t, tb, i);
     tb->hash_next = t->hash[h];
-    t->hash[h] = tb;
+    t->hash[h] = meta_ref_of(t, tb);
     s->by_code[s->nblocks++] = tb;
     return true;
 }
 
-static void forget_link(struct tb_link *l)
+/* `prev` refers to the word that holds `next`; the link there, if any, learns it. */
+static void set_next(struct tcg *t, meta_ref prev, meta_ref next)
 {
-    *l->prev = l->next;
-    if (l->next)
-        l->next->prev = l->prev;
-    l->to = NULL;
+    struct tb_link *l = meta_at(t, next);
+
+    *(meta_ref *)meta_at(t, prev) = next;
+    if (l)
+        l->prev = prev;
 }
 
-void tb_link_to(struct tcg *t, struct tb_link *l, struct tb *to)
+static void forget_link(struct tcg *t, struct tb_link *l)
 {
-    uint8_t *patch = l->from->code + l->patch_off;
+    set_next(t, l->prev, l->next);
+    l->to = 0;
+}
 
-    if (l->to == to || l->from->dead || to->dead)
+void tb_link_to(struct tcg *t, struct tb *from, struct tb_link *l, struct tb *to)
+{
+    meta_ref ref = meta_ref_of(t, to);
+    uint8_t *patch = t->rx + l->patch_off;
+
+    if (l->to == ref || from->dead || to->dead)
         return;
     if (l->to)
-        forget_link(l); /* another physical page was there at that time */
-    l->to = to;
-    l->next = to->incoming;
-    l->prev = &to->incoming;
-    if (l->next)
-        l->next->prev = &l->next;
-    to->incoming = l;
+        forget_link(t, l); /* another physical page was there at that time */
+    l->to = ref;
+    set_next(t, meta_ref_of(t, &l->next), to->incoming);
+    set_next(t, meta_ref_of(t, &to->incoming), meta_ref_of(t, l));
     x64_patch_jump(code_rx_to_rw(t, patch), patch, to->code);
     if (l->guard_off)
-        x64_patch_guard(code_rx_to_rw(t, l->from->code + l->guard_off),
-                        (uint32_t)(to->page[0] >> GUEST_PAGE_BITS));
+        x64_patch_guard(t->rw + l->guard_off, to->page[0]);
 }
 
 /* The links stay patched: only for fault injection. */
-static void forget_incoming(struct tb *tb)
+static void forget_incoming(struct tcg *t, struct tb *tb)
 {
-    for (struct tb_link *l = tb->incoming; l; l = l->next)
-        l->to = NULL;
-    tb->incoming = NULL;
+    for (struct tb_link *l = meta_at(t, tb->incoming); l; l = meta_at(t, l->next))
+        l->to = 0;
+    tb->incoming = 0;
 }
 
 static void unlink_incoming(struct tcg *t, struct tb *tb)
 {
-    for (struct tb_link *l = tb->incoming; l; l = l->next) {
-        uint8_t *patch = l->from->code + l->patch_off;
+    for (struct tb_link *l = meta_at(t, tb->incoming); l; l = meta_at(t, l->next)) {
+        uint8_t *patch = t->rx + l->patch_off;
 
-        l->to = NULL;
-        x64_patch_jump(code_rx_to_rw(t, patch), patch, l->from->code + l->unlinked_off);
+        l->to = 0;
+        x64_patch_jump(code_rx_to_rw(t, patch), patch, t->rx + l->unlinked_off);
     }
-    tb->incoming = NULL;
+    tb->incoming = 0;
 }
 
 /* A dead block leaves the incoming lists of its targets, so that a list never holds a link twice.
  */
-static void unlink_outgoing(struct tb *tb)
+static void unlink_outgoing(struct tcg *t, struct tb *tb)
 {
     for (unsigned i = 0; i < tb->nlinks; i++)
-        if (tb->link[i].to)
-            forget_link(&tb->link[i]);
+        if (tb_links(tb)[i].to)
+            forget_link(t, &tb_links(tb)[i]);
 }
 
 static void hash_remove(struct tcg *t, struct tb *tb)
 {
-    struct tb **p = &t->hash[tb_hash(tb->gpa, tb->exec_flags)];
+    meta_ref *p = &t->hash[tb_hash(tb_gpa(tb), tb->exec_flags)], ref = meta_ref_of(t, tb);
 
-    while (*p && *p != tb)
-        p = &(*p)->hash_next;
+    while (*p && *p != ref)
+        p = &((struct tb *)meta_at(t, *p))->hash_next;
     if (*p)
         *p = tb->hash_next;
 }
@@ -187,7 +193,7 @@ void tb_invalidate(struct vcpu *v, struct tb *tb)
         memset(e, 0xff, sizeof(*e));
     hash_remove(v->tcg, tb);
     unlink_incoming(v->tcg, tb);
-    unlink_outgoing(tb);
+    unlink_outgoing(v->tcg, tb);
     STAT_INC(&stats_vcpu[v->index], blocks_invalidated);
 }
 
@@ -209,8 +215,8 @@ void tcg_invalidate_page(struct vcpu *v, gpa_t page)
 
     if (!*slot)
         return;
-    for (tb = (*slot)->tbs; tb; tb = next) {
-        next = tb->page_next[which_page(tb, (*slot)->gpa)];
+    for (tb = meta_at(v->tcg, (*slot)->tbs); tb; tb = next) {
+        next = meta_at(v->tcg, tb->page_next[which_page(tb, (*slot)->gpa)]);
         tb_invalidate(v, tb);
     }
     drop_page(v->tcg, slot);
@@ -234,15 +240,16 @@ static void leave_page(struct vcpu *v, const struct code_segment *s, gpa_t page)
 {
     struct tcg *t = v->tcg;
     struct code_page **slot = page_slot(t, page);
-    struct tb **p;
+    meta_ref *p;
 
     if (!*slot || (*slot)->swept == t->evictions)
         return;
     (*slot)->swept = t->evictions;
     for (p = &(*slot)->tbs; *p;) {
-        struct tb **next = &(*p)->page_next[which_page(*p, page)];
+        struct tb *tb = meta_at(t, *p);
+        meta_ref *next = &tb->page_next[which_page(tb, page)];
 
-        if (code_segment_has(t, s, *p))
+        if (code_segment_has(t, s, tb))
             *p = *next;
         else
             p = next;
@@ -259,13 +266,13 @@ static void evict_block(struct vcpu *v, const struct code_segment *s, struct tb 
         tb->dead = true;
         hash_remove(v->tcg, tb);
         if (INJECT(KEEP_INCOMING))
-            forget_incoming(tb);
+            forget_incoming(v->tcg, tb);
         else
             unlink_incoming(v->tcg, tb);
-        unlink_outgoing(tb);
+        unlink_outgoing(v->tcg, tb);
     }
-    for (unsigned i = 0; i < TCG_PAGES && tb->page[i] != NO_PAGE; i++)
-        leave_page(v, s, tb->page[i]);
+    for (unsigned i = 0; i < TCG_PAGES && tb->page[i] != NO_FRAME; i++)
+        leave_page(v, s, (gpa_t)tb->page[i] << GUEST_PAGE_BITS);
 }
 
 static void leave_jump_cache(struct vcpu *v, const struct code_segment *s)
@@ -348,9 +355,7 @@ void jump_cache_insert(struct vcpu *v, struct tb *tb)
     v->tcg->jump_cache_used = true;
     v->jump_cache[jump_cache_index(pc)] = (struct jump_cache_entry){
         .pc = (uint32_t)pc,
-        .gpa_page = tb->page[1] == NO_PAGE || tb->guarded
-                        ? (uint32_t)(tb->gpa >> GUEST_PAGE_BITS)
-                        : UINT32_MAX,
+        .gpa_page = tb->page[1] == NO_FRAME || tb->guarded ? tb->page[0] : UINT32_MAX,
         .key = tb->exec_flags | tcg_jump_tag(v),
         .code = tb->code,
         .tb = tb,
@@ -363,9 +368,9 @@ void fetch_cache_insert(struct vcpu *v, const struct tb *tb)
 
     v->tcg->jump_cache_used = true;
     v->fetch_cache[fetch_cache_index(pc)] = (struct fetch_cache_entry){
-        .key = (pc & GUEST_PAGE_MASK) | (v->exec_flags & EXEC_PRIV ? FETCH_PRIV : 0) |
-               tcg_jump_tag(v),
-        .gpa_page = (uint32_t)(tb->page[0] >> GUEST_PAGE_BITS),
+        .key =
+            (pc & GUEST_PAGE_MASK) | (v->exec_flags & EXEC_PRIV ? FETCH_PRIV : 0) | tcg_jump_tag(v),
+        .gpa_page = tb->page[0],
     };
 }
 

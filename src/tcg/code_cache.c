@@ -116,7 +116,7 @@ void *code_cache_alloc(struct tcg *t, size_t bytes)
     struct code_segment *s = &t->segment[t->current];
     void *p = s->arena + s->arena_used;
 
-    bytes = (bytes + 15) & ~(size_t)15;
+    bytes = (bytes + 7) & ~(size_t)7;
     if (t->segment_arena - s->arena_used < bytes)
         return NULL;
     s->arena_used += bytes;

@@ -23,9 +23,9 @@
 #define SETTLE_LEVEL  3
 
 /* The block is dead, and gone on with until it ends. */
-static void settle(struct vcpu *v, struct tb *tb, const struct tcg_site *site)
+static void settle(struct vcpu *v, struct tb *tb, const struct tb_access *site)
 {
-    uint32_t k = settled_index(tb->gpa + (gpa_t)(int32_t)(site->pc - (uint32_t)tb->pc));
+    uint32_t k = settled_index(tb_gpa(tb) + (gpa_t)(int32_t)(site->pc - (uint32_t)tb->pc));
 
     v->tcg->settled.bits[k / 64] |= UINT64_C(1) << (k % 64);
     STAT_INC(&stats_vcpu[v->index], sites_settled);
@@ -33,14 +33,14 @@ static void settle(struct vcpu *v, struct tb *tb, const struct tcg_site *site)
         tb_invalidate(v, tb);
 }
 
-static void level_up(struct vcpu *v, struct tb *tb, struct tcg_site *site)
+static void level_up(struct vcpu *v, struct tb *tb, struct tb_access *site)
 {
     site->score = 0;
     if (++site->level == SETTLE_LEVEL)
         settle(v, tb, site);
 }
 
-static void patch(struct vcpu *v, struct tb *tb, struct tcg_site *site)
+static void patch(struct vcpu *v, struct tb *tb, struct tb_access *site)
 {
     uint8_t *rx = tb->code + site->host_off;
 
@@ -50,7 +50,7 @@ static void patch(struct vcpu *v, struct tb *tb, struct tcg_site *site)
     STAT_INC(&stats_vcpu[v->index], sites_patched);
 }
 
-static void unpatch(struct vcpu *v, struct tb *tb, struct tcg_site *site)
+static void unpatch(struct vcpu *v, struct tb *tb, struct tb_access *site)
 {
     x64_unpatch_site(code_rx_to_rw(v->tcg, tb->code + site->host_off), site->old);
     site->patched = false;
@@ -60,10 +60,10 @@ static void unpatch(struct vcpu *v, struct tb *tb, struct tcg_site *site)
 uintptr_t tcg_fault_resume(struct vcpu *v, uintptr_t host_pc, hva_t addr, uint32_t error_code)
 {
     struct tb *tb = tb_by_host_pc(v->tcg, host_pc);
-    struct tcg_site *site = tb ? tb_site_at(tb, host_pc) : NULL;
+    struct tb_access *site = tb ? tb_access_at(tb, host_pc) : NULL;
 
     STAT_INC(&stats_vcpu[v->index], spt_faults);
-    if (!site || site->kind == SITE_CALL)
+    if (!site)
         vm_bug("host fault at %#lx (address %#lx) is not a guest access", (unsigned long)host_pc,
                (unsigned long)addr);
     switch (mmu_spt_fault(v, addr, error_code & PF_WRITE, site->memop)) {
@@ -79,15 +79,15 @@ uintptr_t tcg_fault_resume(struct vcpu *v, uintptr_t host_pc, hva_t addr, uint32
 }
 
 /* The memory site whose slow path holds the return address `ra`. */
-static struct tcg_site *site_of_slow_path(struct tb *tb, uintptr_t ra)
+static struct tb_access *site_of_slow_path(struct tb *tb, uintptr_t ra)
 {
     uint32_t off = (uint32_t)(ra - (uintptr_t)tb->code);
-    struct tcg_site *found = NULL;
+    struct tb_access *found = NULL;
 
-    for (unsigned i = 0; i < tb->nsites; i++) {
-        struct tcg_site *s = &tb->site[i];
+    for (unsigned i = 0; i < tb->naccesses; i++) {
+        struct tb_access *s = &tb_accesses(tb)[i];
 
-        if (s->kind != SITE_CALL && s->slow_off < off && (!found || s->slow_off > found->slow_off))
+        if (s->slow_off < off && (!found || s->slow_off > found->slow_off))
             found = s;
     }
     return found;
@@ -96,13 +96,13 @@ static struct tcg_site *site_of_slow_path(struct tb *tb, uintptr_t ra)
 void tcg_soft_sampled(struct vcpu *v, gva_t gva, uintptr_t ra)
 {
     struct tb *tb = tb_by_host_pc(v->tcg, ra);
-    struct tcg_site *site = tb && !tb->dead ? site_of_slow_path(tb, ra) : NULL;
+    struct tb_access *site = tb && !tb->dead ? site_of_slow_path(tb, ra) : NULL;
 
     v->soft_credit = SAMPLE_PERIOD;
     if (!site || !site->patched || ++site->score < 1u << site->level)
         return;
     site->score = 0;
-    if (mmu_spt_promote(v, gva, site->kind == SITE_STORE, site->memop))
+    if (mmu_spt_promote(v, gva, site->store, site->memop))
         unpatch(v, tb, site);
     else
         level_up(v, tb, site);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * -d tb-stats: how often each block was run, and the lists of the hottest blocks and functions made
- * of it. Generated code increments struct tb.runs at the entry of a block; when blocks are evicted
+ * of it. Generated code increments tb_runs() at the entry of a block; when blocks are evicted
  * their counts move to the vCPU's past, a table that is kept. Blocks are the
  * same when physical address, virtual address, instruction set and privilege are.
  *
@@ -102,19 +102,20 @@ static void add(struct profile *p, const struct entry *e)
 
 static void add_block(struct profile *p, const struct tb *tb)
 {
-    unsigned host = tb->runs ? tcg_host_insns(tb) - COUNTING_INSNS : 0;
+    uint64_t runs = tb->profiled ? *tb_runs(tb) : 0;
+    unsigned host = runs ? tcg_host_insns(tb) - COUNTING_INSNS : 0;
 
-    add(p, &(struct entry){.gpa = tb->gpa,
+    add(p, &(struct entry){.gpa = tb_gpa(tb),
                            .pc = tb->pc,
                            .flags = tb->exec_flags & KEY_FLAGS,
                            .insns = tb->n_insns,
                            .host_bytes = tb->host_bytes,
                            .host_insns = host,
                            .translations = 1,
-                           .runs = tb->runs,
-                           .run_host = tb->runs * host,
-                           .region_insns = tb->region ? tb->runs * tb->n_insns : 0,
-                           .run_insns = tb->runs * tb->n_insns});
+                           .runs = runs,
+                           .run_host = runs * host,
+                           .region_insns = tb->region ? runs * tb->n_insns : 0,
+                           .run_insns = runs * tb->n_insns});
 }
 
 static void add_blocks(struct profile *p, const struct code_segment *s)

@@ -361,7 +361,7 @@ struct tb *region_sample(struct vcpu *v, unsigned *left)
     if (tb->samples == UINT16_MAX)
         return tb;
     tb->samples++;
-    if (tb->region || tb->tried || tb->page[1] != NO_PAGE || tb->samples < SAMPLES ||
+    if (tb->region || tb->tried || tb->page[1] != NO_FRAME || tb->samples < SAMPLES ||
         !region_may_begin(v))
         return tb;
     tb->tried = true;

@@ -67,8 +67,8 @@ struct tcg_source {
     unsigned guest_bytes;
     unsigned n_insns;
     bool crosses_page;
-    bool loops;    /* a region that comes back to its beginning */
-    bool indirect; /* a block that ends with an indirect branch */
+    bool loops;                   /* a region that comes back to its beginning */
+    bool indirect;                /* a block that ends with an indirect branch */
     gpa_t guarded[TCG_PAGES - 1]; /* physical pages that a region enters behind a guard */
     unsigned nguarded;
     unsigned n_followed; /* branches that translation went on behind; guest_bytes is up to the first
@@ -97,11 +97,6 @@ struct tcg_site {
     uint8_t kind;      /* enum tcg_site_kind */
     uint8_t host_len;  /* memory site: patchable bytes, >= X64_SITE_PATCH */
     uint16_t memop;
-    /* While a memory site is patched to go to its slow path (tcg/fault_resume.c): */
-    bool patched;
-    uint8_t level;               /* how often it was patched */
-    uint16_t score;              /* samples since */
-    uint8_t old[X64_SITE_PATCH]; /* what the patch replaced */
 };
 enum tcg_site_kind { SITE_CALL, SITE_LOAD, SITE_STORE };
 
@@ -198,8 +193,8 @@ enum tcg_exit tcg_step(struct vcpu *v);
 bool tcg_contains_sig(const struct vcpu *v, uintptr_t host_pc);
 /* Redirect a fault: returns the fault stub's address. Async-signal-safe. */
 uintptr_t tcg_fault_stub_sig(const struct vcpu *v);
-/* Side table: false when host_pc is not at a known site. */
-bool tcg_find_site(struct vcpu *v, uintptr_t host_pc, struct tcg_site *out);
+/* Guest pc and the front end's word (struct tcg_site) of a site; false: host_pc is none. */
+bool tcg_find_site(struct vcpu *v, uintptr_t host_pc, uint32_t *pc, uint16_t *extra);
 /* Invalidate translations: a physical page (dirtied), or only what virtual lookups cached. */
 void tcg_invalidate_page(struct vcpu *v, gpa_t page);
 /* Invalidate translations that hold this virtual address or that may run there; all. */

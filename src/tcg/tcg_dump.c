@@ -33,7 +33,7 @@ static void add_segment(struct sums *n, const struct code_segment *s)
         n->bytes += tb->guest_bytes;
         for (unsigned l = 0; !tb->dead && l < tb->nlinks; l++) {
             n->links++;
-            n->linked += tb->link[l].to != NULL;
+            n->linked += tb_links(tb)[l].to != 0;
         }
     }
 }

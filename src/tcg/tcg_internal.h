@@ -21,52 +21,80 @@ struct tb_ref {
     uint32_t evictions;
 };
 
+/*
+ * Metadata: blocks and what belongs to them. There are hundreds of thousands of blocks, so it is
+ * kept small: it refers to metadata by place (word of the arena + 1; 0: none, meta_at()), and to
+ * code by offset.
+ */
+typedef uint32_t meta_ref;
+
+/* A direct exit of a block. Offsets are in the code cache. */
 struct tb_link {
-    struct tb *from;       /* the block whose jump slot this is */
-    struct tb *to;         /* linked target, NULL while unlinked */
-    struct tb_link *next;  /* in to->incoming */
-    struct tb_link **prev; /* what points to this one there */
+    meta_ref to;   /* linked target, 0 while unlinked */
+    meta_ref next; /* in to->incoming */
+    meta_ref prev; /* the word that refers to this one there */
     uint32_t patch_off, unlinked_off;
     uint32_t guard_off; /* 0: within one page */
 };
 
-/* One translation. Lives until its segment of the cache is evicted, also after invalidation. */
+/* A memory access that uses a window: what is known of its site (struct tcg_site), and how it
+ * fares (fault_resume.c). */
+struct tb_access {
+    uint32_t pc;
+    uint16_t host_off, slow_off; /* from block start */
+    uint16_t extra, memop;
+    bool store;
+    bool patched;                /* goes to its slow path */
+    uint8_t level;               /* how often it was patched */
+    uint8_t score;               /* samples since */
+    uint8_t old[X64_SITE_PATCH]; /* what the patch replaced */
+};
+
+/* A site that is a call. */
+struct tb_call {
+    uint32_t pc;
+    uint16_t host_off, extra;
+};
+
+/* One translation. Lives until its segment of the cache is evicted, also after invalidation. Behind
+ * it are its links, accesses and calls: tb_links() ... */
 struct tb {
     gva_t pc;
-    gpa_t gpa;         /* of pc */
-    gpa_t page[TCG_PAGES]; /* physical pages its bytes came from; the rest is NO_PAGE */
-    uint8_t *code;     /* executable address */
-    uint8_t *unpolled; /* the same, behind the poll */
-    struct tb *hash_next;
-    struct tb *page_next[TCG_PAGES];
-    struct tb_link *link;
-    struct tb_link *incoming; /* links of other blocks that jump here */
-    struct tcg_site *site;
-    uint64_t runs; /* counted with -d tb-stats only */
+    uint8_t *code; /* executable address */
     uint32_t exec_flags;
-    uint32_t host_bytes, straight_bytes; /* all of it; without what is out of line */
-    uint16_t nsites, nlinks;
-    uint16_t guest_bytes, n_insns;
-    uint16_t counter; /* index in vcpu.hot, if it counts */
-    bool counts;      /* may become a region */
-    bool region;      /* tier 2: several blocks, entered at pc */
-    bool loops;       /* region: comes back to its beginning */
-    bool guarded;     /* region: pages but the first are entered behind guards in the code */
-    bool tried;       /* to make a region of it */
-    uint16_t samples; /* how often it was found running */
-    bool pc_relative; /* runs at any virtual page; pc is where it was translated */
-    bool dead;
-    bool indirect; /* ends with an indirect branch */
-    /* Where that goes most often, by samples, and by how many of them it leads. Of a region: what
-     * was known of the block that it replaced. */
-    uint8_t lead;
+    uint32_t page[TCG_PAGES]; /* physical pages (numbers) its bytes came from; rest is NO_FRAME */
+    meta_ref page_next[TCG_PAGES];
+    meta_ref hash_next;
+    meta_ref incoming; /* links of other blocks that jump here */
+    /* Where a block that ends with an indirect branch goes most often, by samples, and by how many
+     * of them that leads. Of a region: what was known of the block that it replaced. */
     uint32_t to;
+    uint8_t lead;
+    uint8_t unpolled_off;                /* of the code behind the poll */
+    uint16_t host_bytes, straight_bytes; /* all of it; without what is out of line */
+    uint16_t naccesses, ncalls;
+    uint16_t guest_bytes;
+    uint16_t counter; /* index in vcpu.hot, if it counts */
+    uint16_t samples; /* how often it was found running */
+    uint8_t nlinks, n_insns;
+    bool counts : 1;      /* may become a region */
+    bool region : 1;      /* tier 2: several blocks, entered at pc */
+    bool loops : 1;       /* region: comes back to its beginning */
+    bool guarded : 1;     /* region: pages but the first are entered behind guards in the code */
+    bool tried : 1;       /* to make a region of it */
+    bool indirect : 1;    /* ends with an indirect branch */
+    bool pc_relative : 1; /* runs at any virtual page; pc is where it was translated */
+    bool profiled : 1;    /* its runs are counted (-d tb-stats) in front of it: tb_runs() */
+    bool dead : 1;
 };
+#define NO_FRAME      UINT32_MAX
+#define TB_HOST_BYTES UINT16_MAX /* at most */
+_Static_assert(TCG_MAX_SLOTS <= UINT8_MAX, "tb.nlinks");
 
 struct code_page {
     gpa_t gpa;
     struct code_page *next; /* hash chain, or of unused ones */
-    struct tb *tbs;         /* through page_next[which page of the block this is] */
+    meta_ref tbs;           /* through page_next[which page of the block this is] */
     uint32_t swept;         /* the eviction that looked through the list last */
 };
 
@@ -101,7 +129,7 @@ struct tcg {
     uint32_t evictions;
     struct code_page *pages, *free_page; /* all there can be; unused ones that were used */
     uint32_t npages;                     /* used so far */
-    struct tb *hash[1u << TB_HASH_BITS];
+    meta_ref hash[1u << TB_HASH_BITS];
     struct code_page *page_hash[1u << PAGE_HASH_BITS];
     /* per-translation work space */
     struct ir_block *ir;
@@ -114,10 +142,41 @@ struct tcg {
     uint64_t followed_ns;   /* CPU time when blocks were last followed (region.c) */
     struct tb_ref sampled;  /* the block that was sampled last, and where it ran */
     gva_t sampled_pc;
-    bool stepping;          /* blocks of one instruction, breakpoints ignored */
-    struct profile *past;   /* counts of blocks that are gone (profile.c), or NULL */
-    gpa_t next_page_gpa;    /* set by the front end's next_page call */
+    bool stepping;        /* blocks of one instruction, breakpoints ignored */
+    struct profile *past; /* counts of blocks that are gone (profile.c), or NULL */
+    gpa_t next_page_gpa;  /* set by the front end's next_page call */
 };
+
+static inline void *meta_at(const struct tcg *t, meta_ref ref)
+{
+    return ref ? t->arena + (size_t)(ref - 1) * sizeof(uint32_t) : NULL;
+}
+static inline meta_ref meta_ref_of(const struct tcg *t, const void *p)
+{
+    return (meta_ref)(((const uint8_t *)p - t->arena) / (ptrdiff_t)sizeof(uint32_t)) + 1;
+}
+
+static inline gpa_t tb_gpa(const struct tb *tb)
+{
+    return (gpa_t)tb->page[0] << GUEST_PAGE_BITS | (tb->pc & ~GUEST_PAGE_MASK);
+}
+static inline struct tb_link *tb_links(const struct tb *tb)
+{
+    return (struct tb_link *)(tb + 1);
+}
+static inline struct tb_access *tb_accesses(const struct tb *tb)
+{
+    return (struct tb_access *)(tb_links(tb) + tb->nlinks);
+}
+static inline struct tb_call *tb_calls(const struct tb *tb)
+{
+    return (struct tb_call *)(tb_accesses(tb) + tb->naccesses);
+}
+/* NULL: they are not counted. */
+static inline uint64_t *tb_runs(const struct tb *tb)
+{
+    return tb->profiled ? (uint64_t *)tb - 1 : NULL;
+}
 
 /* Of the code that runs now. */
 static inline uint64_t tcg_jump_tag(const struct vcpu *v)
@@ -161,7 +220,7 @@ struct tb *tb_find(struct tcg *t, gva_t pc, gpa_t gpa, uint32_t exec_flags);
 struct tb *tb_find_elsewhere(struct tcg *t, gva_t pc, gpa_t gpa, uint32_t exec_flags);
 /* Enter a finished block into hash and page lists; false when its segment has all it can have. */
 bool tb_register(struct tcg *t, struct tb *tb);
-void tb_link_to(struct tcg *t, struct tb_link *l, struct tb *to);
+void tb_link_to(struct tcg *t, struct tb *from, struct tb_link *l, struct tb *to);
 void tb_invalidate(struct vcpu *v, struct tb *tb);
 /* A better block for the same place is there: `tb` is neither found nor linked to any more. */
 void tb_supersede(struct vcpu *v, struct tb *tb);
@@ -183,7 +242,7 @@ struct tb *tcg_lookup(struct vcpu *v);
 struct tb *tcg_remember(struct vcpu *v, struct tb *tb);
 /* False: prefetch abort pending. */
 bool tcg_fetch_here(struct vcpu *v, struct mmu_fetch *f);
-struct tcg_site *tb_site_at(struct tb *tb, uintptr_t host_pc); /* NULL: none there */
+struct tb_access *tb_access_at(const struct tb *tb, uintptr_t host_pc); /* NULL: none there */
 
 /* ---- translate.c ---- */
 /*

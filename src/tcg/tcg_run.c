@@ -67,10 +67,10 @@ static bool second_page_current(struct vcpu *v, const struct tb *tb)
 {
     struct mmu_fetch f;
 
-    if (tb->page[1] == NO_PAGE || tb->guarded)
+    if (tb->page[1] == NO_FRAME || tb->guarded)
         return true;
     return mmu_fetch_page(v, (uint32_t)((v->r[15] & GUEST_PAGE_MASK) + GUEST_PAGE_SIZE), &f) &&
-           (f.gpa & GUEST_PAGE_MASK) == tb->page[1];
+           f.gpa >> GUEST_PAGE_BITS == tb->page[1];
 }
 
 /*
@@ -214,13 +214,13 @@ static struct tb *lookup_and_link(struct vcpu *v)
     if (!to || log_on(LOG_EXEC) || !from)
         return to;
     INJECT_MEET(LINKING);
-    l = &from->link[v->exit_arg];
+    l = &tb_links(from)[v->exit_arg];
     if (l->guard_off)
         fetch_cache_insert(v, to);
-    if ((to->page[1] == NO_PAGE || to->guarded || INJECT(LINK_TO_CROSSING)) &&
+    if ((to->page[1] == NO_FRAME || to->guarded || INJECT(LINK_TO_CROSSING)) &&
         (l->guard_off || to->page[0] == from->page[0] || INJECT(LINK_ACROSS_PAGES)) &&
         to->exec_flags == from->exec_flags) {
-        tb_link_to(v->tcg, l, to);
+        tb_link_to(v->tcg, from, l, to);
         STAT_INC(&stats_vcpu[v->index], links);
     }
     return to;
@@ -259,7 +259,7 @@ enum tcg_exit tcg_run(struct vcpu *v)
         enum tcg_exit why;
 
         log_exec(v);
-        why = v->tcg->stubs.enter(v, past_poll ? tb->unpolled : tb->code);
+        why = v->tcg->stubs.enter(v, tb->code + (past_poll ? tb->unpolled_off : 0));
         past_poll = why == TCG_EXIT_POLL;
         if (past_poll)
             tb = region_sample(v, &samples_left);
@@ -321,23 +321,33 @@ uintptr_t tcg_fault_stub_sig(const struct vcpu *v)
     return (uintptr_t)v->tcg->stubs.fault_stub;
 }
 
-struct tcg_site *tb_site_at(struct tb *tb, uintptr_t host_pc)
+struct tb_access *tb_access_at(const struct tb *tb, uintptr_t host_pc)
 {
-    for (unsigned i = 0; i < tb->nsites; i++)
-        if ((uintptr_t)tb->code + tb->site[i].host_off == host_pc)
-            return &tb->site[i];
+    for (unsigned i = 0; i < tb->naccesses; i++)
+        if ((uintptr_t)tb->code + tb_accesses(tb)[i].host_off == host_pc)
+            return &tb_accesses(tb)[i];
     return NULL;
 }
 
-bool tcg_find_site(struct vcpu *v, uintptr_t host_pc, struct tcg_site *out)
+static const struct tb_call *call_at(const struct tb *tb, uintptr_t host_pc)
 {
-    struct tb *tb = tb_by_host_pc(v->tcg, host_pc);
-    const struct tcg_site *site = tb ? tb_site_at(tb, host_pc) : NULL;
+    for (unsigned i = 0; i < tb->ncalls; i++)
+        if ((uintptr_t)tb->code + tb_calls(tb)[i].host_off == host_pc)
+            return &tb_calls(tb)[i];
+    return NULL;
+}
 
-    if (!site)
+bool tcg_find_site(struct vcpu *v, uintptr_t host_pc, uint32_t *pc, uint16_t *extra)
+{
+    const struct tb *tb = tb_by_host_pc(v->tcg, host_pc);
+    const struct tb_call *call = tb ? call_at(tb, host_pc) : NULL;
+    const struct tb_access *access = tb && !call ? tb_access_at(tb, host_pc) : NULL;
+    uint32_t moved;
+
+    if (!call && !access)
         return false;
-    *out = *site;
-    if (tb->pc_relative)
-        out->pc += (uint32_t)((v->r[15] & GUEST_PAGE_MASK) - (tb->pc & GUEST_PAGE_MASK));
+    moved = (uint32_t)((v->r[15] & GUEST_PAGE_MASK) - (tb->pc & GUEST_PAGE_MASK));
+    *pc = (call ? call->pc : access->pc) + (tb->pc_relative ? moved : 0);
+    *extra = call ? call->extra : access->extra;
     return true;
 }

@@ -70,46 +70,97 @@ static bool make_ir(struct vcpu *v, gpa_t gpa, const uint8_t *page, unsigned max
     return v->exc == ARM_EXC_NONE;
 }
 
+static uint32_t frame_of(gpa_t gpa)
+{
+    return (uint32_t)(gpa >> GUEST_PAGE_BITS);
+}
+
 static struct tb *new_block(struct vcpu *v, const struct tcg_source *src, gpa_t gpa)
 {
-    struct tb *tb = code_cache_alloc(v->tcg, sizeof(*tb));
+    bool profiled = log_on(LOG_TB_STATS);
+    struct tb *tb = code_cache_alloc(v->tcg, sizeof(*tb) + (profiled ? sizeof(uint64_t) : 0));
 
     if (!tb)
         return NULL;
+    if (profiled)
+        tb = (struct tb *)((uint64_t *)tb + 1);
+    tb->profiled = profiled;
     tb->pc = src->pc;
-    tb->gpa = gpa;
     tb->exec_flags = src->exec_flags;
-    tb->page[0] = gpa & GUEST_PAGE_MASK;
+    tb->page[0] = frame_of(gpa);
     tb->loops = src->loops;
     tb->indirect = src->indirect;
     tb->guarded = src->nguarded != 0;
     for (unsigned i = 1; i < TCG_PAGES; i++)
-        tb->page[i] = i <= src->nguarded ? src->guarded[i - 1] : NO_PAGE;
+        tb->page[i] = i <= src->nguarded ? frame_of(src->guarded[i - 1]) : NO_FRAME;
     if (src->crosses_page)
-        tb->page[1] = v->tcg->next_page_gpa;
+        tb->page[1] = frame_of(v->tcg->next_page_gpa);
     tb->pc_relative = src->pc_relative;
     tb->guest_bytes = (uint16_t)src->guest_bytes;
-    tb->n_insns = (uint16_t)src->n_insns;
+    tb->n_insns = (uint8_t)src->n_insns;
     tb->region = src->follow;
-    if (!tb->region && tb->page[1] == NO_PAGE)
+    if (!tb->region && tb->page[1] == NO_FRAME)
         region_count(v, tb);
     return tb;
 }
 
+static unsigned count_accesses(const struct x64_result *r)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < r->nsites; i++)
+        n += r->site[i].kind != SITE_CALL;
+    return n;
+}
+
+static void keep_links(const struct tcg *t, struct tb *tb, const struct x64_result *r)
+{
+    uint32_t at = (uint32_t)(tb->code - t->rx);
+
+    for (unsigned i = 0; i < r->nslots; i++) {
+        const struct tcg_jump_slot *s = &r->slot[i];
+
+        tb_links(tb)[i] = (struct tb_link){.patch_off = at + s->patch_off,
+                                           .unlinked_off = at + s->unlinked_off,
+                                           .guard_off = s->guard_off ? at + s->guard_off : 0};
+    }
+}
+
+static void keep_sites(struct tb *tb, const struct x64_result *r)
+{
+    struct tb_access *a = tb_accesses(tb);
+    struct tb_call *c = tb_calls(tb);
+
+    for (unsigned i = 0; i < r->nsites; i++) {
+        const struct tcg_site *s = &r->site[i];
+
+        if (s->kind == SITE_CALL)
+            *c++ =
+                (struct tb_call){.pc = s->pc, .host_off = (uint16_t)s->host_off, .extra = s->extra};
+        else
+            *a++ = (struct tb_access){.pc = s->pc,
+                                      .host_off = (uint16_t)s->host_off,
+                                      .slow_off = (uint16_t)s->slow_off,
+                                      .extra = s->extra,
+                                      .memop = s->memop,
+                                      .store = s->kind == SITE_STORE};
+    }
+}
+
+/* Right behind the block. */
 static bool keep_tables(struct tcg *t, struct tb *tb, const struct x64_result *r)
 {
-    tb->site = code_cache_alloc(t, r->nsites * sizeof(*tb->site) + 1);
-    tb->link = code_cache_alloc(t, r->nslots * sizeof(*tb->link) + 1);
-    if (!tb->site || !tb->link)
+    unsigned naccesses = count_accesses(r), ncalls = r->nsites - naccesses;
+
+    if (!code_cache_alloc(t, r->nslots * sizeof(struct tb_link) +
+                                 naccesses * sizeof(struct tb_access) +
+                                 ncalls * sizeof(struct tb_call)))
         return false;
-    memcpy(tb->site, r->site, r->nsites * sizeof(*tb->site));
-    tb->nsites = (uint16_t)r->nsites;
-    tb->nlinks = (uint16_t)r->nslots;
-    for (unsigned i = 0; i < r->nslots; i++)
-        tb->link[i] = (struct tb_link){.from = tb,
-                                       .patch_off = r->slot[i].patch_off,
-                                       .unlinked_off = r->slot[i].unlinked_off,
-                                       .guard_off = r->slot[i].guard_off};
+    tb->nlinks = (uint8_t)r->nslots;
+    tb->naccesses = (uint16_t)naccesses;
+    tb->ncalls = (uint16_t)ncalls;
+    keep_links(t, tb, r);
+    keep_sites(tb, r);
     return true;
 }
 
@@ -124,9 +175,9 @@ static int make_code(struct vcpu *v, struct tb *tb)
         .soft_mmu = !(tb->exec_flags & EXEC_WINDOW),
         .soft_ldrt = mmu_is_tiered(v),
         .settled = &t->settled,
-        .gpa = tb->gpa,
+        .gpa = tb_gpa(tb),
         .tb = tb,
-        .runs = log_on(LOG_TB_STATS) ? &tb->runs : NULL,
+        .runs = tb_runs(tb),
         .counter_off =
             tb->counts ? (uint32_t)(offsetof(struct vcpu, hot) + 4 * (size_t)tb->counter) : 0,
         .link_page_bits = INJECT(LINK_ACROSS_PAGES) ? 32 : GUEST_PAGE_BITS};
@@ -135,10 +186,12 @@ static int make_code(struct vcpu *v, struct tb *tb)
 
     if (err)
         return err;
+    if (r.host_bytes > TB_HOST_BYTES)
+        return -E2BIG;
     tb->code = buf.rx;
-    tb->host_bytes = (uint32_t)r.host_bytes;
-    tb->straight_bytes = (uint32_t)r.straight_bytes;
-    tb->unpolled = buf.rx + r.unpolled_off;
+    tb->host_bytes = (uint16_t)r.host_bytes;
+    tb->straight_bytes = (uint16_t)r.straight_bytes;
+    tb->unpolled_off = (uint8_t)r.unpolled_off;
     if (!keep_tables(t, tb, &r) || !tb_register(t, tb))
         return -ENOSPC;
     s->used = (s->used + r.host_bytes + CODE_ALIGN - 1) & ~(size_t)(CODE_ALIGN - 1);

@@ -141,13 +141,11 @@ void vcpu_reset(struct vcpu *v, gva_t pc, uint32_t r0)
 
 void vcpu_restore_state(struct vcpu *v, uintptr_t ra)
 {
-    struct tcg_site site;
+    uint16_t it;
 
-    if (!tcg_find_site(v, ra, &site))
+    if (!tcg_find_site(v, ra, &v->r[15], &it))
         vm_bug("no guest state for host address %#lx", (unsigned long)ra);
-    v->r[15] = site.pc;
-    v->exec_flags =
-        (v->exec_flags & ~EXEC_IT_MASK) | ((uint32_t)(site.extra & 0xff) << EXEC_IT_SHIFT);
+    v->exec_flags = (v->exec_flags & ~EXEC_IT_MASK) | ((uint32_t)(it & 0xff) << EXEC_IT_SHIFT);
 }
 
 void vcpu_raise(struct vcpu *v, uintptr_t ra, enum arm_exception e, uint32_t fsr, gva_t far)

@@ -174,63 +174,73 @@ static void gather(const struct tcg *t)
     qsort(all, nall, sizeof(all[0]), by_address);
 }
 
-static const uint8_t *goes_to(const struct tb *from, const struct tb_link *l)
+static const uint8_t *goes_to(const struct tcg *t, const struct tb_link *l)
 {
-    const uint8_t *patch = from->code + l->patch_off;
+    const uint8_t *patch = t->rx + l->patch_off;
     int32_t rel;
 
     memcpy(&rel, patch, sizeof(rel));
     return patch + 4 + rel;
 }
 
-static unsigned times_incoming(const struct tb_link *l)
+static unsigned times_incoming(const struct tcg *t, const struct tb *to, const struct tb_link *l)
 {
+    meta_ref prev = meta_ref_of(t, &to->incoming);
     unsigned n = 0;
 
-    for (struct tb_link *const *p = &l->to->incoming; *p; p = &(*p)->next) {
-        cr_assert_eq((*p)->prev, p);
-        n += *p == l;
+    for (const struct tb_link *in = meta_at(t, to->incoming); in; in = meta_at(t, in->next)) {
+        cr_assert_eq(in->prev, prev);
+        prev = meta_ref_of(t, &in->next);
+        n += in == l;
     }
     return n;
 }
 
-static void check_links(const struct tb *tb)
+static void check_links(const struct tcg *t, const struct tb *tb)
 {
     for (unsigned i = 0; i < tb->nlinks; i++) {
-        const struct tb_link *l = &tb->link[i];
+        const struct tb_link *l = &tb_links(tb)[i];
+        const struct tb *to = meta_at(t, l->to);
 
-        cr_assert_eq(l->from, tb);
-        if (!l->to) {
-            cr_assert_eq(goes_to(tb, l), tb->code + l->unlinked_off);
+        cr_assert_lt(t->rx + l->patch_off - tb->code, tb->host_bytes);
+        if (!to) {
+            cr_assert_eq(goes_to(t, l), t->rx + l->unlinked_off);
             continue;
         }
-        cr_assert(exists(l->to) && !l->to->dead);
-        cr_assert_eq(goes_to(tb, l), l->to->code);
-        cr_assert_eq(times_incoming(l), 1);
+        cr_assert(exists(to) && !to->dead);
+        cr_assert_eq(goes_to(t, l), to->code);
+        cr_assert_eq(times_incoming(t, to, l), 1);
     }
+}
+
+/* The next one in the page's list. */
+static const struct tb *next_in_page(const struct tcg *t, const struct tb *tb, gpa_t page)
+{
+    return meta_at(t, tb->page_next[tb->page[0] != page >> GUEST_PAGE_BITS]);
 }
 
 static void check_hashes(const struct tcg *t)
 {
     for (unsigned i = 0; i < 1u << TB_HASH_BITS; i++)
-        for (const struct tb *tb = t->hash[i]; tb; tb = tb->hash_next)
+        for (const struct tb *tb = meta_at(t, t->hash[i]); tb; tb = meta_at(t, tb->hash_next))
             cr_assert(exists(tb) && !tb->dead);
     for (unsigned i = 0; i < 1u << PAGE_HASH_BITS; i++)
         for (const struct code_page *p = t->page_hash[i]; p; p = p->next) {
-            cr_assert_not_null(p->tbs, "a page without code is given back");
-            for (const struct tb *tb = p->tbs; tb; tb = tb->page_next[tb->page[0] != p->gpa])
+            cr_assert(p->tbs, "a page without code is given back");
+            for (const struct tb *tb = meta_at(t, p->tbs); tb; tb = next_in_page(t, tb, p->gpa))
                 cr_assert(exists(tb));
         }
 }
 
 static unsigned times_in_page(const struct tcg *t, const struct tb *of)
 {
+    gpa_t page = (gpa_t)of->page[0] << GUEST_PAGE_BITS;
     unsigned n = 0;
 
     for (unsigned i = 0; i < 1u << PAGE_HASH_BITS; i++)
         for (const struct code_page *p = t->page_hash[i]; p; p = p->next)
-            for (const struct tb *tb = p->gpa == of->page[0] ? p->tbs : NULL; tb;
-                 tb = tb->page_next[tb->page[0] != p->gpa])
+            for (const struct tb *tb = p->gpa == page ? meta_at(t, p->tbs) : NULL; tb;
+                 tb = next_in_page(t, tb, page))
                 n += tb == of;
     return n;
 }
@@ -242,7 +252,7 @@ static void check(void)
     gather(t);
     for (unsigned i = 0; i < nall; i++)
         if (!all[i]->dead)
-            check_links(all[i]);
+            check_links(t, all[i]);
     check_hashes(t);
     if (nall && !all[nall / 2]->dead)
         cr_assert_eq(times_in_page(t, all[nall / 2]), 1);
