@@ -6,25 +6,23 @@
 
 set -eu
 cd "$(dirname "$0")/.."
-status=0
+found=$(mktemp)
+trap 'rm -f "$found"' EXIT
 
-fail() {
-    echo "check-headers: $*" >&2
-    status=1
-}
-
-for file in $(git ls-files --cached --others --exclude-standard 'src/*.c' 'src/*.h' 'src/*.inc'); do
-    [ -f "$file" ] || continue
-    folder=$(dirname "$file")
-    # shellcheck disable=SC2013 # one word a line
-    for header in $(sed -n 's/^ *# *include *"\([^"]*_internal\.h\)".*/\1/p' "$file"); do
-        [ -f "$folder/$(basename "$header")" ] || fail "$file includes $header of another folder"
+files() { # PATTERN...: those that exist
+    git ls-files --cached --others --exclude-standard "$@" | while read -r file; do
+        [ ! -f "$file" ] || echo "$file"
     done
-    case $file in
-        *.h) grep -q '^#pragma once$' "$file" || fail "$file has no #pragma once" ;;
-    esac
-    if grep -qE '^ *# *(ifn?def|if.*defined).*UMBRA_DEBUG' "$file"; then
-        fail "$file: use #if UMBRA_DEBUG"
-    fi
-done
-exit "$status"
+}
+sources() { files 'src/*.c' 'src/*.h' 'src/*.inc'; }
+
+sources | xargs grep -HoE '^ *# *include *"[^"]*_internal\.h"' | while IFS=: read -r file include; do
+    header=${include#*\"}
+    header=${header%\"}
+    [ -f "${file%/*}/${header##*/}" ] || echo "$file includes $header of another folder"
+done >"$found"
+files 'src/*.h' | xargs grep -L '^#pragma once$' | sed 's/$/ has no #pragma once/' >>"$found" || true
+sources | xargs grep -lE '^ *# *(ifn?def|if.*defined).*UMBRA_DEBUG' |
+    sed 's/$/: use #if UMBRA_DEBUG/' >>"$found" || true
+sed 's/^/check-headers: /' "$found" >&2
+[ ! -s "$found" ]

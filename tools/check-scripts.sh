@@ -6,22 +6,28 @@
 set -eu
 cd "$(dirname "$0")/.."
 status=0
-scripts=''
-for file in $(git ls-files --cached --others --exclude-standard scripts tools tests stress bench .ci); do
-    [ -f "$file" ] || continue
-    case $file in
-        *.sh) scripts="$scripts $file" ;;
-        *.py)
-            python3 - "$file" <<'PY' || status=1
+
+files() {
+    git ls-files --cached --others --exclude-standard scripts tools tests stress bench .ci |
+        while read -r file; do
+            [ ! -f "$file" ] || echo "$file"
+        done
+}
+
+files | grep '\.py$' | python3 -c '
 import sys
-name = sys.argv[1]
-with open(name, encoding="utf-8") as source:
-    compile(source.read(), name, "exec")
-PY
-            ;;
-        *) head -n 1 "$file" | grep -qE '^#!.*[/ ](ba|da)?sh' && scripts="$scripts $file" ;;
-    esac
-done
-# shellcheck disable=SC2086 # names are words
-shellcheck -x $scripts || status=1
+wrong = 0
+for name in sys.stdin.read().split():
+    with open(name, encoding="utf-8") as source:
+        try:
+            compile(source.read(), name, "exec")
+        except SyntaxError as e:
+            print(f"check-scripts: {name}:{e.lineno}: {e.msg}", file=sys.stderr)
+            wrong = 1
+sys.exit(wrong)' || status=1
+# Named so, or by the first line.
+{
+    files | grep '\.sh$'
+    files | grep -v '\.\(sh\|py\)$' | xargs awk 'FNR == 1 && /^#!.*[\/ ](ba|da)?sh/ { print FILENAME } { nextfile }'
+} | xargs shellcheck -x || status=1
 exit "$status"

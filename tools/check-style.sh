@@ -29,18 +29,20 @@ set -- $existing
 code=$(printf '%s\n' "$@" | grep -E '\.(c|h|S|inc|def|py|sh|cmake)$')
 
 # Inputs of tests are data, not source.
-for file in $(printf '%s\n' "$@" | grep -vE '^tests/(decode|ir|emit)/.*\.(decode|txt)$'); do
-    head -n 5 "$file" | grep -q 'SPDX-License-Identifier: MIT' || echo "$file"
-done | report "no SPDX line" || status=1
+printf '%s\n' "$@" | grep -vE '^tests/(decode|ir|emit)/.*\.(decode|txt)$' | xargs awk '
+    FNR == 1 { all[FILENAME] }
+    /SPDX-License-Identifier: MIT/ { good[FILENAME] }
+    FNR == 5 { nextfile }
+    END { for (file in all) if (!(file in good)) print file }' | report "no SPDX line" || status=1
 # shellcheck disable=SC2086
-grep -nP '\t' $code /dev/null | report "tab" || status=1 || status=1
+grep -nP '\t' $code /dev/null | report "tab" || status=1
 # shellcheck disable=SC2086
-grep -nE ' +$' $code /dev/null | report "blank at the end of a line" || status=1 || status=1
+grep -nE ' +$' $code /dev/null | report "blank at the end of a line" || status=1
 # Tables of macros and command lines may run on; the text of programs may not.
 long_lines=$(printf '%s\n' "$code" | grep -E '^src/|\.c$' | grep -E '\.(c|h)$')
 # shellcheck disable=SC2086
-grep -nE '^.{101,}' $long_lines /dev/null | report "line over 100 columns" || status=1 || status=1
+grep -nE '^.{101,}' $long_lines /dev/null | report "line over 100 columns" || status=1
 # shellcheck disable=SC2086
 grep -nwE 'TODO|FIXME|XXX|HACK' $code /dev/null | grep -v '^tools/check-style.sh' |
-    report "unfinished" || status=1 || status=1
+    report "unfinished" || status=1
 exit "$status"
