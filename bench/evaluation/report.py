@@ -2,6 +2,7 @@
 """Tables, plots and bars from the measurements. Ratios are taken pair by pair (the same round), quoted as their median with
 the 95 % bootstrap interval."""
 import collections
+import functools
 import math
 import os
 import random
@@ -275,9 +276,9 @@ def slowest(means, least):
     return bar(f"{name}, the slowest", ratios[name], least)
 
 
-def against_others(view):
-    """auto and everybody else: {plot: data} and text."""
-    others = [m for m in ordered(view.modes()) if m in machine.OTHERS]
+def against_others(view, among=machine.OTHERS):
+    """auto and others: {plot: data} and text."""
+    others = [m for m in ordered(view.modes()) if m in among]
     rows, plotted, means = [], {m: {} for m in others}, {m: {} for m in (*others, "system emulator")}
     for place in view.places:
         for name in view.programs(place):
@@ -412,7 +413,10 @@ def sections(view):
         return [(view.set, part[view.set])]
     modes = set(view.modes())
     out = [(view.set, organisations)] if modes - set(machine.OTHERS) - {"auto"} else []
-    return out + ([(f"{view.set}-peers", against_others)] if modes & set(machine.OTHERS) else [])
+    for title, among in (("peers", machine.PEERS), ("host", machine.HOST)):
+        if modes & set(among):
+            out.append((f"{view.set}-{title}", functools.partial(against_others, among=among)))
+    return out
 
 
 def write_section(view, args, title, part, bad):
