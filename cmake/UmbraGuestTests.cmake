@@ -13,7 +13,11 @@ function(umbra_guest_tests dir)
         message(STATUS "No arm-linux-gnueabihf-gcc: bare-metal tests are left out (scripts/setup)")
         return()
     endif()
-    set(out "${PROJECT_BINARY_DIR}/guest")
+    # One folder for all presets and for umbra-stress.
+    set(out "${PROJECT_BINARY_DIR}/payloads")
+    if(PROJECT_BINARY_DIR MATCHES "^${PROJECT_SOURCE_DIR}/build/")
+        set(out "${PROJECT_SOURCE_DIR}/build/payloads")
+    endif()
     add_test(NAME guest/build COMMAND "${dir}/build.sh" "${out}")
     set_tests_properties(guest/build PROPERTIES
         LABELS guest TIMEOUT 300 FIXTURES_SETUP guest_payloads)

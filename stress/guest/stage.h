@@ -19,7 +19,7 @@
 #define SEED 1u
 #endif
 #ifndef TIME_MS
-#define TIME_MS 2500u
+#define TIME_MS 1500u
 #endif
 #ifndef LPAE
 #define LPAE 0

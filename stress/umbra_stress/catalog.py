@@ -5,7 +5,6 @@ Payloads are the files of stress/guest and their variants (but for the -long one
 long as -t says) and the few of tests/guest in EXTRA. Images are built on demand.
 """
 
-import fcntl
 import os
 import shlex
 import shutil
@@ -54,9 +53,9 @@ def image_dir():
     if "UMBRA_STRESS_IMAGES" in os.environ:
         return Path(os.environ["UMBRA_STRESS_IMAGES"])
     if os.access(ROOT, os.W_OK) and (ROOT / "CMakeLists.txt").exists():
-        return ROOT / "build/stress-guest"
+        return ROOT / "build/payloads"
     cache = os.environ.get("UMBRA_CACHE") or Path.home() / ".cache/umbra"
-    return Path(cache) / "stress-guest"
+    return Path(cache) / "payloads"
 
 
 def options_of(text):
@@ -123,18 +122,14 @@ def cpu_model(name):
 
 
 def build_images(names=()):
-    """Build those of NAME.STATE (default: all) that are out of date; the folder. Several umbra-stress
-    may call this at once."""
+    """Build those of NAME.STATE (default: all) that are out of date; the folder."""
     out = image_dir()
     if not shutil.which(os.environ.get("GUEST_CC", "arm-linux-gnueabihf-gcc")):
         if next(out.glob("*.elf"), None):
             return out
         raise Problem("no arm-linux-gnueabihf-gcc to build the payloads with; run scripts/setup", 3)
     out.mkdir(parents=True, exist_ok=True)
-    with open(out / "lock", "w", encoding="utf-8") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        done = subprocess.run([GUEST / "build.sh", out, *sorted(names)], capture_output=True, text=True,
-                              check=False)
+    done = subprocess.run([GUEST / "build.sh", out, *sorted(names)], capture_output=True, text=True, check=False)
     if done.returncode:
         raise Problem(f"the payloads do not build:\n{done.stderr.strip()}", 3)
     return out

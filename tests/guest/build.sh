@@ -3,7 +3,8 @@
 # Builds the bare-metal payloads of tests/guest and stress/guest with the armhf cross compiler.
 # usage: build.sh OUTDIR [PAYLOAD...]       (a payload is NAME.arm or NAME.thumb; default: all)
 # Each NAME.c with its optional NAME_asm.S becomes OUTDIR/NAME.{arm,thumb}.elf.  Variants with
-# other parameters are lines "NAME VARIANT -Dflags" in stress/guest/variants.
+# other parameters are lines "NAME VARIANT -Dflags" in stress/guest/variants. What is up to date stays;
+# several of these may run at once.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 stress=$here/../../stress/guest
@@ -18,6 +19,8 @@ FLAGS="-std=gnu11 -O2 -g -march=armv7ve -mfloat-abi=soft -mno-unaligned-access -
  -Wformat=2 -Wimplicit-fallthrough -Wno-psabi -Werror -I$here"
 LDFLAGS="-nostdlib -static -Wl,--build-id=none -Wl,--gc-sections -Wl,--no-warn-rwx-segments -Wl,-z,noexecstack"
 mkdir -p "$out"
+exec 9>"$out/lock"
+flock 9
 
 build_lib() { # state
     mkdir -p "$out/lib.$1"
