@@ -396,22 +396,31 @@ void tcg_jump_cache_flush_page(struct vcpu *v, gva_t va)
     }
 }
 
+/* Where a part of the block begins and ends. */
+static uintptr_t part_begin(const struct tcg *t, const struct tb *tb, bool cold)
+{
+    return cold ? (uintptr_t)(t->rx + tb->cold) : (uintptr_t)tb->code;
+}
+
+static uintptr_t part_end(const struct tcg *t, const struct tb *tb, bool cold)
+{
+    return part_begin(t, tb, cold) +
+           (cold ? tb->host_bytes - tb->straight_bytes : tb->straight_bytes);
+}
+
 struct tb *tb_by_host_pc(const struct tcg *t, uintptr_t host_pc)
 {
     const struct code_segment *s = code_segment_at(t, host_pc);
+    bool cold = s && host_pc >= (uintptr_t)t->rx + s->cold.begin;
     uint32_t lo = 0, hi = s ? s->nblocks : 0;
 
     while (lo < hi) {
         uint32_t mid = (lo + hi) / 2;
 
-        if ((uintptr_t)s->by_code[mid]->code <= host_pc)
+        if (part_begin(t, s->by_code[mid], cold) <= host_pc)
             lo = mid + 1;
         else
             hi = mid;
     }
-    if (!lo)
-        return NULL;
-    return host_pc <= (uintptr_t)s->by_code[lo - 1]->code + s->by_code[lo - 1]->host_bytes
-               ? s->by_code[lo - 1]
-               : NULL;
+    return lo && host_pc <= part_end(t, s->by_code[lo - 1], cold) ? s->by_code[lo - 1] : NULL;
 }

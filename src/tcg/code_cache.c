@@ -15,7 +15,9 @@
 #define MIN_CACHE_BYTES     ((size_t)1 << 17)
 #define BYTES_PER_BLOCK     128 /* fewest host bytes expected of a block: sizes by_code */
 #define MIN_SEGMENT_BYTES   ((size_t)1 << 14) /* an instruction takes less, in any case */
-#define SEGMENT_GAP         64 /* so that the end of a block is not in the next segment */
+#define PART_GAP            64 /* so that the end of a block is not in the next part */
+#define CODE_ALIGN          16
+#define HOT_PART(bytes)     ((bytes)*9 / 16 & ~(size_t)63) /* what straight paths take */
 
 /* Shared anonymous memory, not a memfd: profilers look into a perf map for anonymous code only. */
 static int map_code(struct tcg *t, size_t bytes)
@@ -83,6 +85,11 @@ void code_cache_destroy(struct tcg *t)
         munmap(t->pages, 2 * (size_t)t->max_blocks * sizeof(*t->pages));
 }
 
+static struct code_part part(size_t begin, size_t bytes)
+{
+    return (struct code_part){.begin = begin, .used = begin, .end = begin + bytes - PART_GAP};
+}
+
 void code_cache_lay_out(struct tcg *t)
 {
     size_t stubs = (t->stubs.bytes + 63) & ~(size_t)63, bytes;
@@ -95,9 +102,8 @@ void code_cache_lay_out(struct tcg *t)
     t->segment_blocks = t->max_blocks / t->nsegments;
     for (unsigned i = 0; i < t->nsegments; i++)
         t->segment[i] = (struct code_segment){
-            .begin = stubs + i * bytes,
-            .used = stubs + i * bytes,
-            .end = stubs + (i + 1) * bytes - SEGMENT_GAP,
+            .hot = part(stubs + i * bytes, HOT_PART(bytes)),
+            .cold = part(stubs + i * bytes + HOT_PART(bytes), bytes - HOT_PART(bytes)),
             .arena = t->arena + i * t->segment_arena,
             .by_code = t->by_code + (size_t)i * t->segment_blocks,
         };
@@ -108,7 +114,26 @@ struct code_buffer code_cache_room(const struct tcg *t)
     const struct code_segment *s = &t->segment[t->current];
 
     return (struct code_buffer){
-        .rw = t->rw + s->used, .rx = t->rx + s->used, .room = s->end - s->used};
+        .rw = t->rw + s->hot.used,
+        .rx = t->rx + s->hot.used,
+        .room = s->hot.end - s->hot.used,
+        .cold_rw = t->rw + s->cold.used,
+        .cold_rx = t->rx + s->cold.used,
+        .cold_room = s->cold.end - s->cold.used,
+    };
+}
+
+static void take(struct code_part *p, size_t bytes)
+{
+    p->used = (p->used + bytes + CODE_ALIGN - 1) & ~(size_t)(CODE_ALIGN - 1);
+    if (p->used > p->end)
+        p->used = p->end;
+}
+
+void code_cache_take(struct tcg *t, size_t straight, size_t out_of_line)
+{
+    take(&t->segment[t->current].hot, straight);
+    take(&t->segment[t->current].cold, out_of_line);
 }
 
 void *code_cache_alloc(struct tcg *t, size_t bytes)
@@ -127,7 +152,8 @@ void *code_cache_alloc(struct tcg *t, size_t bytes)
 static void empty_segment(struct tcg *t, struct code_segment *s)
 {
     profile_keep(t, s);
-    s->used = s->begin;
+    s->hot.used = s->hot.begin;
+    s->cold.used = s->cold.begin;
     s->arena_used = 0;
     s->nblocks = 0;
     s->evictions++;
@@ -174,8 +200,8 @@ struct code_segment *code_segment_of(struct tcg *t, const struct tb *tb)
 const struct code_segment *code_segment_at(const struct tcg *t, uintptr_t host_pc)
 {
     const struct code_segment *first = &t->segment[0];
-    size_t off = host_pc - (uintptr_t)t->rx - first->begin;
-    size_t i = off / (first->end + SEGMENT_GAP - first->begin);
+    size_t off = host_pc - (uintptr_t)t->rx - first->hot.begin;
+    size_t i = off / (first->cold.end + PART_GAP - first->hot.begin);
 
     return i < t->nsegments ? &t->segment[i] : NULL;
 }

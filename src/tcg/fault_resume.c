@@ -44,7 +44,8 @@ static void patch(struct vcpu *v, struct tb *tb, struct tb_access *site)
 {
     uint8_t *rx = tb->code + site->host_off;
 
-    x64_patch_site_to_slow(code_rx_to_rw(v->tcg, rx), rx, tb->code + site->slow_off, site->old);
+    x64_patch_site_to_slow(code_rx_to_rw(v->tcg, rx), rx, tb_place(v->tcg, tb, site->slow_off),
+                           site->old);
     site->patched = true;
     level_up(v, tb, site);
     STAT_INC(&stats_vcpu[v->index], sites_patched);
@@ -60,7 +61,7 @@ static void unpatch(struct vcpu *v, struct tb *tb, struct tb_access *site)
 uintptr_t tcg_fault_resume(struct vcpu *v, uintptr_t host_pc, hva_t addr, uint32_t error_code)
 {
     struct tb *tb = tb_by_host_pc(v->tcg, host_pc);
-    struct tb_access *site = tb ? tb_access_at(tb, host_pc) : NULL;
+    struct tb_access *site = tb ? tb_access_at(tb, tb_offset(v->tcg, tb, host_pc)) : NULL;
 
     STAT_INC(&stats_vcpu[v->index], spt_faults);
     if (!site)
@@ -75,13 +76,12 @@ uintptr_t tcg_fault_resume(struct vcpu *v, uintptr_t host_pc, hva_t addr, uint32
     case MMU_FAULT_SLOW:
         break;
     }
-    return (uintptr_t)tb->code + site->slow_off;
+    return (uintptr_t)tb_place(v->tcg, tb, site->slow_off);
 }
 
-/* The memory site whose slow path holds the return address `ra`. */
-static struct tb_access *site_of_slow_path(struct tb *tb, uintptr_t ra)
+/* The access whose slow path holds this return address. */
+static struct tb_access *site_of_slow_path(const struct tb *tb, uint32_t off)
 {
-    uint32_t off = (uint32_t)(ra - (uintptr_t)tb->code);
     struct tb_access *found = NULL;
 
     for (unsigned i = 0; i < tb->naccesses; i++) {
@@ -96,7 +96,8 @@ static struct tb_access *site_of_slow_path(struct tb *tb, uintptr_t ra)
 void tcg_soft_sampled(struct vcpu *v, gva_t gva, uintptr_t ra)
 {
     struct tb *tb = tb_by_host_pc(v->tcg, ra);
-    struct tb_access *site = tb && !tb->dead ? site_of_slow_path(tb, ra) : NULL;
+    struct tb_access *site =
+        tb && !tb->dead ? site_of_slow_path(tb, tb_offset(v->tcg, tb, ra)) : NULL;
 
     v->soft_credit = SAMPLE_PERIOD;
     if (!site || !site->patched || ++site->score < 1u << site->level)

@@ -30,16 +30,22 @@ int perf_map_open(void)
     return 0;
 }
 
-void perf_map_add(const struct vcpu *v, const struct tb *tb)
+static void add(const struct vcpu *v, const struct tb *tb, const uint8_t *code, unsigned bytes)
 {
     char name[160];
 
+    fprintf(map, "%lx %x cpu%u:%s:%08lx%s\n", (unsigned long)(uintptr_t)code, bytes, v->index,
+            (tb->exec_flags & EXEC_PRIV) ? "priv" : "user", (unsigned long)tb->pc,
+            symbols_format(tb->pc, name, sizeof(name)));
+}
+
+void perf_map_add(const struct vcpu *v, const struct tb *tb)
+{
     if (!map)
         return;
     pthread_mutex_lock(&map_lock);
-    fprintf(map, "%lx %x cpu%u:%s:%08lx%s\n", (unsigned long)(uintptr_t)tb->code, tb->host_bytes,
-            v->index, (tb->exec_flags & EXEC_PRIV) ? "priv" : "user", (unsigned long)tb->pc,
-            symbols_format(tb->pc, name, sizeof(name)));
+    add(v, tb, tb->code, tb->straight_bytes);
+    add(v, tb, v->tcg->rx + tb->cold, tb->host_bytes - tb->straight_bytes);
     pthread_mutex_unlock(&map_lock);
 }
 

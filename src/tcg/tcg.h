@@ -84,6 +84,9 @@ struct code_buffer {
     uint8_t *rw; /* writable mapping of the free space */
     uint8_t *rx; /* executable address of the same bytes */
     size_t room;
+    /* The same for what is out of line; not given: it stands behind the rest. */
+    uint8_t *cold_rw, *cold_rx;
+    size_t cold_room;
 };
 
 #define X64_SITE_PATCH 5 /* a jump with a 32-bit displacement */
@@ -133,6 +136,7 @@ struct x64_options {
     void *tb;                /* stored to v->exit_tb by unlinked exits */
     unsigned link_page_bits; /* 12: direct links inside the page; those into others have a guard */
 };
+/* Offsets in a block count through both of its parts, the straight path and what is out of line. */
 struct x64_result {
     size_t host_bytes;
     size_t unpolled_off;   /* where the block goes on behind its poll */

@@ -18,13 +18,14 @@ static uint64_t counted(const _Atomic uint64_t *counter)
 }
 
 struct sums {
-    size_t used;
+    size_t hot, cold;
     unsigned blocks, dead, bytes, links, linked;
 };
 
 static void add_segment(struct sums *n, const struct code_segment *s)
 {
-    n->used += s->used - s->begin;
+    n->hot += s->hot.used - s->hot.begin;
+    n->cold += s->cold.used - s->cold.begin;
     n->blocks += s->nblocks;
     for (uint32_t i = 0; i < s->nblocks; i++) {
         const struct tb *tb = s->by_code[i];
@@ -47,9 +48,10 @@ void tcg_dump_stopped(struct vcpu *v, FILE *f)
     for (unsigned i = 0; i < t->nsegments; i++)
         add_segment(&n, &t->segment[i]);
     fprintf(f, "CPU %u: code cache %zu of %zu KiB, %u blocks (%u invalidated) of at most %u\n",
-            v->index, n.used >> 10, t->cache_bytes >> 10, n.blocks, n.dead, t->max_blocks);
-    fprintf(f, "  %u bytes of guest code; %u of %u direct exits linked\n", n.bytes, n.linked,
-            n.links);
+            v->index, (n.hot + n.cold) >> 10, t->cache_bytes >> 10, n.blocks, n.dead,
+            t->max_blocks);
+    fprintf(f, "  %u bytes of guest code; %zu KiB out of line; %u of %u direct exits linked\n",
+            n.bytes, n.cold >> 10, n.linked, n.links);
     fprintf(f,
             "  since the start: %" PRIu64 " translations in %" PRIu64 " ms, %" PRIu64
             " lookups, %" PRIu64 " blocks evicted in %" PRIu64 " segments\n",

@@ -60,7 +60,8 @@ struct tb_call {
  * it are its links, accesses and calls: tb_links() ... */
 struct tb {
     gva_t pc;
-    uint8_t *code; /* executable address */
+    uint8_t *code; /* executable address of the straight path */
+    uint32_t cold; /* place in the cache of what is out of line; see tb_place() */
     uint32_t exec_flags;
     uint32_t page[TCG_PAGES]; /* physical pages (numbers) its bytes came from; rest is NO_FRAME */
     meta_ref page_next[TCG_PAGES];
@@ -103,10 +104,13 @@ struct code_page {
  * are filled one after the other; the oldest is evicted as a whole when there is no room left.
  */
 struct code_segment {
-    size_t begin, end, used; /* code: offsets in the cache */
+    /* Straight paths, and what is out of line: offsets in the cache. */
+    struct code_part {
+        size_t begin, end, used;
+    } hot, cold;
     uint8_t *arena;
     size_t arena_used;
-    struct tb **by_code; /* its blocks in order of their code, for host-address lookups */
+    struct tb **by_code; /* its blocks in order of their code (both parts), for host addresses */
     uint32_t nblocks;
     uint32_t evictions; /* how often it was emptied: what points into it asks (struct tb_ref) */
 };
@@ -172,6 +176,20 @@ static inline struct tb_call *tb_calls(const struct tb *tb)
 {
     return (struct tb_call *)(tb_accesses(tb) + tb->naccesses);
 }
+/* Offsets in a block count through both parts of its code. */
+static inline uint8_t *tb_place(const struct tcg *t, const struct tb *tb, uint32_t off)
+{
+    return off < tb->straight_bytes ? tb->code + off
+                                    : t->rx + tb->cold + (off - tb->straight_bytes);
+}
+static inline uint32_t tb_offset(const struct tcg *t, const struct tb *tb, uintptr_t host_pc)
+{
+    uintptr_t cold = host_pc - (uintptr_t)(t->rx + tb->cold);
+
+    return cold <= (uintptr_t)(tb->host_bytes - tb->straight_bytes)
+               ? tb->straight_bytes + (uint32_t)cold
+               : (uint32_t)(host_pc - (uintptr_t)tb->code);
+}
 /* NULL: they are not counted. */
 static inline uint64_t *tb_runs(const struct tb *tb)
 {
@@ -188,6 +206,8 @@ static inline uint64_t tcg_jump_tag(const struct vcpu *v)
 int code_cache_create(struct tcg *t, size_t bytes) MUST_CHECK; /* -errno */
 void code_cache_destroy(struct tcg *t);
 struct code_buffer code_cache_room(const struct tcg *t);
+/* So much of it is used. */
+void code_cache_take(struct tcg *t, size_t straight, size_t out_of_line);
 static inline uint8_t *code_rx_to_rw(const struct tcg *t, const uint8_t *rx)
 {
     return t->rw + (rx - t->rx);
@@ -242,7 +262,8 @@ struct tb *tcg_lookup(struct vcpu *v);
 struct tb *tcg_remember(struct vcpu *v, struct tb *tb);
 /* False: prefetch abort pending. */
 bool tcg_fetch_here(struct vcpu *v, struct mmu_fetch *f);
-struct tb_access *tb_access_at(const struct tb *tb, uintptr_t host_pc); /* NULL: none there */
+/* NULL: none there. */
+struct tb_access *tb_access_at(const struct tb *tb, uint32_t host_off);
 
 /* ---- translate.c ---- */
 /*
@@ -295,7 +316,7 @@ void profile_free(struct tcg *t);
 /* ---- tcg_log.c, perf_map.c ---- */
 void tcg_log_guest(const struct tb *tb, const uint8_t *page, unsigned len);
 void tcg_log_ir(const struct tb *tb, const struct ir_block *b, const char *title);
-void tcg_log_host(const struct tb *tb);
+void tcg_log_host(const struct tcg *t, const struct tb *tb);
 /* Host instructions on the block's straight path. */
 unsigned tcg_host_insns(const struct tb *tb);
 void perf_map_add(const struct vcpu *v, const struct tb *tb);

@@ -63,15 +63,18 @@ void tcg_log_ir(const struct tb *tb, const struct ir_block *b, const char *title
     log_end(f);
 }
 
-void tcg_log_host(const struct tb *tb)
+void tcg_log_host(const struct tcg *t, const struct tb *tb)
 {
+    const uint8_t *cold = t->rx + tb->cold;
     FILE *f;
 
     if (!log_on(LOG_OUT_ASM))
         return;
     f = log_begin();
     print_head(f, "host code", tb);
-    disassemble(f, CS_ARCH_X86, CS_MODE_64, tb->code, tb->host_bytes, (uintptr_t)tb->code);
+    disassemble(f, CS_ARCH_X86, CS_MODE_64, tb->code, tb->straight_bytes, (uintptr_t)tb->code);
+    disassemble(f, CS_ARCH_X86, CS_MODE_64, cold, tb->host_bytes - tb->straight_bytes,
+                (uintptr_t)cold);
     log_end(f);
 }
 

@@ -321,18 +321,18 @@ uintptr_t tcg_fault_stub_sig(const struct vcpu *v)
     return (uintptr_t)v->tcg->stubs.fault_stub;
 }
 
-struct tb_access *tb_access_at(const struct tb *tb, uintptr_t host_pc)
+struct tb_access *tb_access_at(const struct tb *tb, uint32_t host_off)
 {
     for (unsigned i = 0; i < tb->naccesses; i++)
-        if ((uintptr_t)tb->code + tb_accesses(tb)[i].host_off == host_pc)
+        if (tb_accesses(tb)[i].host_off == host_off)
             return &tb_accesses(tb)[i];
     return NULL;
 }
 
-static const struct tb_call *call_at(const struct tb *tb, uintptr_t host_pc)
+static const struct tb_call *call_at(const struct tb *tb, uint32_t host_off)
 {
     for (unsigned i = 0; i < tb->ncalls; i++)
-        if ((uintptr_t)tb->code + tb_calls(tb)[i].host_off == host_pc)
+        if (tb_calls(tb)[i].host_off == host_off)
             return &tb_calls(tb)[i];
     return NULL;
 }
@@ -340,8 +340,9 @@ static const struct tb_call *call_at(const struct tb *tb, uintptr_t host_pc)
 bool tcg_find_site(struct vcpu *v, uintptr_t host_pc, uint32_t *pc, uint16_t *extra)
 {
     const struct tb *tb = tb_by_host_pc(v->tcg, host_pc);
-    const struct tb_call *call = tb ? call_at(tb, host_pc) : NULL;
-    const struct tb_access *access = tb && !call ? tb_access_at(tb, host_pc) : NULL;
+    uint32_t off = tb ? tb_offset(v->tcg, tb, host_pc) : 0;
+    const struct tb_call *call = tb ? call_at(tb, off) : NULL;
+    const struct tb_access *access = tb && !call ? tb_access_at(tb, off) : NULL;
     uint32_t moved;
 
     if (!call && !access)

@@ -17,8 +17,7 @@
 #include <errno.h>
 #include <string.h>
 
-#define MAX_INSNS  64
-#define CODE_ALIGN 16
+#define MAX_INSNS 64
 
 /* struct tcg_source.next_page: the page after the one that holds the block's PC. */
 static const uint8_t *fetch_next_page(struct vcpu *v)
@@ -113,16 +112,20 @@ static unsigned count_accesses(const struct x64_result *r)
     return n;
 }
 
+static uint32_t place_in_cache(const struct tcg *t, const struct tb *tb, uint32_t off)
+{
+    return (uint32_t)(tb_place(t, tb, off) - t->rx);
+}
+
 static void keep_links(const struct tcg *t, struct tb *tb, const struct x64_result *r)
 {
-    uint32_t at = (uint32_t)(tb->code - t->rx);
-
     for (unsigned i = 0; i < r->nslots; i++) {
         const struct tcg_jump_slot *s = &r->slot[i];
 
-        tb_links(tb)[i] = (struct tb_link){.patch_off = at + s->patch_off,
-                                           .unlinked_off = at + s->unlinked_off,
-                                           .guard_off = s->guard_off ? at + s->guard_off : 0};
+        tb_links(tb)[i] =
+            (struct tb_link){.patch_off = place_in_cache(t, tb, s->patch_off),
+                             .unlinked_off = place_in_cache(t, tb, s->unlinked_off),
+                             .guard_off = s->guard_off ? place_in_cache(t, tb, s->guard_off) : 0};
     }
 }
 
@@ -168,7 +171,6 @@ static bool keep_tables(struct tcg *t, struct tb *tb, const struct x64_result *r
 static int make_code(struct vcpu *v, struct tb *tb)
 {
     struct tcg *t = v->tcg;
-    struct code_segment *s = &t->segment[t->current];
     struct code_buffer buf = code_cache_room(t);
     struct x64_options o = {
         .stubs = &t->stubs,
@@ -191,13 +193,12 @@ static int make_code(struct vcpu *v, struct tb *tb)
     tb->code = buf.rx;
     tb->host_bytes = (uint16_t)r.host_bytes;
     tb->straight_bytes = (uint16_t)r.straight_bytes;
+    tb->cold = (uint32_t)(buf.cold_rx - t->rx);
     tb->unpolled_off = (uint8_t)r.unpolled_off;
     if (!keep_tables(t, tb, &r) || !tb_register(t, tb))
         return -ENOSPC;
-    s->used = (s->used + r.host_bytes + CODE_ALIGN - 1) & ~(size_t)(CODE_ALIGN - 1);
-    if (s->used > s->end)
-        s->used = s->end;
-    if (s->evictions)
+    code_cache_take(t, r.straight_bytes, r.host_bytes - r.straight_bytes);
+    if (t->segment[t->current].evictions)
         x64_serialise();
     return 0;
 }
@@ -225,7 +226,7 @@ static int try_translate(struct vcpu *v, gpa_t gpa, const uint8_t *page, unsigne
     err = make_code(v, tb);
     if (err)
         return err;
-    tcg_log_host(tb);
+    tcg_log_host(v->tcg, tb);
     perf_map_add(v, tb);
     STAT_INC(&stats_vcpu[v->index], translations);
     STAT_ADD(&stats_vcpu[v->index], translated_insns, tb->n_insns);

@@ -170,7 +170,8 @@ static void measure(const struct sequence *s, struct ir_block *b, bool soft, cha
     static struct tcg_site sites[TCG_MAX_SITES];
     const char *show = getenv("UMBRA_SHOW");
     /* An address far from every helper, so that calls are as long as they ever are. */
-    struct code_buffer buf = {code, (uint8_t *)0x100000000000, sizeof(code)};
+    struct code_buffer buf = {
+        .rw = code, .rx = (uint8_t *)0x100000000000, .room = sizeof(code)};
     struct x64_options o = {.soft_mmu = soft, .tb = (void *)0x123456789abc, .link_page_bits = 12};
     struct x64_result r = {.site = sites};
     translate(s, b);

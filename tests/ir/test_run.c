@@ -262,7 +262,8 @@ Test(run, small_buffer_is_refused_and_big_blocks_too)
     int seen_space = 0;
     size_t need = 0;
     for (size_t room = 0; room < 200000; room += 512) {
-        struct code_buffer buf = {rig.rw + rig.code_at, rig.rx + rig.code_at, room};
+        struct code_buffer buf = {
+            .rw = rig.rw + rig.code_at, .rx = rig.rx + rig.code_at, .room = room};
         memset(rig.rw + rig.code_at + room, 0xcc, 64);
         rig.res.site = rig.site;
         int err = x64_compile(b, &o, &buf, &rig.res);

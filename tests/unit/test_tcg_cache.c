@@ -158,16 +158,25 @@ static void gather(const struct tcg *t)
     nall = 0;
     for (unsigned k = 0; k < t->nsegments; k++) {
         const struct code_segment *s = &t->segment[k];
-        const uint8_t *end = t->rx + s->begin;
+        const uint8_t *end = t->rx + s->hot.begin;
+        size_t cold_end = s->cold.begin;
 
         for (uint32_t i = 0; i < s->nblocks; i++) {
             struct tb *tb = s->by_code[i];
 
             cr_assert(code_segment_has(t, s, tb));
             cr_assert_geq((uintptr_t)tb->code, (uintptr_t)end, "code is in order");
-            end = tb->code + tb->host_bytes;
-            cr_assert_leq((uintptr_t)end, (uintptr_t)(t->rx + s->end));
-            cr_assert_eq(tb_by_host_pc(t, (uintptr_t)tb->code + 1), tb);
+            end = tb->code + tb->straight_bytes;
+            cr_assert_leq((uintptr_t)end, (uintptr_t)(t->rx + s->hot.end));
+            cr_assert_geq(tb->cold, cold_end, "what is out of line as well");
+            cold_end = tb->cold + tb->host_bytes - tb->straight_bytes;
+            cr_assert_leq(cold_end, s->cold.end);
+            for (uint32_t off = 1; off < tb->host_bytes; off++) {
+                uintptr_t at = (uintptr_t)tb_place(t, tb, off);
+
+                cr_assert_eq(tb_by_host_pc(t, at), tb);
+                cr_assert_eq(tb_offset(t, tb, at), off);
+            }
             all[nall++] = tb;
         }
     }
@@ -202,7 +211,7 @@ static void check_links(const struct tcg *t, const struct tb *tb)
         const struct tb_link *l = &tb_links(tb)[i];
         const struct tb *to = meta_at(t, l->to);
 
-        cr_assert_lt(t->rx + l->patch_off - tb->code, tb->host_bytes);
+        cr_assert_lt(tb_offset(t, tb, (uintptr_t)t->rx + l->patch_off), tb->host_bytes);
         if (!to) {
             cr_assert_eq(goes_to(t, l), t->rx + l->unlinked_off);
             continue;

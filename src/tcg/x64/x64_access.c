@@ -294,7 +294,7 @@ static void call_slow(struct x64_ctx *c, uint32_t memop, bool load, bool window)
         return;
     }
     const uint8_t *target = (const uint8_t *)(uintptr_t)stubs->enter + stubs->soft[k];
-    x_call(&c->e, (int32_t)(target - (c->rx + x64_pos(c) + 5)));
+    x_call(&c->e, (int32_t)(target - (x64_here(c) + 5)));
 }
 
 void x64_emit_slow_access(struct x64_ctx *c, struct x64_slow *s)

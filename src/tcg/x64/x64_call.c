@@ -10,7 +10,7 @@ static const uint8_t arg_reg[5] = {6, 2, 1, 8, 9}; /* RSI, RDX, RCX, R8, R9; RDI
 
 void x64_call_host(struct x64_ctx *c, const void *fn)
 {
-    intptr_t rel = (intptr_t)fn - (intptr_t)(c->rx + x64_pos(c) + 5);
+    intptr_t rel = (intptr_t)fn - (intptr_t)(x64_here(c) + 5);
     if (x_fits32(rel)) {
         x_call(&c->e, (int32_t)rel);
     } else {

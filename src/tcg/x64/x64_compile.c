@@ -18,8 +18,9 @@ static void fail(struct x64_ctx *c, int error)
 
 void x64_set_rel32(struct x64_ctx *c, uint32_t pos, uint32_t target)
 {
-    int32_t rel = (int32_t)(target - (pos + 4));
-    memcpy(c->start + pos, &rel, 4);
+    uint8_t *field = x64_place(c, pos);
+    int32_t rel = (int32_t)(x64_place(c, target) - (field + 4));
+    memcpy(field, &rel, 4);
 }
 
 void x64_site(struct x64_ctx *c, const struct tcg_site *s)
@@ -261,6 +262,17 @@ static void emit_block(struct x64_ctx *c)
     }
 }
 
+/* From here on code goes to its other place, if there is one. */
+static void go_out_of_line(struct x64_ctx *c, const struct code_buffer *buf)
+{
+    if (!buf->cold_rw)
+        return;
+    VM_DEBUG_CHECK(buf->cold_rw - c->start == buf->cold_rx - c->rx);
+    c->split = x64_pos(c);
+    c->cold = c->e.p = buf->cold_rw;
+    c->limit = buf->cold_rw + buf->cold_room - NODE_BYTES;
+}
+
 static void emit_slow(struct x64_ctx *c)
 {
     for (unsigned k = 0; k < c->nslow && !c->error; k++) {
@@ -285,7 +297,7 @@ int x64_compile(const struct ir_block *b, const struct x64_options *o,
 {
     static _Thread_local struct x64_ctx ctx;
     struct x64_ctx *c = &ctx;
-    if (buf->room < 2 * NODE_BYTES)
+    if (buf->room < 2 * NODE_BYTES || (buf->cold_rw && buf->cold_room < 2 * NODE_BYTES))
         return -ENOSPC;
     out->nsites = out->nslots = 0;
     c->b = b;
@@ -294,6 +306,8 @@ int x64_compile(const struct ir_block *b, const struct x64_options *o,
     c->start = c->e.p = buf->rw;
     c->limit = buf->rw + buf->room - NODE_BYTES;
     c->rx = buf->rx;
+    c->split = UINT32_MAX;
+    c->cold = NULL;
     c->error = 0;
     c->dead = false;
     c->pc = (uint32_t)b->pc;
@@ -308,6 +322,7 @@ int x64_compile(const struct ir_block *b, const struct x64_options *o,
     if (!c->error)
         emit_block(c);
     out->straight_bytes = x64_pos(c);
+    go_out_of_line(c, buf);
     if (!c->error)
         emit_slow(c);
     for (unsigned k = 0; k < c->nfixups && !c->error; k++)

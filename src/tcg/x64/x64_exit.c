@@ -54,7 +54,7 @@ void x64_emit_entry(struct x64_ctx *c)
  * then one atomic store. */
 static void align_rel32(struct x64_ctx *c, unsigned head)
 {
-    x_nop(&c->e, (0u - ((unsigned)(uintptr_t)c->rx + x64_pos(c) + head)) & 3);
+    x_nop(&c->e, (0u - ((unsigned)(uintptr_t)x64_here(c) + head)) & 3);
 }
 
 /* The rel32 just emitted is the jump slot of GOTO node i. */
@@ -159,8 +159,8 @@ static void emit_guarded_link(struct x64_ctx *c, ir_ref i)
     x_jmp(&c->e, 0);
     s->jump[s->njumps++] = x64_pos(c) - 4;
     s->slot = c->out->nslots;
-    c->out->slot[c->out->nslots++] = (struct tcg_jump_slot){
-        .patch_off = x64_pos(c) - 4, .guard_off = guard, .target_pc = pc};
+    c->out->slot[c->out->nslots++] =
+        (struct tcg_jump_slot){.patch_off = x64_pos(c) - 4, .guard_off = guard, .target_pc = pc};
 }
 
 static void emit_lookup_const(struct x64_ctx *c, ir_ref i)

@@ -135,6 +135,8 @@ struct x64_ctx {
     struct x_buf e;
     uint8_t *start, *limit; /* writable; limit leaves room for one node */
     const uint8_t *rx;      /* executable address of start */
+    uint32_t split;         /* offset from which on code is at `cold`; UINT32_MAX: not yet */
+    uint8_t *cold;
     int error;
     struct x64_flags flags;
     uint32_t pc; /* current guest instruction */
@@ -159,7 +161,20 @@ struct x64_ctx {
 
 static inline uint32_t x64_pos(const struct x64_ctx *c)
 {
-    return (uint32_t)(c->e.p - c->start);
+    return c->split == UINT32_MAX ? (uint32_t)(c->e.p - c->start)
+                                  : c->split + (uint32_t)(c->e.p - c->cold);
+}
+
+/* The place of an offset, writable. */
+static inline uint8_t *x64_place(const struct x64_ctx *c, uint32_t pos)
+{
+    return pos < c->split ? c->start + pos : c->cold + (pos - c->split);
+}
+
+/* Where the next instruction will be executed. */
+static inline const uint8_t *x64_here(const struct x64_ctx *c)
+{
+    return c->rx + (c->e.p - c->start);
 }
 
 static inline const struct ir_node *x64_node(const struct x64_ctx *c, ir_ref r)
