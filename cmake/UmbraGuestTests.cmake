@@ -5,6 +5,12 @@
 # the tests need the cross compiler) and run in every MMU mode. Class ci has the label guest, all
 # others the label nightly.
 
+# Where payloads are built: one folder for all presets and for umbra-stress.
+set(UMBRA_PAYLOADS "${PROJECT_BINARY_DIR}/payloads")
+if(PROJECT_BINARY_DIR MATCHES "^${PROJECT_SOURCE_DIR}/build/")
+    set(UMBRA_PAYLOADS "${PROJECT_SOURCE_DIR}/build/payloads")
+endif()
+
 function(umbra_guest_tests dir)
     set(list_file "${dir}/list")
     set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${list_file}")
@@ -13,11 +19,7 @@ function(umbra_guest_tests dir)
         message(STATUS "No arm-linux-gnueabihf-gcc: bare-metal tests are left out (scripts/setup)")
         return()
     endif()
-    # One folder for all presets and for umbra-stress.
-    set(out "${PROJECT_BINARY_DIR}/payloads")
-    if(PROJECT_BINARY_DIR MATCHES "^${PROJECT_SOURCE_DIR}/build/")
-        set(out "${PROJECT_SOURCE_DIR}/build/payloads")
-    endif()
+    set(out "${UMBRA_PAYLOADS}")
     add_test(NAME guest/build COMMAND "${dir}/build.sh" "${out}")
     set_tests_properties(guest/build PROPERTIES
         LABELS guest TIMEOUT 300 FIXTURES_SETUP guest_payloads)
