@@ -62,42 +62,44 @@ void arm_expect_return(struct arm_ctx *s, uint32_t to)
     }
 }
 
-/* In a region: likely to be the return from a call inside it. */
-static bool follow_return(struct arm_ctx *s, uint32_t *to)
+#define NOWHERE UINT64_MAX
+
+/* In a region: likely to be the return from a call inside it. Where to, as BX takes it. */
+static gva_t follow_return(struct arm_ctx *s)
 {
-    *to = s->expected[--s->nexpected];
-    return follows(s, *to & ~1u, arm_flags_with_it(s, 0));
+    uint32_t to = s->expected[--s->nexpected];
+
+    return follows(s, to & ~1u, arm_flags_with_it(s, 0)) ? to : NOWHERE;
 }
 
 /* In a region: where the branch went before. */
-static bool follow_indirect(struct arm_ctx *s, uint32_t *to)
+static gva_t follow_indirect(struct arm_ctx *s)
 {
     struct tcg_source *src = s->src;
     gva_t pc;
 
     if (!src->follow_indirect || s->cond < ARM_COND_AL || s->in_section ||
         arm_flags_with_it(s, 0) != s->exec) {
-        return false;
+        return NOWHERE;
     }
     pc = src->follow_indirect(src);
-    if (pc == UINT64_MAX) {
-        return false;
+    if (pc == NOWHERE) {
+        return NOWHERE;
     }
     note_followed(s, FOLLOW_TAKEN, (uint32_t)pc);
-    *to = (uint32_t)pc | s->thumb;
-    return true;
+    return pc | s->thumb;
 }
 
 /* In a region: a branch to v, as BX takes it, is most likely to a place where the region goes on.
  */
 static bool follow_likely(struct arm_ctx *s, ir_ref v, bool returns)
 {
-    uint32_t to;
+    gva_t to = returns && s->nexpected ? follow_return(s) : follow_indirect(s);
 
-    if (returns && s->nexpected ? !follow_return(s, &to) : !follow_indirect(s, &to)) {
+    if (to == NOWHERE) {
         return false;
     }
-    ir_bx_unless(s->b, v, arm_pc_ref(s, to), arm_flags_with_it(s, 0) & ~EXEC_T);
+    ir_bx_unless(s->b, v, arm_pc_ref(s, (uint32_t)to), arm_flags_with_it(s, 0) & ~EXEC_T);
     return true;
 }
 
