@@ -229,11 +229,12 @@ class Driver(unittest.TestCase):
 
     def test_hangs_are_killed_with_their_children(self):
         begun = time.monotonic()
-        status, out, _ = self.run_with("trap '' TERM; sleep 987 & echo ok 1 - one; sleep 987")
+        sleep = f"sleep 987.{os.getpid()}"  # like no other run's
+        status, out, _ = self.run_with(f"trap '' TERM; {sleep} & echo ok 1 - one; {sleep}")
         self.assertEqual(status, 3)
         self.assertIn("hangs: killed after", out)
         self.assertLess(time.monotonic() - begun, 60)
-        left = subprocess.run(["pgrep", "-f", "sleep 987"], capture_output=True, check=False)
+        left = subprocess.run(["pgrep", "-f", sleep], capture_output=True, check=False)
         self.assertEqual(left.stdout, b"")
 
     def test_threads_are_stopped_and_go_on(self):
