@@ -14,7 +14,7 @@
 #define DEFAULT_CACHE_BYTES ((size_t)128 << 20) /* a compiler alone fills half of it */
 #define MIN_CACHE_BYTES     ((size_t)1 << 17)
 #define BYTES_PER_BLOCK     128 /* fewest host bytes expected of a block: sizes by_code */
-#define MIN_SEGMENT_BYTES   ((size_t)1 << 14) /* an instruction takes less, in any case */
+#define MIN_SEGMENT_BYTES   ((size_t)1 << 15) /* parts of half that hold some long regions */
 #define PART_GAP            64 /* so that the end of a block is not in the next part */
 #define CODE_ALIGN          16
 #define HOT_PART(bytes)     ((bytes)*9 / 16 & ~(size_t)63) /* what straight paths take */
@@ -57,8 +57,7 @@ int code_cache_create(struct tcg *t, size_t bytes)
     if (t->arena != MAP_FAILED)
         (void)madvise(t->arena, t->arena_bytes, MADV_HUGEPAGE);
     t->by_code = map_anon(t->max_blocks * sizeof(*t->by_code));
-    /* A block has code of two pages at most. */
-    t->pages = map_anon(2 * (size_t)t->max_blocks * sizeof(*t->pages));
+    t->pages = map_anon(TCG_PAGES * (size_t)t->max_blocks * sizeof(*t->pages));
     if (t->arena == MAP_FAILED || (void *)t->by_code == MAP_FAILED ||
         (void *)t->pages == MAP_FAILED) {
         code_cache_destroy(t);
@@ -82,7 +81,7 @@ void code_cache_destroy(struct tcg *t)
     if ((void *)t->by_code != MAP_FAILED)
         munmap(t->by_code, t->max_blocks * sizeof(*t->by_code));
     if ((void *)t->pages != MAP_FAILED)
-        munmap(t->pages, 2 * (size_t)t->max_blocks * sizeof(*t->pages));
+        munmap(t->pages, TCG_PAGES * (size_t)t->max_blocks * sizeof(*t->pages));
 }
 
 static struct code_part part(size_t begin, size_t bytes)

@@ -279,6 +279,7 @@ struct tb *tcg_translate_region(struct vcpu *v, gpa_t gpa, const uint8_t *page, 
 
 /* ---- region.c ---- */
 #define REGION_INSNS 128 /* no longer than this */
+_Static_assert(REGION_INSNS <= UINT8_MAX, "tb.n_insns");
 /* Should code at the state PC count its entries, or be a region at once? */
 bool region_may_begin(const struct vcpu *v);
 /* Give a new block a counter. */
